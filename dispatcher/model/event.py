@@ -1,0 +1,25 @@
+"""A fact in the outbox. It never changes; only its payload may be sealed, and later dropped."""
+
+from dataclasses import dataclass, field
+
+from dispatcher.model.ids import EventId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event as the relay and the courier see it, its payload opened.
+
+    `payload` is the exact JSON text; `None` once retention has dropped it. `occurred_us` is
+    microseconds since the epoch, UTC.
+    """
+
+    seq: int
+    id: EventId
+    tenant: str
+    type: str
+    producer: str
+    subjects: tuple[str, ...]
+    occurred_us: int
+    payload: bytes | None = field(repr=False)
+    ordering_key: str | None = None
+    traceparent: str | None = None

@@ -1,0 +1,47 @@
+"""Paths to the leaves of a JSON document: a small, closed subset of RFC 9535.
+
+`$.customer.email`, `$['odd key']`, `$.lines[*].sku`, `$.rates[*]`. There is no `..`, filter, slice,
+index or union, so what a path can reveal is known before any document is seen. Used by the
+registry (grants), by `stages.shaping` and by everyone who prints a field.
+"""
+
+import re
+from typing import Final, NewType
+
+Path = NewType("Path", tuple[str | None, ...])
+"""Steps from the root: a member name, or `None` for "each element" (`[*]`)."""
+
+_STEP: Final = re.compile(
+    r"\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|\['(?P<quoted>[^'\\\x00-\x1f]+)'\]|(?P<each>\[\*\])"
+)
+_PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def parse_path(text: str) -> Path:
+    """Read a path; `ValueError` names the first thing that is not in the grammar."""
+    if not text.startswith("$"):
+        raise ValueError(f"a path starts with '$.', as in '$.order.id': {text!r}")
+    steps: list[str | None] = []
+    at = 1
+    while at < len(text):
+        step = _STEP.match(text, at)
+        if step is None:
+            raise ValueError(f"not understood at character {at + 1} of {text!r}")
+        steps.append(None if step["each"] else step["name"] or step["quoted"])
+        at = step.end()
+    if not steps or steps[0] is None:
+        raise ValueError(f"a path names at least one member: {text!r}")
+    return Path(tuple(steps))
+
+
+def format_path(path: Path) -> str:
+    """Write a path in its one normal form."""
+    parts = ["$"]
+    for step in path:
+        if step is None:
+            parts.append("[*]")
+        elif _PLAIN.match(step):
+            parts.append(f".{step}")
+        else:
+            parts.append(f"['{step}']")
+    return "".join(parts)

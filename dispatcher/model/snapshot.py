@@ -1,0 +1,49 @@
+"""What a worker obeys at one instant: one revision and one switch epoch, compiled and immutable.
+
+Made by `stages.revising.compile_snapshot`; read by fan-out and the gates. Two snapshots are never
+mixed inside one judgement.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.ids import Epoch, Lane, Revision
+from dispatcher.model.registry import EventType
+from dispatcher.model.scope import Scope
+from dispatcher.model.switch import Switch
+from dispatcher.model.verdict import Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One subscription, compiled: where it leads, for whom, how, and which fields it may carry."""
+
+    subscription: str
+    connector: str
+    purpose: str
+    agreement: str
+    endpoint: Endpoint
+    tenants: frozenset[str]
+    scopes: Mapping[str, Scope]
+    retry_seconds: tuple[float, ...]
+    attempt_seconds: float
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The whole of policy at one revision and epoch.
+
+    `closed` holds the lanes that may not send, each with the reasons; `listed` refusals of a
+    destination close lanes too. `routes_by_type` lists subscribers in a fixed order.
+    """
+
+    revision: Revision
+    epoch: Epoch
+    routes: Mapping[str, Route]
+    routes_by_type: Mapping[str, tuple[Route, ...]]
+    event_types: Mapping[str, EventType]
+    switches: tuple[Switch, ...] = ()
+    closed: Mapping[Lane, Refusal] = field(default_factory=dict)
+    open_lanes: tuple[tuple[Lane, Route], ...] = ()

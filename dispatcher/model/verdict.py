@@ -1,0 +1,65 @@
+"""What policy says: allow is the value passed on, refuse is a `Refusal` with stable reason codes.
+
+Made by `stages.gates` and `stages.fanout`, obeyed by the worker, stored with parked rows and shown
+to people. The codes are a public contract: add, never rename.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable codes for why something does not leave."""
+
+    SWITCH_ON = "switch_on"
+    SUBSCRIPTION_UNKNOWN = "subscription_unknown"
+    EVENT_TYPE_UNKNOWN = "event_type_unknown"
+    EVENT_TYPE_NOT_SUBSCRIBED = "event_type_not_subscribed"
+    SCHEMA_INVALID = "schema_invalid"
+    PAYLOAD_TOO_LARGE = "payload_too_large"
+    PAYLOAD_GONE = "payload_gone"
+    PAYLOAD_UNREADABLE = "payload_unreadable"
+    TENANT_MISSING = "tenant_missing"
+    TENANT_NOT_SERVED = "tenant_not_served"
+    DESTINATION_UNLISTED = "destination_unlisted"
+    DESTINATION_EXPIRED = "destination_expired"
+    DESTINATION_PLAINTEXT = "destination_plaintext"
+    AGREEMENT_EXPIRED = "agreement_expired"
+    OWNER_UNCONFIRMED = "owner_unconfirmed"
+    ADDRESS_FORBIDDEN = "address_forbidden"
+    ADDRESS_NONE = "address_none"
+    ENDPOINT_GONE = "endpoint_gone"
+    SIGNING_KEY_MISSING = "signing_key_missing"
+    POLICY_CHANGED = "policy_changed"
+    POLICY_LEASE_EXPIRED = "policy_lease_expired"
+    DELIVERY_LEASE_SHORT = "delivery_lease_short"
+    DRAINING = "draining"
+    LEDGER_UNAVAILABLE = "ledger_unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Policy said no. `detail` is for people and holds names from the registry, never values.
+
+    `is_hold` tells the two kinds of no apart: a closed lane (the row simply keeps waiting) from a
+    refusal of this event alone (the row is parked).
+    """
+
+    reasons: tuple[Reason, ...]
+    detail: str = ""
+    is_hold: bool = False
+
+    @property
+    def code(self) -> str:
+        """All codes as one string, for a row or a log line."""
+        return ",".join(self.reasons)
+
+
+def refuse(*reasons: Reason, detail: str = "") -> Refusal:
+    """Say no to this event: it will be parked."""
+    return Refusal(reasons=reasons, detail=detail)
+
+
+def hold(*reasons: Reason, detail: str = "") -> Refusal:
+    """Close a lane: whatever waits in it keeps waiting."""
+    return Refusal(reasons=reasons, detail=detail, is_hold=True)

@@ -1,0 +1,72 @@
+"""Structured logs: one JSON object a line on standard error, keys from an allow-list.
+
+Configured once by `app`. A key that is not on the list is dropped, so that a careless call cannot
+write a payload; tracebacks carry no local variables.
+"""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import structlog
+
+KEYS: Final = frozenset(
+    {
+        "event",
+        "level",
+        "timestamp",
+        "worker",
+        "delivery",
+        "event_id",
+        "webhook_id",
+        "subscription",
+        "connector",
+        "attempt",
+        "move",
+        "outcome",
+        "status",
+        "code",
+        "reason",
+        "revision",
+        "epoch",
+        "count",
+        "seconds",
+        "address",
+        "database",
+        "path",
+        "why",
+        "fix",
+        "error",
+        "switch",
+    }
+)
+"""Every key a log line may have: a documented contract."""
+
+
+def configure(level: str = "info") -> None:
+    """Send log lines of at least this level to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _only_known_keys,
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def logger() -> Any:
+    """Give the logger; call it with an event name and allowed keys."""
+    return structlog.get_logger()
+
+
+def _only_known_keys(
+    _logger: object, _method: str, line: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    return {key: value for key, value in line.items() if key in KEYS}

@@ -1,0 +1,64 @@
+"""Metrics: names and labels are a documented contract, low in cardinality, free of values.
+
+Labels name subscriptions and reason codes, never tenants, people, URLs or addresses.
+"""
+
+from typing import Final
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+_LATENCY_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 30)
+
+
+class Metrics:
+    """The worker's metrics on one collector registry."""
+
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
+        self.registry = registry
+        self.planned = Counter(
+            "dispatcher_events_planned",
+            "Events taken from the outbox and planned.",
+            registry=registry,
+        )
+        self.settled = Counter(
+            "dispatcher_deliveries_settled",
+            "Turns of deliveries that ended, by what happened.",
+            ("subscription", "move", "code"),
+            registry=registry,
+        )
+        self.attempt_seconds = Histogram(
+            "dispatcher_attempt_seconds",
+            "Time from the first byte written to the answer's status.",
+            buckets=_LATENCY_SECONDS,
+            registry=registry,
+        )
+        self.in_flight = Gauge(
+            "dispatcher_in_flight", "Deliveries being carried now.", registry=registry
+        )
+        self.epoch = Gauge(
+            "dispatcher_policy_epoch", "Switch epoch this worker obeys.", registry=registry
+        )
+        self.revision = Gauge(
+            "dispatcher_registry_revision",
+            "Registry revision this worker obeys.",
+            registry=registry,
+        )
+        self.policy_failures = Counter(
+            "dispatcher_policy_read_failures",
+            "Policy readings that failed; a worker that cannot read stops sending.",
+            registry=registry,
+        )
+        self.rescued = Counter(
+            "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
+        )
+
+    def render(self) -> bytes:
+        """Give all metrics in the Prometheus text format."""
+        return generate_latest(self.registry)
