@@ -1,0 +1,1 @@
+"""The pure steps of the road: values in, values out. No I/O, no clock, no chance."""

@@ -1,0 +1,51 @@
+"""The last gate, asked between the last wait and the first byte.
+
+Called by the transport on a connection that is ready to write. Most letters leave under the very
+snapshot they were judged under, and that comparison is all it costs. It never waits, and it never
+lets a letter leave under terms other than those it was shaped and written into the ledger under.
+"""
+
+from dispatcher.model.letter import Cleared, Stopped
+from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.verdict import Reason, Refusal
+from dispatcher.stages.gates.preflight import preflight
+
+
+def may_begin(
+    cleared: Cleared,
+    filed: Scope,
+    snapshot: Snapshot,
+    *,
+    now: float,
+    policy_lease_ends: float,
+    is_draining: bool = False,
+) -> Stopped | None:
+    """Say why the first byte may not be written, or nothing if it may.
+
+    `now` and both lease ends are seconds on the worker's boot clock.
+    """
+    if now >= policy_lease_ends:
+        return Stopped(Reason.POLICY_LEASE_EXPIRED)
+    if is_draining:
+        return Stopped(Reason.DRAINING)
+    if cleared.leased.lease_ends < now + cleared.route.attempt_seconds:
+        return Stopped(Reason.DELIVERY_LEASE_SHORT)
+    if snapshot.epoch == cleared.epoch and snapshot.revision == cleared.revision:
+        return None
+    verdict = preflight(cleared.leased, snapshot, filed)
+    if isinstance(verdict, Refusal):
+        return Stopped(verdict.reasons[0])
+    return None if _has_same_terms(cleared, verdict) else Stopped(Reason.POLICY_CHANGED)
+
+
+def _has_same_terms(before: Cleared, after: Cleared) -> bool:
+    """Compare what the body, its ledger row and the dialled endpoint were made from."""
+    was, now = before.route, after.route
+    return (
+        before.scope.id == after.scope.id
+        and was.endpoint == now.endpoint
+        and was.attempt_seconds == now.attempt_seconds
+        and (was.connector, was.purpose, was.agreement)
+        == (now.connector, now.purpose, now.agreement)
+    )

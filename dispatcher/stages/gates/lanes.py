@@ -1,0 +1,122 @@
+"""Is the lane of one subscription and event type open? Judged when a snapshot is compiled.
+
+Called by `revising.compile_snapshot` and by `explain`. Every reason is collected, so that whoever
+is called at night sees all of them at once. It never resolves a name: addresses are judged later,
+each time, in `addresses`.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from functools import lru_cache
+from typing import Final
+
+from dispatcher.model.endpoint import Endpoint, parse_host
+from dispatcher.model.registry import Connector, Destination, Subscription
+from dispatcher.model.switch import Switch, Target, TargetKind
+from dispatcher.model.verdict import Reason, Refusal, hold
+
+_DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
+_Finding = tuple[Reason, str]
+
+
+def judge_lane(
+    route_connector: Connector,
+    subscription: Subscription,
+    endpoint: Endpoint,
+    event_type: str,
+    switches: Sequence[Switch],
+    today: date,
+    loopback: frozenset[tuple[str, int]],
+) -> Refusal | None:
+    """Collect everything that keeps this lane closed; nothing means that it is open."""
+    stopping = lane_targets(route_connector.name, subscription.name, endpoint.host, event_type)
+    findings = [
+        (Reason.SWITCH_ON, str(switch.target))
+        for switch in switches
+        if plain_target(switch.target) in stopping
+    ]
+    findings += _judge_destination(route_connector, endpoint, today, loopback)
+    findings += _judge_paper(route_connector, today)
+    if not findings:
+        return None
+    reasons = tuple(dict.fromkeys(reason for reason, _ in findings))
+    return hold(*reasons, detail="; ".join(detail for _, detail in findings))
+
+
+def lane_targets(
+    connector: str, subscription: str, host: str, event_type: str
+) -> tuple[Target, ...]:
+    """List the switch targets that stop this lane."""
+    return (
+        Target(TargetKind.EVERYTHING),
+        Target(TargetKind.CONNECTOR, connector),
+        Target(TargetKind.HOST, host),
+        Target(TargetKind.SUBSCRIPTION, subscription),
+        Target(TargetKind.EVENT_TYPE, event_type),
+    )
+
+
+def plain_target(target: Target) -> Target:
+    """Give the target with its host name in canonical form, as endpoints have it."""
+    if target.kind is TargetKind.HOST:
+        return Target(TargetKind.HOST, target.name.lower().removesuffix("."))
+    return target
+
+
+def has_hidden_steps(path: str) -> bool:
+    """True when a server might read this path as another one: dot segments, plain or encoded."""
+    if _DISGUISED.search(path):
+        return True
+    return any(segment.partition(";")[0] in (".", "..") for segment in path.split("/"))
+
+
+def _judge_destination(
+    connector: Connector, endpoint: Endpoint, today: date, loopback: frozenset[tuple[str, int]]
+) -> Iterator[_Finding]:
+    entries = [entry for entry in connector.destinations if _is_listed(endpoint, entry)]
+    if not entries:
+        yield Reason.DESTINATION_UNLISTED, f"{endpoint.host} is not listed for {connector.name}"
+    elif not any(entry.expires is None or today <= entry.expires for entry in entries):
+        yield Reason.DESTINATION_EXPIRED, f"{endpoint.host} has expired for {connector.name}"
+    if endpoint.scheme != "https" and (endpoint.host, endpoint.port) not in loopback:
+        yield Reason.DESTINATION_PLAINTEXT, f"{endpoint.host} is reached without TLS"
+
+
+def _judge_paper(connector: Connector, today: date) -> Iterator[_Finding]:
+    if connector.agreement_until is not None and connector.agreement_until < today:
+        yield Reason.AGREEMENT_EXPIRED, f"{connector.name}'s agreement {connector.agreement}"
+    if not (connector.owner.strip() and connector.contact.strip()):
+        yield Reason.OWNER_UNCONFIRMED, f"{connector.name} has no owner or contact"
+
+
+def _is_listed(endpoint: Endpoint, entry: Destination) -> bool:
+    return (
+        endpoint.scheme == entry.scheme
+        and endpoint.port == entry.port
+        and _is_host_listed(endpoint, entry.host)
+        and _is_below(endpoint.path, entry.path_prefix)
+    )
+
+
+def _is_host_listed(endpoint: Endpoint, listed: str) -> bool:
+    """Compare hosts; `*.` stands for exactly one leading label, and what follows it is a name."""
+    if not listed.startswith("*."):
+        return endpoint.host == _canonical(listed)
+    label, _, parent = endpoint.host.partition(".")
+    return bool(label) and parent == _canonical(listed[2:])
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    """Compare paths by whole segments: `/in` lists `/in` and `/in/x`, not `/inbox`."""
+    if has_hidden_steps(path) or not prefix.startswith("/"):
+        return False
+    return path == prefix or path.startswith(prefix.removesuffix("/") + "/")
+
+
+@lru_cache(maxsize=65536)
+def _canonical(host: str) -> str | None:
+    try:
+        return parse_host(host)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""From a registry to a snapshot, and everything that is wrong with a registry."""

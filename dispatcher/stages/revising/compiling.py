@@ -1,0 +1,125 @@
+"""Compile one revision of the registry and the tripped switches to the snapshot workers obey.
+
+Called by the worker whenever revision or epoch moved, and by `explain`. The work grows with the
+number of lanes, never with lanes times switches. It is total: a subscription that does not hold
+together gets no route, so nothing flows through it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from functools import lru_cache
+
+from dispatcher.model.endpoint import Endpoint, parse_endpoint
+from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
+from dispatcher.model.registry import Connector, EventType, Registry, Subscription
+from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Route, Snapshot
+from dispatcher.model.switch import Switch, Target
+from dispatcher.model.verdict import Refusal
+from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
+from dispatcher.stages.shaping.scopes import resolve_scope
+
+_Parts = tuple[Subscription, Connector, Route]
+
+
+def compile_snapshot(
+    registry: Registry,
+    *,
+    revision: Revision,
+    epoch: Epoch,
+    switches: Sequence[Switch],
+    today: date,
+    loopback: frozenset[tuple[str, int]],
+) -> Snapshot:
+    """Make the snapshot of one revision and epoch; `today` decides what has expired."""
+    event_types = {each.name: each for each in registry.event_types}
+    parts = list(_routes(registry, event_types))
+    tripped = _by_target(switches)
+    by_type: dict[str, list[Route]] = defaultdict(list)
+    closed: dict[Lane, Refusal] = {}
+    open_lanes: list[tuple[Lane, Route]] = []
+    for subscription, connector, route in parts:
+        for event_type in route.scopes:
+            by_type[event_type].append(route)
+            lane = lane_of(route.subscription, event_type)
+            here = _switches_here(tripped, route, event_type)
+            verdict = judge_lane(
+                connector, subscription, route.endpoint, event_type, here, today, loopback
+            )
+            if verdict is None:
+                open_lanes.append((lane, route))
+            else:
+                closed[lane] = verdict
+    return Snapshot(
+        revision=revision,
+        epoch=epoch,
+        routes={route.subscription: route for _, _, route in parts},
+        routes_by_type={name: tuple(routes) for name, routes in by_type.items()},
+        event_types=event_types,
+        switches=tuple(switches),
+        closed=closed,
+        open_lanes=tuple(open_lanes),
+    )
+
+
+def _routes(registry: Registry, event_types: Mapping[str, EventType]) -> Iterable[_Parts]:
+    connectors = {each.name: each for each in registry.connectors}
+    for subscription in sorted(registry.subscriptions, key=lambda each: each.name):
+        connector = connectors.get(subscription.connector)
+        endpoint = _endpoint(subscription.url)
+        if connector is not None and endpoint is not None:
+            yield (
+                subscription,
+                connector,
+                Route(
+                    subscription=subscription.name,
+                    connector=connector.name,
+                    purpose=subscription.purpose,
+                    agreement=connector.agreement,
+                    endpoint=endpoint,
+                    tenants=frozenset(connector.tenants),
+                    scopes=_scopes(subscription, connector, event_types),
+                    retry_seconds=tuple(subscription.retry_seconds),
+                    attempt_seconds=subscription.attempt_seconds,
+                    concurrency=subscription.concurrency,
+                ),
+            )
+
+
+def _scopes(
+    subscription: Subscription, connector: Connector, event_types: Mapping[str, EventType]
+) -> dict[str, Scope]:
+    purpose = connector.purpose(subscription.purpose)
+    categories = frozenset(purpose.categories if purpose is not None else ())
+    return {
+        name: resolve_scope(
+            event_types[name].schema, tuple(paths), connector.clearance, categories
+        )[0]
+        for name, paths in sorted(subscription.scope.items())
+        if name in event_types
+    }
+
+
+def _by_target(switches: Iterable[Switch]) -> Mapping[Target, Sequence[Switch]]:
+    found: dict[Target, list[Switch]] = defaultdict(list)
+    for switch in switches:
+        found[plain_target(switch.target)].append(switch)
+    return found
+
+
+def _switches_here(
+    tripped: Mapping[Target, Sequence[Switch]], route: Route, event_type: str
+) -> Sequence[Switch]:
+    if not tripped:
+        return ()
+    targets = lane_targets(route.connector, route.subscription, route.endpoint.host, event_type)
+    return [switch for target in targets for switch in tripped.get(target, ())]
+
+
+@lru_cache(maxsize=65536)
+def _endpoint(url: str) -> Endpoint | None:
+    try:
+        return parse_endpoint(url)
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The final body and, at the last instant, its signature."""

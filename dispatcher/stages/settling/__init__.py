@@ -1,0 +1,1 @@
+"""From what came back to what happens next."""

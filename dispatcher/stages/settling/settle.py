@@ -1,0 +1,135 @@
+"""Decide how one turn of a delivery ends: the next state, when it is due, what the ledger says.
+
+Called by the courier at the end of every turn, however it went. Every move is one of the life
+cycle. It never spends a retry on a letter of which no byte was sent by our own choice.
+"""
+
+from typing import Final, assert_never
+
+from dispatcher.model.delivery import LIFE_CYCLE, Move, Outcome, State
+from dispatcher.model.ids import ScopeId
+from dispatcher.model.letter import Answer, Leased, Settlement, Stopped, Trouble
+from dispatcher.model.scope import Scope
+from dispatcher.model.verdict import Reason, Refusal
+from dispatcher.stages.settling import backoff
+from dispatcher.stages.settling.outcome import (
+    GONE,
+    code_of,
+    heeds_retry_after,
+    is_success,
+    outcome_of,
+)
+
+LEASE_PAUSE_US: Final = 100_000
+"""Wait after a lease that ran short, so that the row is not picked up again at once, in vain."""
+
+HOLD_PAUSE_US: Final = 1_000_000
+"""Wait after a hold: a tenant's hold does not close the lane, so claims would spin on the row."""
+
+_PAUSES_US: Final = {
+    Reason.POLICY_LEASE_EXPIRED: LEASE_PAUSE_US,
+    Reason.DELIVERY_LEASE_SHORT: LEASE_PAUSE_US,
+}
+
+
+def settle(
+    leased: Leased,
+    used: Scope | None,
+    result: Answer | Trouble | Stopped | Refusal,
+    retry_seconds: tuple[float, ...],
+    chance: float,
+    moment_us: int,
+) -> Settlement:
+    """Settle one turn. `used` is the scope the attempt disclosed under, once one was begun.
+
+    `chance` is in [0, 1); `moment_us` is the wall clock, for a `Retry-After` given as a date.
+    """
+    match result:
+        case Answer(status=status) if is_success(status):
+            return _end(leased, Move.DELIVERED, Outcome.DELIVERED, status=status, scope=_id(used))
+        case Answer(status=status) if status == GONE:
+            return _end(
+                leased,
+                Move.PARK,
+                Outcome.ANSWERED,
+                status=status,
+                scope=_id(used),
+                code=Reason.ENDPOINT_GONE,
+                is_endpoint_gone=True,
+            )
+        case Answer() | Trouble():
+            return _settle_failure(leased, used, result, retry_seconds, chance, moment_us)
+        case Stopped(reason=Reason.SIGNING_KEY_MISSING as reason):
+            return _end(leased, Move.PARK, Outcome.NOT_BEGUN, code=reason)
+        case Stopped(reason=reason):
+            pause_us = _PAUSES_US.get(reason, 0)
+            return _end(leased, Move.NOT_BEGUN, Outcome.NOT_BEGUN, code=reason, delay_us=pause_us)
+        case Refusal(is_hold=True):
+            return _end(leased, Move.NOT_BEGUN, None, code=result.code, delay_us=HOLD_PAUSE_US)
+        case Refusal():
+            return _end(leased, Move.PARK, None, code=result.code)
+        case _:
+            assert_never(result)
+
+
+def _settle_failure(
+    leased: Leased,
+    used: Scope | None,
+    result: Answer | Trouble,
+    retry_seconds: tuple[float, ...],
+    chance: float,
+    moment_us: int,
+) -> Settlement:
+    """Spend one failure: try again while the schedule has waits left, then give up."""
+    status, asked = None, None
+    if isinstance(result, Answer):
+        status = result.status
+        asked = result.retry_after if heeds_retry_after(status) else None
+    is_spent = leased.failures >= len(retry_seconds)
+    wait_us = 0
+    if not is_spent:
+        wait_us = backoff.delay_us(retry_seconds, leased.failures, chance, moment_us, asked)
+    outcome = outcome_of(result)
+    return _end(
+        leased,
+        Move.GIVE_UP if is_spent else Move.AGAIN,
+        outcome,
+        failures=leased.failures + 1,
+        status=status,
+        scope=_id(used) if outcome.is_disclosed else None,
+        code=code_of(result),
+        delay_us=wait_us,
+    )
+
+
+def _end(
+    leased: Leased,
+    move: Move,
+    outcome: Outcome | None,
+    *,
+    failures: int | None = None,
+    status: int | None = None,
+    scope: ScopeId | None = None,
+    code: str = "",
+    delay_us: int = 0,
+    is_endpoint_gone: bool = False,
+) -> Settlement:
+    if (State.LEASED, move) not in LIFE_CYCLE:
+        raise ValueError(f"a leased delivery cannot {move}")
+    return Settlement(
+        id=leased.id,
+        token=leased.token,
+        attempt=leased.attempt,
+        move=move,
+        failures=leased.failures if failures is None else failures,
+        scope=scope,
+        outcome=outcome,
+        status=status,
+        code=str(code),
+        delay_us=delay_us,
+        is_endpoint_gone=is_endpoint_gone,
+    )
+
+
+def _id(used: Scope | None) -> ScopeId | None:
+    return None if used is None else used.id

@@ -1,0 +1,45 @@
+"""Make the exact plaintext of one delivery: the envelope, and what the scope grants of the payload.
+
+Called by the courier once a letter is admitted, and by previews. The same letter gives the same
+bytes, on every machine and at every retry. It never sends a payload it cannot read.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from dispatcher.model.letter import Admitted, Shaped
+from dispatcher.model.verdict import Reason, Refusal, refuse
+from dispatcher.stages.shaping.projection import project
+
+_START: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the zone is written by hand below
+_ENCODER: Final = msgspec.json.Encoder()
+_DECODER: Final = msgspec.json.Decoder()
+
+
+def shape(admitted: Admitted) -> Shaped | Refusal:
+    """Project, wrap and encode; a payload that is no JSON object is refused."""
+    cleared = admitted.cleared
+    event = cleared.leased.event
+    if event.payload is None:
+        return refuse(Reason.PAYLOAD_GONE)
+    try:
+        document = _DECODER.decode(event.payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return refuse(Reason.PAYLOAD_UNREADABLE, detail="not JSON")
+    if not isinstance(document, dict):
+        return refuse(Reason.PAYLOAD_UNREADABLE, detail="not a JSON object")
+    data, disclosed = project(document, cleared.scope)
+    body = {
+        "id": cleared.leased.webhook_id,
+        "type": event.type,
+        "timestamp": format_moment(event.occurred_us),
+        "data": data,
+    }
+    return Shaped(admitted=admitted, plaintext=_ENCODER.encode(body), disclosed=disclosed)
+
+
+def format_moment(moment_us: int) -> str:
+    """Write microseconds since the epoch as RFC 3339 in UTC, always with six decimals."""
+    return (_START + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds") + "Z"

@@ -1,0 +1,161 @@
+"""Small sound values for tests of the pure floors; each test changes only what it is about."""
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.event import Event
+from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revision, WebhookId
+from dispatcher.model.letter import Admitted, Cleared, Leased
+from dispatcher.model.registry import (
+    Connector,
+    Destination,
+    EventType,
+    Purpose,
+    Registry,
+    Subscription,
+)
+from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.switch import Switch, Target
+from dispatcher.stages.gates.preflight import preflight
+from dispatcher.stages.revising.compiling import compile_snapshot
+
+TODAY = date(2026, 6, 1)
+NO_LOOPBACK: frozenset[tuple[str, int]] = frozenset()
+
+
+def leaf(kind: str | list[str] = "string", category: str = "other", level: str = "public") -> Any:
+    return {
+        "type": kind,
+        "x-data-classification": {"category": category, "sensitivity": level},
+    }
+
+
+def record(**members: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": members}
+
+
+def text_of(schema: Any) -> str:
+    return msgspec.json.encode(schema).decode()
+
+
+ORDER = record(
+    id=leaf(),
+    total=leaf("integer"),
+    customer=record(
+        name=leaf(),
+        email=leaf(category="contact", level="confidential"),
+        token=leaf(category="secret"),
+        note={"type": "string"},
+    ),
+    lines={"type": "array", "items": record(sku=leaf(), qty=leaf("integer"))},
+    rates={"type": "object", "additionalProperties": leaf("number")},
+)
+
+
+def event_type(name: str = "order.paid", schema: Any = None, **more: Any) -> EventType:
+    return EventType(name=name, schema=text_of(ORDER if schema is None else schema), **more)
+
+
+def connector(name: str = "acme", **more: Any) -> Connector:
+    given: dict[str, Any] = {
+        "name": name,
+        "owner": "ada",
+        "contact": "ada@acme.example",
+        "tenants": ("north",),
+        "purposes": (Purpose(name="fulfilment"),),
+        "destinations": (Destination(host="hooks.acme.example", reason="orders"),),
+    }
+    return Connector(**given | more)
+
+
+def subscription(name: str = "acme-orders", **more: Any) -> Subscription:
+    given: dict[str, Any] = {
+        "name": name,
+        "connector": "acme",
+        "purpose": "fulfilment",
+        "url": "https://hooks.acme.example/in",
+        "scope": {"order.paid": ("$.id", "$.lines[*].sku")},
+    }
+    return Subscription(**given | more)
+
+
+def registry(**more: Any) -> Registry:
+    given: dict[str, Any] = {
+        "event_types": (event_type(),),
+        "connectors": (connector(),),
+        "subscriptions": (subscription(),),
+    }
+    return Registry(**given | more)
+
+
+def switch(target: str, number: int = 1) -> Switch:
+    return Switch(
+        id=number, target=Target.parse(target), reason="a test", actor="sre", tripped_us=0
+    )
+
+
+def snapshot(
+    held: Registry | None = None, *stops: str, revision: int = 1, epoch: int = 1
+) -> Snapshot:
+    return compile_snapshot(
+        registry() if held is None else held,
+        revision=Revision(revision),
+        epoch=Epoch(epoch),
+        switches=tuple(switch(target, number) for number, target in enumerate(stops)),
+        today=TODAY,
+        loopback=NO_LOOPBACK,
+    )
+
+
+def event(payload: bytes | None = b'{"id":"o1"}', **more: Any) -> Event:
+    given: dict[str, Any] = {
+        "seq": 1,
+        "id": EventId("evt_1"),
+        "tenant": "north",
+        "type": "order.paid",
+        "producer": "shop",
+        "subjects": (),
+        "occurred_us": 1_700_000_000_000_000,
+        "payload": payload,
+    }
+    return Event(**given | more)
+
+
+def leased(of: Event | None = None, **more: Any) -> Leased:
+    given: dict[str, Any] = {
+        "id": DeliveryId(7),
+        "token": LeaseToken("lease"),
+        "attempt": 1,
+        "failures": 0,
+        "webhook_id": WebhookId("msg_1"),
+        "subscription": "acme-orders",
+        "filed_scope": Scope.of(()).id,
+        "lease_ends": 100.0,
+        "event": event() if of is None else of,
+    }
+    return Leased(**given | more)
+
+
+def cleared(of: Event | None = None, under: Snapshot | None = None) -> Cleared:
+    policy = snapshot() if under is None else under
+    verdict = preflight(leased(of), policy, policy.routes["acme-orders"].scopes["order.paid"])
+    assert isinstance(verdict, Cleared)
+    return verdict
+
+
+def admitted(payload: bytes, *paths: str, schema: Any = None) -> Admitted:
+    held = registry(
+        event_types=(event_type(schema=schema),),
+        subscriptions=(subscription(scope={"order.paid": paths}),),
+        connectors=(
+            connector(
+                clearance=Sensitivity.RESTRICTED,
+                purposes=(Purpose(name="fulfilment", categories=tuple(Category)),),
+            ),
+        ),
+    )
+    return Admitted(cleared=cleared(event(payload), snapshot(held)), addresses=("8.8.8.8",))

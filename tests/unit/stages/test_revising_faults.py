@@ -1,0 +1,169 @@
+"""Everything that is wrong with a registry."""
+
+import pytest
+
+from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.registry import Destination, Purpose
+from dispatcher.stages.revising.faults import find_faults
+from tests.unit.stages import builders
+from tests.unit.stages.builders import connector, event_type, leaf, record, subscription
+
+
+def places(loopback=(), **more):
+    return [fault.where for fault in find_faults(builders.registry(**more), frozenset(loopback))]
+
+
+def test_a_sound_registry_has_no_faults():
+    assert [] == places()
+
+
+def test_paper_that_only_closes_a_lane_is_no_fault():
+    assert [] == places(connectors=(connector(owner="", destinations=()),))
+
+
+@pytest.mark.parametrize("name", ["", "Upper", "a/b", "a:b", "-a", "a b", "a" * 65, "a\n"])
+def test_a_name_outside_the_grammar_is_a_fault(name):
+    assert f"subscription {name!r}: name" in places(subscriptions=(subscription(name),))
+    assert f"event type {name!r}: name" in places(event_types=(event_type(), event_type(name)))
+    assert f"connector {name!r}: name" in places(connectors=(connector(), connector(name)))
+
+
+def test_duplicate_names_are_faults():
+    assert ["event type 'order.paid': name"] == places(event_types=(event_type(),) * 2)
+    assert ["connector 'acme': name"] == places(connectors=(connector(),) * 2)
+    assert ["subscription 'acme-orders': name"] == places(subscriptions=(subscription(),) * 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"connector": "ghost"}, "connector"),
+        ({"purpose": "ghost"}, "purpose"),
+        ({"scope": {"ghost": ()}}, "scope 'ghost'"),
+        ({"url": "https://user:pw@hooks.acme.example/"}, "url"),
+        ({"url": "ftp://hooks.acme.example/"}, "url"),
+        ({"url": "http://hooks.acme.example/"}, "url"),
+        ({"url": "https://hooks.acme.example/a/../b"}, "url"),
+        ({"concurrency": 0}, "concurrency"),
+        ({"concurrency": -1}, "concurrency"),
+        ({"attempt_seconds": 0}, "attempt_seconds"),
+        ({"attempt_seconds": float("nan")}, "attempt_seconds"),
+        ({"attempt_seconds": float("inf")}, "attempt_seconds"),
+        ({"retry_seconds": (5, 0)}, "retry_seconds"),
+        ({"retry_seconds": (-1,)}, "retry_seconds"),
+        ({"retry_seconds": (10**9,)}, "retry_seconds"),
+        ({"retry_seconds": (1,) * 51}, "retry_seconds"),
+        ({"scope": {"order.paid": ("$.id", "$.id")}}, "scope 'order.paid' $.id"),
+    ],
+)
+def test_a_fault_of_a_subscription_names_its_key(change, key):
+    assert [f"subscription 'acme-orders': {key}"] == places(subscriptions=(subscription(**change),))
+
+
+@pytest.mark.parametrize(
+    ("path", "word"),
+    [
+        ("id", "malformed"),
+        ("$.ghost", "unknown"),
+        ("$.customer", "container"),
+        ("$.customer.note", "unclassified"),
+        ("$.customer.email", "over_clearance"),
+        ("$.customer.token", "secret"),
+    ],
+)
+def test_a_path_that_cannot_be_granted_is_a_fault_with_the_reason(path, word):
+    held = builders.registry(subscriptions=(subscription(scope={"order.paid": (path,)}),))
+    (fault,) = find_faults(held, builders.NO_LOOPBACK)
+    assert f"subscription 'acme-orders': scope 'order.paid' {path}" == fault.where
+    assert f"cannot be granted: {word}" == fault.why
+    assert fault.fix
+
+
+def test_a_path_outside_the_purpose_is_a_fault():
+    held = builders.registry(
+        connectors=(connector(clearance=Sensitivity.RESTRICTED),),
+        subscriptions=(subscription(scope={"order.paid": ("$.customer.email",)}),),
+    )
+    (fault,) = find_faults(held, builders.NO_LOOPBACK)
+    assert "cannot be granted: out_of_purpose" == fault.why
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "nonsense"},
+        {"properties": {"a": {"pattern": "(?=x)"}}},
+        {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {}}},
+        {"$ref": "https://example.com/x.json"},
+        record(a=leaf(category="misc")),
+        record(a=leaf(level="ultra")),
+        record(a={"type": "string", "x-data-classification": None}),
+        [],
+    ],
+)
+def test_a_schema_that_is_not_plain_json_schema_is_a_fault(schema):
+    held = {
+        "event_types": (event_type(schema=schema),),
+        "subscriptions": (subscription(scope={}),),
+    }
+    assert ["event type 'order.paid': schema"] == places(**held)
+
+
+def test_a_payload_limit_out_of_range_is_a_fault():
+    limits = (event_type(payload_bytes_max=0), event_type("b", payload_bytes_max=10**9))
+    assert [
+        "event type 'order.paid': payload_bytes_max",
+        "event type 'b': payload_bytes_max",
+    ] == places(event_types=limits)
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"host": "https://x"}, ""),
+        ({"host": "*.com"}, ""),
+        ({"host": "a.*.com"}, ""),
+        ({"host": "1.2"}, ""),
+        ({"scheme": "ftp"}, ": scheme"),
+        ({"scheme": "http"}, ": scheme"),
+        ({"port": 0}, ": port"),
+        ({"port": 65536}, ": port"),
+        ({"path_prefix": "in"}, ": path_prefix"),
+        ({"path_prefix": "/a/../b"}, ": path_prefix"),
+        ({"reason": " "}, ": reason"),
+    ],
+)
+def test_a_fault_of_a_destination_names_host_and_key(change, key):
+    entry = Destination(**{"host": "a.example", "reason": "orders"} | change)
+    where = f"connector 'acme': destinations {entry.host!r}{key}"
+    assert [where] == places(connectors=(connector(destinations=(entry,)),))
+
+
+def test_plain_http_to_a_loopback_inbox_is_no_fault():
+    entry = Destination(host="127.0.0.1", reason="a demo", scheme="http", port=9001)
+    held = {
+        "connectors": (connector(destinations=(entry,)),),
+        "subscriptions": (subscription(url="http://127.0.0.1:9001/in"),),
+    }
+    assert [] == places([("127.0.0.1", 9001)], **held)
+    assert 2 == len(places(**held))
+
+
+def test_faults_of_a_connector_are_found():
+    purposes = (Purpose(name="fulfilment", categories=(Category.PII,)),) * 2
+    assert ["connector 'acme': purposes 'fulfilment'", "connector 'acme': tenants"] == places(
+        connectors=(connector(purposes=purposes, tenants=("north", "")),),
+        subscriptions=(),
+    )
+
+
+def test_all_faults_are_found_at_once():
+    assert 4 == len(
+        places(
+            event_types=(event_type(), event_type("Bad")),
+            subscriptions=(
+                subscription(url="x", concurrency=0),
+                subscription("other", connector="ghost"),
+            ),
+        )
+    )

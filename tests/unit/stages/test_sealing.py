@@ -1,0 +1,95 @@
+"""The final body, its hash and its signature."""
+
+import hashlib
+import json
+import pickle
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from standardwebhooks import Webhook
+
+from dispatcher.model.ids import WebhookId
+from dispatcher.model.keys import SigningKey
+from dispatcher.model.letter import Admitted, Departure, Sealed, Shaped, Stopped
+from dispatcher.model.verdict import Reason
+from dispatcher.stages.gates.preflight import preflight
+from dispatcher.stages.sealing.seal import seal
+from dispatcher.stages.sealing.signature import depart, fingerprint, format_secret, parse_secret
+from tests.unit.stages import builders
+
+VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "signatures.json").read_text())
+NOW = int(datetime.now(UTC).timestamp())
+OLD, NEW = SigningKey("old", b"o" * 32), SigningKey("new", b"n" * 32)
+
+
+def sealed(body: bytes = b'{"id":"msg_1"}', webhook_id: str = "msg_1") -> Sealed:
+    policy = builders.snapshot()
+    cleared = preflight(
+        builders.leased(webhook_id=WebhookId(webhook_id)), policy, builders.cleared().scope
+    )
+    admitted = Admitted(cleared=cleared, addresses=("8.8.8.8",))  # type: ignore[arg-type]
+    return seal(Shaped(admitted=admitted, plaintext=body, disclosed=()))
+
+
+def headers_of(letter: Sealed, *keys: SigningKey, now: int = NOW) -> dict[str, str]:
+    departure = depart(letter, keys, now)
+    assert isinstance(departure, Departure)
+    return dict(departure.headers)
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["note"])
+def test_published_signatures_are_met(vector):
+    key = SigningKey("known", parse_secret(vector["secret"]))
+    letter = sealed(vector["body"].encode(), vector["id"])
+    assert {
+        "webhook-id": vector["id"],
+        "webhook-timestamp": str(vector["timestamp"]),
+        "webhook-signature": vector["signature"],
+    } == headers_of(letter, key, now=vector["timestamp"])
+
+
+@pytest.mark.parametrize("key", [OLD, NEW])
+def test_while_keys_overlap_a_receiver_with_either_verifies(key):
+    letter = sealed()
+    receiver = Webhook(format_secret(key.secret))
+    assert {"id": "msg_1"} == receiver.verify(letter.body.decode(), headers_of(letter, NEW, OLD))
+
+
+def test_each_token_holds_exactly_one_comma_and_the_first_key_comes_first():
+    both = headers_of(sealed(), NEW, OLD)["webhook-signature"].split(" ")
+    assert [1, 1] == [token.count(",") for token in both]
+    assert headers_of(sealed(), NEW)["webhook-signature"] == both[0]
+
+
+def test_without_a_key_nothing_departs():
+    assert Stopped(Reason.SIGNING_KEY_MISSING) == depart(sealed(), (), NOW)
+
+
+def test_the_body_is_the_plaintext_itself_and_the_hash_is_of_the_body():
+    letter = sealed()
+    assert letter.shaped.plaintext is letter.body
+    assert hashlib.sha256(letter.body).digest() == letter.body_sha256
+    assert "application/json" == letter.content_type
+
+
+def test_a_secret_survives_its_text_form_and_is_named_by_eight_hex_digits():
+    assert NEW.secret == parse_secret(format_secret(NEW.secret))
+    assert 8 == len(fingerprint(NEW.secret))
+    assert fingerprint(OLD.secret) != fingerprint(NEW.secret)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "canary", "whsec_", "whsec_canary!", format_secret(b"x" * 23), format_secret(b"x" * 65)],
+)
+def test_a_bad_secret_is_refused_without_being_repeated(text):
+    with pytest.raises(ValueError, match="signing secret") as caught:
+        parse_secret(text)
+    assert "canary" not in str(caught.value)
+
+
+def test_a_signing_key_shows_no_secret_and_cannot_be_pickled():
+    assert "nnnn" not in repr(NEW)
+    with pytest.raises(TypeError):
+        pickle.dumps(NEW)
