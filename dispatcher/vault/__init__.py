@@ -1,0 +1,1 @@
+"""Keys at rest: the local keyring, sealing of stored payloads, pseudonyms for the ledger."""

@@ -1,0 +1,18 @@
+"""Where each kind of sealed record lies: one function a kind, used to seal and to open alike.
+
+A record opens only at its own place, so a blob moved to another row, column or tenant is refused.
+"""
+
+from dispatcher.vault.sealer import Place
+
+
+def payload_place(tenant: str, event_id: str) -> Place:
+    """Say where an event's payload lies."""
+    return Place(table="events", column="payload", tenant=tenant, row=event_id)
+
+
+def signing_key_place(subscription: str, fingerprint: str) -> Place:
+    """Say where a subscription's signing secret lies; it belongs to no one tenant."""
+    return Place(
+        table="signing_keys", column="sealed", tenant="", row=f"{subscription}/{fingerprint}"
+    )

@@ -1,0 +1,129 @@
+"""Sealing at rest: what the store writes down, only this room can read.
+
+    format(1) | length of key id(1) | key id | nonce(24) | ciphertext | tag(16)
+
+The place of a record (table, column, tenant, row) is bound into the seal, so a blob that was moved
+to another row, column or tenant does not open. Keys are per tenant and purpose, derived from a
+keyring key. Called by the worker, the producer and upkeep through the small protocol each declares;
+it must never write a key or a plaintext anywhere, and never open what does not verify.
+"""
+
+import base64
+import hmac
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from dispatcher.model.errors import SealBroken
+from dispatcher.vault.keyring import Keyring
+from dispatcher.vault.xaes import KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes
+
+FORMAT: Final = 1
+TENANTS_CACHED_MAX: Final = 4096
+PSEUDONYM_PREFIX: Final = "sub_"
+_PSEUDONYM_BYTES: Final = 16
+_FORMAT_BYTE: Final = bytes([FORMAT])
+_SEALING: Final = "dispatcher seal at rest v1"
+_NAMING: Final = "dispatcher pseudonym v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sealed record lives. A blob opens nowhere else."""
+
+    table: str
+    column: str
+    tenant: str
+    row: str
+
+
+class Vault:
+    """Seals and opens records, and names people without saying who they are."""
+
+    def __init__(self, keyring: Keyring) -> None:
+        self._primary = keyring.primary
+        self._header = _FORMAT_BYTE + _prefixed(keyring.primary, 1)
+        root = keyring.key(keyring.root)
+
+        def cipher(key_id: str, tenant: str) -> Xaes:
+            return Xaes(_derive(keyring.key(key_id), _SEALING, tenant))
+
+        def naming_key(tenant: str) -> bytes:
+            return _derive(root, _NAMING, tenant)
+
+        remember = lru_cache(maxsize=TENANTS_CACHED_MAX)
+        self._cipher: Callable[[str, str], Xaes] = remember(cipher)
+        self._naming_key: Callable[[str], bytes] = remember(naming_key)
+
+    def seal(self, plaintext: bytes, place: Place) -> bytes:
+        """Close a record under the primary key and bind it to its place."""
+        nonce = os.urandom(NONCE_BYTES)
+        cipher = self._cipher(self._primary, place.tenant)
+        return self._header + nonce + cipher.seal(nonce, plaintext, _bind(place, self._primary))
+
+    def open(self, blob: bytes, place: Place) -> bytes:
+        """Open a record at its place; `SealBroken` or `KeyMissing` when that cannot be done."""
+        key_id, start = _read_header(blob)
+        nonce_end = start + NONCE_BYTES
+        try:
+            cipher = self._cipher(key_id, place.tenant)
+            return cipher.open(blob[start:nonce_end], blob[nonce_end:], _bind(place, key_id))
+        except InvalidTag:
+            raise _broken("it was altered or moved, or the key is another", place) from None
+
+    def pseudonym(self, tenant: str, subject: str) -> str:
+        """Name a person for the ledger: the same within a tenant, unlinkable across tenants."""
+        code = hmac.digest(self._naming_key(tenant), subject.encode(), "sha256")
+        text = base64.b32encode(code[:_PSEUDONYM_BYTES]).decode()
+        return PSEUDONYM_PREFIX + text.rstrip("=").lower()
+
+    def __repr__(self) -> str:
+        return f"Vault(primary={self._primary!r})"
+
+
+def _read_header(blob: bytes) -> tuple[str, int]:
+    """Give the key id and the offset of the nonce."""
+    if len(blob) < 2 or blob[0] != FORMAT:
+        raise SealBroken("the record is not in a format this release knows")
+    start = 2 + blob[1]
+    if len(blob) < start + NONCE_BYTES + TAG_BYTES:
+        raise SealBroken("the record is cut short")
+    try:
+        return blob[2:start].decode("ascii"), start
+    except UnicodeDecodeError:
+        raise SealBroken("the record names no key") from None
+
+
+def _bind(place: Place, key_id: str) -> bytes:
+    return _binding(place.table, place.column, place.tenant, key_id) + _prefixed(place.row)
+
+
+@lru_cache(maxsize=TENANTS_CACHED_MAX)
+def _binding(table: str, column: str, tenant: str, key_id: str) -> bytes:
+    parts = (_prefixed(part) for part in (table, column, tenant, key_id))
+    return len(_FORMAT_BYTE).to_bytes(4, "big") + _FORMAT_BYTE + b"".join(parts)
+
+
+def _prefixed(text: str, length_bytes: int = 4) -> bytes:
+    """Encode text behind its length: no two lists of texts encode alike."""
+    encoded = text.encode()
+    return len(encoded).to_bytes(length_bytes, "big") + encoded
+
+
+def _derive(key: bytes, purpose: str, tenant: str) -> bytes:
+    info = _prefixed(purpose) + _prefixed(tenant)
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
+
+
+def _broken(why: str, place: Place) -> SealBroken:
+    return SealBroken(
+        f"a sealed record does not open: {why}",
+        where=f"{place.table}.{place.column} {place.row}",
+        fix="restore the row or the keyring it was sealed with from a backup",
+    )
