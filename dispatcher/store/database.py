@@ -1,0 +1,187 @@
+"""One database of either plane: its engine, its dialect, its clock, its errors.
+
+Every other module of this room works through a `Database`. PostgreSQL is reached by asyncpg,
+SQLite by aiosqlite with a write-ahead log, full synchronisation and one connection, so that its
+single writer is never contended inside the process. Foreign exceptions end here; no error text
+holds a URL, for it may hold a password.
+"""
+
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from sqlalchemy import TextClause, event, text
+from sqlalchemy.engine import CursorResult, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from dispatcher.model.errors import ConfigInvalid, SchemaMismatch, StoreUnavailable
+from dispatcher.store.tables import render
+
+SQLITE_BUSY_SECONDS: Final = 15
+_DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
+_HOT_SETTINGS: Final = {
+    # A generic plan made while the queue was empty scans for ever after (performance spec 2, 6.1).
+    "plan_cache_mode": "force_custom_plan",
+    "jit": "off",
+    "application_name": "dispatcher",
+}
+
+
+class Database:
+    """An open database, and the clock of dialects whose server has none (`wall_us`, in UTC)."""
+
+    def __init__(self, engine: AsyncEngine, wall_us: Callable[[], int], name: str) -> None:
+        self.engine = engine
+        self.dialect = engine.dialect.name
+        self.name = name
+        self.wall_us = wall_us
+        self._texts: dict[str, TextClause] = {}
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def is_sqlite(self) -> bool:
+        """True for the embedded engine."""
+        return self.dialect == "sqlite"
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """Open a transaction: committed at the end of the block, rolled back on an error."""
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            raise self._translated(error) from error
+
+    @asynccontextmanager
+    async def single(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement that is its own transaction: one round trip."""
+        if self.is_sqlite:
+            async with self.begin() as connection:
+                yield connection
+            return
+        try:
+            async with self._autocommit.connect() as connection:
+                yield connection
+        except (DBAPIError, PoolTimeout, OSError) as error:
+            raise self._translated(error) from error
+
+    async def execute(
+        self, connection: AsyncConnection, sql: str, **parameters: Any
+    ) -> CursorResult[*tuple[Any, ...]]:
+        """Run a statement written with `{table}` and `{now}` (see `tables.render`)."""
+        return await connection.execute(*self.prepare(sql, parameters))
+
+    def prepare(self, sql: str, parameters: Mapping[str, Any]) -> tuple[TextClause, dict[str, Any]]:
+        """Give the statement in this dialect, with the clock among its parameters."""
+        clause = self._texts.get(sql)
+        if clause is None:
+            clause = self._texts[sql] = text(render(sql, self.dialect))
+        given = dict(parameters)
+        if self.is_sqlite and "{now}" in sql:
+            given["now"] = self.wall_us()
+        return clause, given
+
+    async def execute_many(
+        self, connection: AsyncConnection, sql: str, rows: list[dict[str, Any]]
+    ) -> None:
+        """Run one statement for each row, in one go."""
+        if not rows:
+            return
+        clause, clock = self.prepare(sql, {})
+        await connection.execute(clause, [row | clock for row in rows])
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+
+    def _translated(self, error: Exception) -> Exception:
+        original: Any = getattr(error, "orig", None) or error
+        original = original.__cause__ or original
+        kind = type(original).__name__
+        said = str(original).partition("\n")[0]
+        if "no such table" in said or kind in ("UndefinedTableError", "InvalidSchemaNameError"):
+            return SchemaMismatch(
+                f"the {self.name} database lacks tables this release needs",
+                fix="run 'dispatcher migrate'",
+                where=self.name,
+            )
+        is_lost = isinstance(error, PoolTimeout | OSError) or getattr(
+            error, "connection_invalidated", False
+        )
+        if is_lost or _UNREACHABLE.search(f"{kind} {said}"):
+            return StoreUnavailable(
+                f"the {self.name} database cannot be used ({kind})",
+                fix="check that it runs, and the address, name and credentials in the config",
+                where=self.name,
+            )
+        return error
+
+
+_UNREACHABLE: Final = re.compile(
+    "Connection|InvalidPassword|InvalidAuthorization|InvalidCatalogName|CannotConnectNow"
+    "|Shutdown|TimeoutError|unable to open|is locked|disk I/O|readonly|not a database"
+    "|OperatorIntervention|ReadOnlySQLTransaction"
+)
+"""Kinds and words of the drivers' errors that mean the database, not the statement, is at fault."""
+
+
+def open_database(url: str, wall_us: Callable[[], int], *, name: str, pool: int = 8) -> Database:
+    """Open the database at `url` lazily: nothing is connected until it is used.
+
+    Raises `ConfigInvalid` for a URL that is not PostgreSQL or SQLite.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise _bad_url(name) from None
+    backend = parsed.get_backend_name()
+    if backend not in _DRIVERS:
+        raise _bad_url(name)
+    target = parsed.set(drivername=_DRIVERS[backend])
+    if backend == "sqlite":
+        engine = create_async_engine(
+            target,
+            pool_size=1,
+            max_overflow=0,
+            pool_timeout=SQLITE_BUSY_SECONDS * 4,
+            connect_args={"timeout": SQLITE_BUSY_SECONDS},
+            poolclass=AsyncAdaptedQueuePool,
+        )
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_immediate)
+    else:
+        engine = create_async_engine(
+            target,
+            pool_size=pool,
+            max_overflow=4,
+            pool_timeout=30,
+            connect_args={"timeout": 10, "server_settings": _HOT_SETTINGS},
+        )
+    return Database(engine, wall_us, name)
+
+
+def _bad_url(name: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        "not a database URL this product works with",
+        fix="use postgresql://USER@HOST/NAME or sqlite:///FILE",
+        where=f"{name}.url",
+        code="database_url",
+    )
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    # A deferred transaction that writes later fails at once when another writer was faster;
+    # an immediate one waits its turn.
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,104 @@
+"""The statements of enqueueing, for the caller's own connection and transaction.
+
+Used by `producer` inside a product service, so nothing here imports a server dependency, opens a
+connection, commits or rolls back. The trigger on `events` files the intake row.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection, TextClause, text
+from sqlalchemy.exc import DBAPIError
+
+from dispatcher.store.tables import render
+
+OUTBOX_CHANNEL: Final = "dispatcher_outbox"
+
+_LOOKUP: Final = """
+SELECT schema, payload_bytes_max FROM {catalogue} WHERE event_type = :type
+"""
+_INSERT: Final = """
+INSERT INTO {events} (id, tenant, type, producer, subjects, payload, is_sealed, idempotency_key,
+    payload_digest, ordering_key, traceparent, occurred_us, enqueued_us)
+VALUES (:id, :tenant, :type, :producer, :subjects, :payload, :is_sealed, :idempotency_key,
+    :payload_digest, :ordering_key, :traceparent, :occurred_us, :enqueued_us)
+"""
+# Only rows with a key can collide, so only they pay for the check and the answer.
+_INSERT_ONCE: Final = f"""{_INSERT}
+ON CONFLICT (tenant, producer, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING
+RETURNING id
+"""
+_FIRST: Final = """
+SELECT id, payload_digest FROM {events}
+WHERE tenant = :tenant AND producer = :producer AND idempotency_key = :idempotency_key
+"""
+# SQLSTATE of an undefined table, and of an undefined schema.
+_MISSING: Final = ("42P01", "3F000")
+_TEXTS: dict[tuple[str, str], TextClause] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRow:
+    """One row of the outbox, its payload already sealed where the producer can seal."""
+
+    id: str
+    tenant: str
+    type: str
+    producer: str
+    subjects: str
+    payload: bytes = field(repr=False)
+    is_sealed: bool
+    idempotency_key: str | None
+    payload_digest: str | None
+    ordering_key: str | None
+    traceparent: str | None
+    occurred_us: int
+    enqueued_us: int
+
+
+def look_up(connection: Connection, event_type: str) -> tuple[str, int] | None:
+    """Give an event type's schema text and payload limit in bytes from the catalogue's copy."""
+    row = connection.execute(_text(_LOOKUP, connection), {"type": event_type}).one_or_none()
+    return (row[0], row[1]) if row else None
+
+
+def insert(connection: Connection, row: EventRow) -> tuple[str, str | None] | None:
+    """Write the row. Gives `None` when it was written, else the id and digest of the first row
+    that used the same idempotency key."""
+    values = {name: getattr(row, name) for name in EventRow.__slots__}
+    if row.idempotency_key is None:
+        connection.execute(_text(_INSERT, connection), values)
+        return None
+    if connection.execute(_text(_INSERT_ONCE, connection), values).scalar_one_or_none():
+        return None
+    keys = {name: values[name] for name in ("tenant", "producer", "idempotency_key")}
+    first: Any = connection.execute(_text(_FIRST, connection), keys).one()
+    return first[0], first[1]
+
+
+def announce(connection: Connection) -> None:
+    """Hint to the workers, in a transaction of its own, that something was committed."""
+    connection.exec_driver_sql(f"NOTIFY {OUTBOX_CHANNEL}")
+    connection.commit()
+
+
+def lacks_tables(error: DBAPIError) -> bool:
+    """True when a statement failed because the outbox was never migrated into this database."""
+    original: Any = error.orig
+    said = original.args[0] if original.args else ""
+    stated = said.get("C") if isinstance(said, dict) else getattr(original, "sqlstate", None)
+    return (stated or getattr(original, "pgcode", None)) in _MISSING or "no such table" in str(said)
+
+
+def payload_digest(event_id: str, event_type: str, payload: bytes) -> str:
+    """Hash a payload for the idempotency check, salted with the id so that equal payloads of two
+    events do not look alike at rest. The SQL function computes the same."""
+    return hashlib.sha256(f"{event_id}\n{event_type}\n".encode() + payload).hexdigest()
+
+
+def _text(sql: str, connection: Connection) -> TextClause:
+    key = (sql, connection.dialect.name)
+    if key not in _TEXTS:
+        _TEXTS[key] = text(render(*key))
+    return _TEXTS[key]

@@ -1,0 +1,225 @@
+"""Steps 8 and 10 of the road: the disclosure ledger, and the settlement of deliveries.
+
+A disclosure row is durable before the first byte leaves, and only where the lease still holds; the
+outcome is added to the same row afterwards, together with the delivery's next state. Both take many
+rows at once: the worker calls them through a group commit. A row holds no value of any field.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from dispatcher.model.delivery import LIFE_CYCLE, Outcome, State
+from dispatcher.model.ids import Epoch, ScopeId
+from dispatcher.model.letter import Sealed, Settlement
+from dispatcher.model.scope import Field, content_hash
+from dispatcher.store.database import Database
+from dispatcher.store.outbox import ScopeMemory, execute_rows
+
+_COLUMNS: Final = (
+    ("delivery_id", "bigint"),
+    ("token", "text"),
+    ("attempt", "integer"),
+    ("event_seq", "bigint"),
+    ("webhook_id", "text"),
+    ("tenant", "text"),
+    ("connector", "text"),
+    ("subscription", "text"),
+    ("endpoint", "text"),
+    ("purpose", "text"),
+    ("agreement", "text"),
+    ("subjects", "text"),
+    ("scope_id", "text"),
+    ("field_set", "text"),
+    ("body_sha256", "text"),
+    ("body_bytes", "integer"),
+    ("key_ids", "text"),
+    ("revision", "bigint"),
+    ("epoch", "bigint"),
+)
+_WRITTEN: Final = ", ".join(name for name, _ in _COLUMNS if name != "token")
+_DISCLOSE: Final = f"""
+INSERT INTO {{disclosures}} ({_WRITTEN}, worker, begun_us)
+SELECT {", ".join(f"u.{name}" for name, _ in _COLUMNS if name != "token")}, :worker, {{now}}
+"""
+_UNNEST: Final = ", ".join(f"CAST(:c{i} AS {kind}[])" for i, (_, kind) in enumerate(_COLUMNS))
+_DISCLOSE_POSTGRESQL: Final = f"""{_DISCLOSE}
+FROM unnest({_UNNEST}) AS u({", ".join(name for name, _ in _COLUMNS)})
+JOIN {{deliveries}} d ON d.id = u.delivery_id AND d.lease_token = u.token
+ON CONFLICT DO NOTHING RETURNING delivery_id
+"""
+_DISCLOSE_SQLITE: Final = f"""{_DISCLOSE}
+FROM (SELECT {
+    ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, (name, _) in enumerate(_COLUMNS))
+} FROM json_each(:rows)) AS u
+CROSS JOIN {{deliveries}} d WHERE d.id = u.delivery_id AND d.lease_token = u.token
+ON CONFLICT DO NOTHING RETURNING delivery_id
+"""
+
+_SETTLED: Final = (
+    "state = {s}state, due_us = CASE WHEN {s}state = 'waiting' THEN {now} + {s}delay_us END, "
+    "lease_token = NULL, leased_until_us = NULL, attempt = {s}attempt, failures = {s}failures, "
+    "scope_id = COALESCE({s}scope_id, {d}scope_id), status = {s}status, code = {s}code, "
+    "settled_us = {now}, judged_epoch = {s}epoch"
+)
+_SETTLE_POSTGRESQL: Final = f"""
+WITH s AS MATERIALIZED (
+    SELECT * FROM unnest(
+        CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS integer[]), CAST(:c3 AS text[]),
+        CAST(:c4 AS bigint[]), CAST(:c5 AS integer[]), CAST(:c6 AS text[]), CAST(:c7 AS text[]),
+        CAST(:c8 AS integer[]), CAST(:c9 AS text[]), CAST(:c10 AS bigint[]))
+    AS s(id, token, attempt, state, delay_us, failures, scope_id, outcome, status, code, epoch)
+), completed AS (
+    UPDATE {{disclosures}} AS x
+    SET outcome = s.outcome, status = s.status, code = s.code, ended_us = {{now}}
+    FROM s WHERE s.outcome IS NOT NULL AND x.delivery_id = s.id AND x.attempt = s.attempt
+        AND x.outcome IS NULL
+)
+UPDATE {{deliveries}} AS d SET {_SETTLED.format(s="s.", d="d.", now="{now}")}
+FROM s WHERE d.id = s.id AND d.lease_token = s.token
+"""
+_COMPLETE_SQLITE: Final = """
+UPDATE {disclosures} SET outcome = :outcome, status = :status, code = :code, ended_us = {now}
+WHERE delivery_id = :id AND attempt = :attempt AND outcome IS NULL
+"""
+_SETTLE_SQLITE: Final = f"""
+UPDATE {{deliveries}} SET {_SETTLED.format(s=":", d="", now="{now}")}
+WHERE id = :id AND lease_token = :token
+"""
+_SETTLE_NAMES: Final = (
+    "id",
+    "token",
+    "attempt",
+    "state",
+    "delay_us",
+    "failures",
+    "scope_id",
+    "outcome",
+    "status",
+    "code",
+    "epoch",
+)
+_KNOWN_FIELDS: Final = """
+INSERT INTO {field_sets} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What the ledger is to say before a letter leaves. `subjects` are pseudonyms."""
+
+    sealed: Sealed
+    subjects: tuple[str, ...]
+    key_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A settlement, and the epoch it was judged under."""
+
+    settlement: Settlement
+    epoch: Epoch
+
+
+class LedgerStore:
+    """The ledger and the final states of one outbox database."""
+
+    def __init__(self, database: Database, worker: str) -> None:
+        self._database = database
+        self._worker = worker
+        self._field_sets: dict[tuple[Field, ...], str] = {}
+        self._scopes = ScopeMemory(database)
+        self._scope_ids: set[ScopeId] = set()
+
+    async def disclose(self, disclosures: Sequence[Disclosure]) -> list[bool]:
+        """Write disclosure rows durably; `False` where the lease no longer holds."""
+        await self._remember(disclosures)
+        rows = [self._row(disclosure) for disclosure in disclosures]
+        async with self._database.single() as connection:
+            result = await execute_rows(
+                self._database,
+                connection,
+                _DISCLOSE_POSTGRESQL,
+                _DISCLOSE_SQLITE,
+                rows,
+                worker=self._worker,
+            )
+            written = {row[0] for row in result}
+        return [disclosure.sealed.leased.id in written for disclosure in disclosures]
+
+    async def settle(self, settled: Sequence[Settled]) -> list[None]:
+        """Complete ledger rows and move deliveries on, where their lease still holds."""
+        rows = [_settlement_row(each) for each in settled]
+        async with self._database.single() as connection:
+            if self._database.is_sqlite:
+                named = [dict(zip(_SETTLE_NAMES, row, strict=True)) for row in rows]
+                begun = [row for row in named if row["outcome"] is not None]
+                await self._database.execute_many(connection, _COMPLETE_SQLITE, begun)
+                await self._database.execute_many(connection, _SETTLE_SQLITE, named)
+            else:
+                await execute_rows(self._database, connection, _SETTLE_POSTGRESQL, "", rows)
+        return [None] * len(rows)
+
+    async def _remember(self, disclosures: Sequence[Disclosure]) -> None:
+        """Write the field sets and scopes these rows name, where they are new to this worker."""
+        new = {d.sealed.shaped.disclosed for d in disclosures} - self._field_sets.keys()
+        scopes = {d.sealed.cleared.scope.id: d.sealed.cleared.scope for d in disclosures}
+        if not new and scopes.keys() <= self._scope_ids:
+            return
+        ids = {fields: content_hash(field.line for field in fields) for fields in new}
+        rows = [
+            {"id": ids[fields], "fields": msgspec.json.encode([f.line for f in fields]).decode()}
+            for fields in new
+        ]
+        async with self._database.begin() as connection:
+            await self._database.execute_many(connection, _KNOWN_FIELDS, rows)
+            await self._scopes.remember(connection, scopes.values())
+        self._field_sets |= ids
+        self._scope_ids |= scopes.keys()
+
+    def _row(self, disclosure: Disclosure) -> tuple[Any, ...]:
+        sealed = disclosure.sealed
+        cleared, leased = sealed.cleared, sealed.leased
+        route, event = cleared.route, leased.event
+        return (
+            leased.id,
+            leased.token,
+            leased.attempt,
+            event.seq,
+            leased.webhook_id,
+            event.tenant,
+            route.connector,
+            route.subscription,
+            route.endpoint.origin,
+            route.purpose,
+            route.agreement,
+            msgspec.json.encode(disclosure.subjects).decode(),
+            cleared.scope.id,
+            self._field_sets[sealed.shaped.disclosed],
+            sealed.body_sha256.hex(),
+            len(sealed.body),
+            ",".join(disclosure.key_ids),
+            cleared.revision,
+            cleared.epoch,
+        )
+
+
+def _settlement_row(settled: Settled) -> tuple[Any, ...]:
+    settlement = settled.settlement
+    outcome: Outcome | None = settlement.outcome
+    return (
+        settlement.id,
+        settlement.token,
+        # Without a ledger row the attempt's number was not used.
+        settlement.attempt if outcome is not None else settlement.attempt - 1,
+        LIFE_CYCLE[State.LEASED, settlement.move].value,
+        settlement.delay_us,
+        settlement.failures,
+        settlement.scope,
+        outcome.value if outcome is not None else None,
+        settlement.status,
+        settlement.code or None,
+        settled.epoch,
+    )

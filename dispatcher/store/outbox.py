@@ -1,0 +1,258 @@
+"""Step 1 of the road: claim new events, and file the deliveries that fan-out planned.
+
+Both happen in one transaction, so an event is either still new or wholly planned. On PostgreSQL
+rows are claimed with `SKIP LOCKED`, so any number of workers share the intake; on SQLite the one
+writer claims. Called by `worker.relay` alone.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.model.delivery import State
+from dispatcher.model.event import Event
+from dispatcher.model.ids import INTAKE, DeliveryId, Epoch, LeaseToken, ScopeId, WebhookId
+from dispatcher.model.letter import Planned
+from dispatcher.model.scope import Field, Scope
+from dispatcher.model.verdict import Refusal
+from dispatcher.store.database import Database
+from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from
+
+NOBODY_SUBSCRIBED: Final = "nobody_subscribed"
+
+_CLAIM: Final = f"""
+SELECT {EVENT_COLUMNS}, d.id, d.due_us
+FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
+WHERE d.lane = '' AND d.due_us >= :floor AND d.due_us <= {{now}}
+ORDER BY d.due_us, d.id LIMIT :limit
+"""
+
+_FILED: Final = "id, lane, subscription, webhook_id, scope_id, state, code"
+
+_SLOTS: Final = """
+UPDATE {deliveries} AS d
+SET lane = u.lane, subscription = u.subscription, webhook_id = u.webhook_id,
+    scope_id = u.scope_id, state = u.state, code = u.code, judged_epoch = :epoch,
+    due_us = CASE WHEN u.state = 'waiting' THEN {now} END,
+    lease_token = CASE WHEN u.state = 'leased' THEN :token END,
+    leased_until_us = CASE WHEN u.state = 'leased' THEN {now} + :lease_us END,
+    settled_us = CASE WHEN u.state = 'dropped' THEN {now} END
+"""
+_SLOTS_POSTGRESQL: Final = f"""{_SLOTS}
+FROM unnest(CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS text[]), CAST(:c3 AS text[]),
+            CAST(:c4 AS text[]), CAST(:c5 AS text[]), CAST(:c6 AS text[])) AS u({_FILED})
+WHERE d.id = u.id
+"""
+_SLOTS_SQLITE: Final = f"""{_SLOTS}
+FROM (SELECT {
+    ", ".join(
+        f"json_extract(value, '$[{i}]') AS {name.strip()}"
+        for i, name in enumerate(_FILED.split(","))
+    )
+}
+      FROM json_each(:rows)) AS u
+WHERE d.id = u.id
+"""
+
+_FURTHER: Final = """
+INSERT INTO {deliveries} (event_seq, lane, subscription, webhook_id, scope_id, state, judged_epoch,
+    attempt, failures, due_us, lease_token, leased_until_us)
+SELECT u.event_seq, u.lane, u.subscription, u.webhook_id, u.scope_id, u.state, :epoch, 0, 0,
+    CASE WHEN u.state = 'waiting' THEN {now} END,
+    CASE WHEN u.state = 'leased' THEN :token END,
+    CASE WHEN u.state = 'leased' THEN {now} + :lease_us END
+"""
+_FURTHER_COLUMNS: Final = "event_seq, lane, subscription, webhook_id, scope_id, state"
+_FURTHER_POSTGRESQL: Final = f"""{_FURTHER}
+FROM unnest(CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS text[]), CAST(:c3 AS text[]),
+            CAST(:c4 AS text[]), CAST(:c5 AS text[])) AS u({_FURTHER_COLUMNS})
+RETURNING webhook_id, id
+"""
+_FURTHER_SQLITE: Final = f"""{_FURTHER}
+FROM (SELECT {
+    ", ".join(
+        f"json_extract(value, '$[{i}]') AS {name.strip()}"
+        for i, name in enumerate(_FURTHER_COLUMNS.split(","))
+    )
+}
+      FROM json_each(:rows)) AS u
+WHERE true
+RETURNING webhook_id, id
+"""
+
+_SEAL: Final = """
+UPDATE {events} SET payload = :blob, is_sealed = true WHERE seq = :seq AND NOT is_sealed
+"""
+_KNOWN_SCOPE: Final = """
+INSERT INTO {scopes} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
+"""
+_SCOPE: Final = "SELECT fields FROM {scopes} WHERE id = :id"
+_fields = msgspec.json.Decoder(tuple[Field, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class NewEvent:
+    """A claimed event and the intake row it came in, which becomes its first delivery."""
+
+    event: Event
+    slot: DeliveryId
+    is_sealed: bool
+    due_us: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filing:
+    """What to file for one event: a delivery, or the reason why there is none.
+
+    `slot` is the intake row to turn into this delivery; further deliveries of an event have none.
+    """
+
+    event: Event
+    slot: DeliveryId | None
+    state: State
+    planned: Planned | None = None
+    refusal: Refusal | None = None
+
+
+class ScopeMemory:
+    """Keeps the content of every scope that rows name, by id, and asks the database once each."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: set[ScopeId] = set()
+
+    async def remember(self, connection: AsyncConnection, scopes: Iterable[Scope]) -> None:
+        """Write the scopes not yet known to be there, in the caller's transaction."""
+        new = {scope.id: scope for scope in scopes if scope.id not in self._known}
+        rows = [
+            {"id": scope.id, "fields": msgspec.json.encode(scope.fields).decode()}
+            for scope in new.values()
+        ]
+        await self._database.execute_many(connection, _KNOWN_SCOPE, rows)
+        self._known |= new.keys()
+
+
+class Intake:
+    """One open claiming transaction."""
+
+    def __init__(
+        self,
+        database: Database,
+        connection: AsyncConnection,
+        events: Sequence[NewEvent],
+        remembered: ScopeMemory,
+    ) -> None:
+        self._database = database
+        self._connection = connection
+        self._remembered = remembered
+        self.events = events
+
+    async def file(
+        self, filings: Sequence[Filing], *, epoch: Epoch, token: LeaseToken, lease_us: int
+    ) -> dict[WebhookId, DeliveryId]:
+        """Write every filing; give the row ids of those that carry a planned delivery."""
+        terms = {"epoch": epoch, "token": token, "lease_us": lease_us}
+        scopes = {f.planned.scope.id: f.planned.scope for f in filings if f.planned is not None}
+        await self._remembered.remember(self._connection, scopes.values())
+        slots = [_slot_row(filing) for filing in filings if filing.slot is not None]
+        filed = {
+            filing.planned.webhook_id: filing.slot
+            for filing in filings
+            if filing.planned is not None and filing.slot is not None
+        }
+        if slots:
+            await self._write(_SLOTS_POSTGRESQL, _SLOTS_SQLITE, slots, terms)
+        further = [
+            (f.event.seq, p.lane, p.subscription, p.webhook_id, p.scope.id, f.state.value)
+            for f in filings
+            if f.slot is None and (p := f.planned) is not None
+        ]
+        if further:
+            rows = await self._write(_FURTHER_POSTGRESQL, _FURTHER_SQLITE, further, terms)
+            filed |= {WebhookId(webhook_id): DeliveryId(row) for webhook_id, row in rows}
+        return filed
+
+    async def seal(self, blobs: Sequence[tuple[int, bytes]]) -> None:
+        """Replace clear payloads (written by the SQL function) with sealed ones."""
+        rows = [{"seq": seq, "blob": blob} for seq, blob in blobs]
+        await self._database.execute_many(self._connection, _SEAL, rows)
+
+    async def _write(
+        self,
+        postgresql: str,
+        sqlite: str,
+        rows: Sequence[tuple[Any, ...]],
+        terms: dict[str, Any],
+    ) -> Sequence[Any]:
+        result = await execute_rows(
+            self._database, self._connection, postgresql, sqlite, rows, **terms
+        )
+        return result.fetchall() if result.returns_rows else ()
+
+
+class OutboxStore:
+    """The intake of one outbox database."""
+
+    def __init__(self, database: Database, open_payload: PayloadOpener) -> None:
+        self._database = database
+        self._open_payload = open_payload
+        self._remembered = ScopeMemory(database)
+
+    @asynccontextmanager
+    async def intake(self, *, limit: int, floor_us: int) -> AsyncIterator[Intake]:
+        """Claim up to `limit` new events, due at or after `floor_us`, oldest first.
+
+        The floor spares a scan over the dead index entries of what was claimed before; the caller
+        lowers it to zero now and then, for a slow transaction may commit an older row.
+        """
+        claim = _CLAIM if self._database.is_sqlite else f"{_CLAIM} FOR UPDATE OF d SKIP LOCKED"
+        async with self._database.begin() as connection:
+            rows = await self._database.execute(connection, claim, limit=limit, floor=floor_us)
+            events = [
+                NewEvent(event_from(row, self._open_payload), row[11], bool(row[8]), row[12])
+                for row in rows
+            ]
+            yield Intake(self._database, connection, events, self._remembered)
+
+    async def scope(self, scope_id: ScopeId) -> Scope | None:
+        """Load a scope that a delivery was filed or attempted under."""
+        async with self._database.single() as connection:
+            found = await self._database.execute(connection, _SCOPE, id=scope_id)
+            fields = found.scalar_one_or_none()
+        return Scope(scope_id, _fields.decode(fields)) if fields is not None else None
+
+
+async def execute_rows(
+    database: Database,
+    connection: AsyncConnection,
+    postgresql: str,
+    sqlite: str,
+    rows: Sequence[tuple[Any, ...]],
+    **terms: Any,
+) -> Any:
+    """Run one statement over many rows: an array per column, or on SQLite one JSON document."""
+    if database.is_sqlite:
+        document = msgspec.json.encode(rows).decode()
+        return await database.execute(connection, sqlite, rows=document, **terms)
+    columns = {f"c{i}": list(column) for i, column in enumerate(zip(*rows, strict=True))}
+    return await database.execute(connection, postgresql, **columns, **terms)
+
+
+def _slot_row(filing: Filing) -> tuple[Any, ...]:
+    planned, refusal = filing.planned, filing.refusal
+    if planned is None:
+        code = refusal.code if refusal else NOBODY_SUBSCRIBED
+        return (filing.slot, INTAKE, None, None, None, filing.state.value, code)
+    return (
+        filing.slot,
+        planned.lane,
+        planned.subscription,
+        planned.webhook_id,
+        planned.scope.id,
+        filing.state.value,
+        None,
+    )

@@ -1,0 +1,197 @@
+"""The registry plane: revisions, the active policy, switches, and signing keys.
+
+Read by the worker (through `policy`) and changed by `control` alone. A revision is written once and
+never edited; which one is active changes by compare-and-swap. Every change that a worker must obey
+bumps the epoch in the same transaction.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.model.errors import Conflict
+from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.registry import Registry
+from dispatcher.model.switch import Switch, Target
+from dispatcher.store.database import Database
+
+POLICY_CHANNEL: Final = "dispatcher_policy"
+
+_BUMP: Final = "UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch"
+_ACTIVATE: Final = """
+UPDATE {policy} SET epoch = epoch + 1, revision = :number
+WHERE id = 1 AND revision = :base RETURNING epoch
+"""
+_INSERT_REVISION: Final = """
+INSERT INTO {revisions} (number, parent_hash, hash, author, approver, reason, created_us, content)
+VALUES (:number, :parent_hash, :hash, :author, :approver, :reason, {now}, :content)
+"""
+_ACTIVE: Final = """
+SELECT p.revision, p.epoch, r.hash, r.content
+FROM {policy} p LEFT JOIN {revisions} r ON r.number = p.revision WHERE p.id = 1
+"""
+_TRIP: Final = """
+INSERT INTO {switches} (target, reason, actor, tripped_us)
+VALUES (:target, :reason, :actor, {now}) RETURNING id
+"""
+_RELEASE: Final = """
+UPDATE {switches} SET released_us = {now}, released_by = :actor
+WHERE target = :target AND released_us IS NULL
+"""
+_TRIPPED: Final = """
+SELECT id, target, reason, actor, tripped_us FROM {switches}
+WHERE released_us IS NULL ORDER BY id
+"""
+_KEYS: Final = """
+SELECT subscription, fingerprint, sealed FROM {signing_keys} ORDER BY created_us DESC, fingerprint
+"""
+_ADD_KEY: Final = """
+INSERT INTO {signing_keys} (subscription, fingerprint, sealed, created_us)
+VALUES (:subscription, :fingerprint, :sealed, {now})
+"""
+
+_encoder = msgspec.json.Encoder(order="deterministic")
+
+
+@dataclass(frozen=True, slots=True)
+class Active:
+    """The policy in force: a revision (0 is the empty registry) and the switch epoch."""
+
+    revision: Revision
+    epoch: Epoch
+    hash: str
+    registry: Registry
+
+
+@dataclass(frozen=True, slots=True)
+class StoredKey:
+    """A signing secret as it lies in the database."""
+
+    subscription: str
+    fingerprint: str
+    sealed: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRevision:
+    """A revision about to be written over `base`."""
+
+    base: Active
+    registry: Registry
+    author: str
+    approver: str
+    reason: str
+
+
+class RegistryStore:
+    """The registry database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def active(self) -> Active:
+        """Read the revision and epoch in force."""
+        async with self._database.single() as connection:
+            found = await self._database.execute(connection, _ACTIVE)
+            return _active(found.one())
+
+    async def policy_now(self) -> tuple[Active, tuple[Switch, ...], tuple[StoredKey, ...]]:
+        """Read revision, switches and keys in one consistent view."""
+        async with self._database.begin() as connection:
+            if not self._database.is_sqlite:
+                await connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            active = _active((await self._database.execute(connection, _ACTIVE)).one())
+            switches = await self._switches(connection)
+            keys = await self._database.execute(connection, _KEYS)
+            return active, switches, tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in keys)
+
+    async def activate(self, new: NewRevision, keys: Sequence[StoredKey]) -> tuple[Revision, Epoch]:
+        """Write a revision with the keys of its new subscriptions and make it the active one.
+
+        Raises `Conflict` (`base_moved`) when another revision became active meanwhile.
+        """
+        content = _encoder.encode(new.registry)
+        number = Revision(new.base.revision + 1)
+        digest = hashlib.sha256(new.base.hash.encode() + b"\n" + content).hexdigest()
+        async with self._database.begin() as connection:
+            swapped = await self._database.execute(
+                connection, _ACTIVATE, number=number, base=new.base.revision
+            )
+            epoch = swapped.scalar_one_or_none()
+            if epoch is None:
+                raise Conflict(
+                    f"revision {new.base.revision} is no longer the active one",
+                    fix="look at what changed, then apply again",
+                    code="base_moved",
+                )
+            await self._database.execute(
+                connection,
+                _INSERT_REVISION,
+                number=number,
+                parent_hash=new.base.hash,
+                hash=digest,
+                author=new.author,
+                approver=new.approver,
+                reason=new.reason,
+                content=content.decode(),
+            )
+            rows = [
+                {"subscription": k.subscription, "fingerprint": k.fingerprint, "sealed": k.sealed}
+                for k in keys
+            ]
+            await self._database.execute_many(connection, _ADD_KEY, rows)
+            await self._notify(connection)
+        return number, Epoch(epoch)
+
+    async def keys(self) -> tuple[StoredKey, ...]:
+        """Read every signing key, newest first."""
+        async with self._database.single() as connection:
+            keys = await self._database.execute(connection, _KEYS)
+            return tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in keys)
+
+    async def switches(self) -> tuple[Switch, ...]:
+        """Read the switches that are on."""
+        async with self._database.single() as connection:
+            return await self._switches(connection)
+
+    async def trip(self, target: Target, *, reason: str, actor: str) -> tuple[int, Epoch]:
+        """Put a switch on; give its id and the epoch that workers must confirm."""
+        async with self._database.begin() as connection:
+            tripped = await self._database.execute(
+                connection, _TRIP, target=str(target), reason=reason, actor=actor
+            )
+            switch = tripped.scalar_one()
+            epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
+            await self._notify(connection)
+        return switch, Epoch(epoch)
+
+    async def release(self, target: Target, *, actor: str) -> int:
+        """Take off the switches on exactly this target; give how many there were."""
+        async with self._database.begin() as connection:
+            done = await self._database.execute(
+                connection, _RELEASE, target=str(target), actor=actor
+            )
+            if done.rowcount:
+                await self._database.execute(connection, _BUMP)
+                await self._notify(connection)
+            return done.rowcount
+
+    async def _switches(self, connection: AsyncConnection) -> tuple[Switch, ...]:
+        rows = await self._database.execute(connection, _TRIPPED)
+        return tuple(
+            Switch(id=r[0], target=Target.parse(r[1]), reason=r[2], actor=r[3], tripped_us=r[4])
+            for r in rows
+        )
+
+    async def _notify(self, connection: AsyncConnection) -> None:
+        if not self._database.is_sqlite:
+            await connection.exec_driver_sql(f"NOTIFY {POLICY_CHANNEL}")
+
+
+def _active(row: Any) -> Active:
+    registry = msgspec.json.decode(row.content, type=Registry) if row.content else Registry()
+    return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry)

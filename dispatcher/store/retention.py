@@ -1,0 +1,41 @@
+"""Payloads do not stay longer than they are needed: dropped a while after the last final delivery.
+
+Called by `worker.upkeep`, in small batches, so that no transaction is long.
+"""
+
+from typing import Final
+
+from dispatcher.store.database import Database
+
+# An event is finished when no delivery of it can still move, and the last one ended long enough
+# ago. A dead one keeps its payload longer, for a person may want to replay it.
+_DROP: Final = """
+UPDATE {events} SET payload = NULL WHERE seq IN (
+    SELECT e.seq FROM {events} e
+    WHERE e.payload IS NOT NULL AND e.enqueued_us < {now} - :kept_us
+      AND NOT EXISTS (
+        SELECT 1 FROM {deliveries} d WHERE d.event_seq = e.seq AND (
+            d.state IN ('waiting', 'leased', 'parked')
+            OR d.settled_us > {now} - :kept_us
+            OR (d.state = 'dead' AND d.settled_us > {now} - :dead_kept_us)))
+    ORDER BY e.seq LIMIT :limit)
+"""
+
+
+class RetentionStore:
+    """What one outbox database forgets."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def drop_payloads(self, *, kept_us: int, dead_kept_us: int, rows_max: int = 500) -> int:
+        """Drop payloads whose time is over; give how many went."""
+        async with self._database.single() as connection:
+            done = await self._database.execute(
+                connection,
+                _DROP,
+                kept_us=kept_us,
+                dead_kept_us=dead_kept_us,
+                limit=rows_max,
+            )
+            return done.rowcount

@@ -1,0 +1,69 @@
+"""Reading rows into the model: events with their payloads opened, leased deliveries.
+
+Used by the claiming modules. A payload that does not open is not an error here: it becomes `None`,
+and the gates park the delivery with a reason, so that one broken row cannot stop a batch.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from dispatcher.model.event import Event
+from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId
+from dispatcher.model.letter import Leased
+
+EVENT_COLUMNS: Final = (
+    "e.seq, e.id AS event_id, e.tenant, e.type, e.producer, e.subjects, e.occurred_us, "
+    "e.payload, e.is_sealed, e.ordering_key, e.traceparent"
+)
+DELIVERY_COLUMNS: Final = "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id"
+_subjects = msgspec.json.Decoder(tuple[str, ...])
+
+
+class PayloadOpener(Protocol):
+    """Opens a sealed payload of one event."""
+
+    def __call__(self, blob: bytes, tenant: str, event_id: str) -> bytes | None:
+        """Give the clear payload, or `None` when the seal or the key is broken."""
+
+
+def event_from(row: Sequence[Any], open_payload: PayloadOpener) -> Event:
+    """Make an event of a row that starts with `EVENT_COLUMNS`."""
+    seq, event_id, tenant, kind, producer, subjects, occurred_us, payload, is_sealed, key, trace = (
+        row[:11]
+    )
+    if payload is not None:
+        payload = bytes(payload)
+        if is_sealed:
+            payload = open_payload(payload, tenant, event_id)
+    return Event(
+        seq=seq,
+        id=EventId(event_id),
+        tenant=tenant,
+        type=kind,
+        producer=producer,
+        subjects=_subjects.decode(subjects),
+        occurred_us=occurred_us,
+        payload=payload,
+        ordering_key=key,
+        traceparent=trace,
+    )
+
+
+def leased_from(
+    row: Sequence[Any], token: LeaseToken, lease_ends: float, event_of: Callable[[Any], Event]
+) -> Leased:
+    """Make a leased delivery of a row with `EVENT_COLUMNS`, then `DELIVERY_COLUMNS`."""
+    delivery_id, attempt, failures, webhook_id, subscription, scope_id = row[11:17]
+    return Leased(
+        id=DeliveryId(delivery_id),
+        token=token,
+        attempt=attempt + 1,
+        failures=failures,
+        webhook_id=WebhookId(webhook_id),
+        subscription=subscription,
+        filed_scope=ScopeId(scope_id),
+        lease_ends=lease_ends,
+        event=event_of(row),
+    )

@@ -1,0 +1,274 @@
+"""The schema of both planes, once: names, columns, indexes.
+
+On PostgreSQL every table lives in schema `dispatcher`; on SQLite, which has no schemas, its name is
+prefixed. Times are microseconds since the epoch, UTC (`*_us`). Used by every module of this room
+and by the test that compares it with the migrations.
+
+The shape follows what changes: `events` is wide and never changes on the road; `deliveries` is
+narrow and hot; `disclosures` is the ledger, inserted before the bytes and completed once. An event
+enters with one `deliveries` row in the intake lane; fan-out turns that row into its first delivery,
+so the happy path writes four rows in all.
+"""
+
+from functools import lru_cache
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+
+SCHEMA: Final = "dispatcher"
+REGISTRY_TABLES: Final = ("revisions", "policy", "switches", "workers", "signing_keys")
+OUTBOX_TABLES: Final = (
+    "events",
+    "deliveries",
+    "disclosures",
+    "field_sets",
+    "scopes",
+    "catalogue",
+)
+
+_KEY = BigInteger().with_variant(Integer(), "sqlite")
+"""SQLite numbers rows by itself only for a column of exactly this type."""
+
+
+def table_name(name: str, dialect: str) -> str:
+    """Give a table's name without its schema."""
+    return f"{SCHEMA}_{name}" if dialect == "sqlite" else name
+
+
+def schema_name(dialect: str) -> str | None:
+    """Give the schema the tables live in, if the dialect has schemas."""
+    return None if dialect == "sqlite" else SCHEMA
+
+
+@lru_cache(maxsize=1024)
+def render(sql: str, dialect: str) -> str:
+    """Put qualified table names and the dialect's clock into a statement.
+
+    `{events}` becomes `dispatcher.events` or `dispatcher_events`. `{now}` is the database server's
+    own clock on PostgreSQL, so that hosts need not agree on the time; on SQLite, where there is one
+    host, it is the parameter `:now`.
+    """
+    prefix = f"{SCHEMA}_" if dialect == "sqlite" else f"{SCHEMA}."
+    names = {name: prefix + name for name in (*REGISTRY_TABLES, *OUTBOX_TABLES)}
+    clock = ":now" if dialect == "sqlite" else _POSTGRESQL_NOW
+    return sql.format(now=clock, **names)
+
+
+_POSTGRESQL_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+
+
+def _table(metadata: MetaData, dialect: str, name: str, *columns: Column[Any]) -> Table[Any]:
+    # Room on each page lets the lease and the settlement of a row stay on that page.
+    options: dict[str, Any] = {}
+    if name == "deliveries":
+        options["postgresql_with"] = {"fillfactor": "60"}
+    return Table(
+        table_name(name, dialect), metadata, *columns, schema=schema_name(dialect), **options
+    )
+
+
+def _index(
+    table: Table[Any], name: str, *columns: str, where: str = "", unique: bool = False
+) -> None:
+    clause = text(where) if where else None
+    Index(
+        f"{table.name}_{name}",
+        *(table.c[column] for column in columns),
+        unique=unique,
+        postgresql_where=clause,
+        sqlite_where=clause,
+    )
+
+
+@lru_cache(maxsize=2)
+def registry_metadata(dialect: str) -> MetaData:
+    """Give the registry plane's tables: what may flow, what is stopped, who is at work."""
+    metadata = MetaData()
+    _table(
+        metadata,
+        dialect,
+        "revisions",
+        Column("number", BigInteger, primary_key=True, autoincrement=False),
+        Column("parent_hash", Text, nullable=False),
+        Column("hash", Text, nullable=False, unique=True),
+        Column("author", Text, nullable=False),
+        Column("approver", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("content", Text, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "policy",
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("revision", BigInteger, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "switches",
+        Column("id", _KEY, primary_key=True),
+        Column("target", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("actor", Text, nullable=False),
+        Column("tripped_us", BigInteger, nullable=False),
+        Column("released_us", BigInteger),
+        Column("released_by", Text),
+    )
+    _table(
+        metadata,
+        dialect,
+        "workers",
+        Column("id", Text, primary_key=True),
+        Column("host", Text, nullable=False),
+        Column("pid", Integer, nullable=False),
+        Column("started_us", BigInteger, nullable=False),
+        Column("seen_us", BigInteger, nullable=False),
+        Column("lease_us", BigInteger, nullable=False),
+        Column("confirmed_epoch", BigInteger, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        Column("in_flight", Integer, nullable=False),
+        Column("is_fenced", Boolean, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "signing_keys",
+        Column("subscription", Text, primary_key=True),
+        Column("fingerprint", Text, primary_key=True),
+        Column("sealed", LargeBinary, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+    )
+    return metadata
+
+
+@lru_cache(maxsize=2)
+def outbox_metadata(dialect: str) -> MetaData:
+    """Give the outbox plane's tables: events, deliveries, the ledger, and the catalogue's copy."""
+    metadata = MetaData()
+    _events(metadata, dialect)
+    _deliveries(metadata, dialect)
+    _disclosures(metadata, dialect)
+    for name in ("field_sets", "scopes"):
+        _table(
+            metadata,
+            dialect,
+            name,
+            Column("id", Text, primary_key=True),
+            Column("fields", Text, nullable=False),
+        )
+    _table(
+        metadata,
+        dialect,
+        "catalogue",
+        Column("event_type", Text, primary_key=True),
+        Column("schema", Text, nullable=False),
+        Column("payload_bytes_max", Integer, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+    )
+    return metadata
+
+
+def _events(metadata: MetaData, dialect: str) -> None:
+    events = _table(
+        metadata,
+        dialect,
+        "events",
+        Column("seq", _KEY, primary_key=True),
+        Column("id", Text, nullable=False, unique=True),
+        Column("tenant", Text, nullable=False),
+        Column("type", Text, nullable=False),
+        Column("producer", Text, nullable=False),
+        Column("subjects", Text, nullable=False),
+        Column("payload", LargeBinary),
+        Column("is_sealed", Boolean, nullable=False),
+        Column("idempotency_key", Text),
+        Column("payload_digest", Text),
+        Column("ordering_key", Text),
+        Column("traceparent", Text),
+        Column("occurred_us", BigInteger, nullable=False),
+        Column("enqueued_us", BigInteger, nullable=False),
+    )
+    _index(
+        events,
+        "idempotency",
+        "tenant",
+        "producer",
+        "idempotency_key",
+        where="idempotency_key IS NOT NULL",
+        unique=True,
+    )
+
+
+def _deliveries(metadata: MetaData, dialect: str) -> None:
+    deliveries = _table(
+        metadata,
+        dialect,
+        "deliveries",
+        Column("id", _KEY, primary_key=True),
+        Column("event_seq", BigInteger, nullable=False),
+        Column("lane", Text, nullable=False),
+        Column("subscription", Text),
+        Column("webhook_id", Text),
+        Column("scope_id", Text),
+        Column("state", Text, nullable=False),
+        Column("due_us", BigInteger),
+        Column("lease_token", Text),
+        Column("leased_until_us", BigInteger),
+        Column("attempt", Integer, nullable=False),
+        Column("failures", Integer, nullable=False),
+        Column("status", Integer),
+        Column("code", Text),
+        Column("settled_us", BigInteger),
+        Column("judged_epoch", BigInteger),
+        Column("replay_of", BigInteger),
+    )
+    _index(deliveries, "due", "lane", "due_us", "id", where="due_us IS NOT NULL")
+    _index(deliveries, "leases", "leased_until_us", where="leased_until_us IS NOT NULL")
+    _index(deliveries, "parked", "judged_epoch", where="state = 'parked'")
+    _index(deliveries, "event", "event_seq")
+
+
+def _disclosures(metadata: MetaData, dialect: str) -> None:
+    _table(
+        metadata,
+        dialect,
+        "disclosures",
+        Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
+        Column("attempt", Integer, primary_key=True, autoincrement=False),
+        Column("event_seq", BigInteger, nullable=False),
+        Column("webhook_id", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("connector", Text, nullable=False),
+        Column("subscription", Text, nullable=False),
+        Column("endpoint", Text, nullable=False),
+        Column("purpose", Text, nullable=False),
+        Column("agreement", Text, nullable=False),
+        Column("subjects", Text, nullable=False),
+        Column("scope_id", Text, nullable=False),
+        Column("field_set", Text, nullable=False),
+        Column("body_sha256", Text, nullable=False),
+        Column("body_bytes", Integer, nullable=False),
+        Column("key_ids", Text, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        Column("epoch", BigInteger, nullable=False),
+        Column("worker", Text, nullable=False),
+        Column("begun_us", BigInteger, nullable=False),
+        Column("ended_us", BigInteger),
+        Column("outcome", Text),
+        Column("status", Integer),
+        Column("code", Text),
+    )

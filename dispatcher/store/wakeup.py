@@ -1,0 +1,48 @@
+"""Listens for "there is something new": policy changes, and events just committed.
+
+Only a hint: polling finds everything a lost notification would have announced. PostgreSQL only; on
+SQLite there is nothing to listen to. Used by the worker, which hands in what to do on a hint.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from dispatcher.model.errors import DispatcherError
+from dispatcher.store.database import Database
+
+RETRY_SECONDS = 1.0
+
+
+async def listen(database: Database, channel: str, hint: Callable[[], None]) -> None:
+    """Call `hint` for each notification, reconnecting for ever; runs until cancelled."""
+    if database.is_sqlite:
+        return
+    while True:
+        try:
+            await _listen_once(database, channel, hint)
+        except DispatcherError:
+            await asyncio.sleep(RETRY_SECONDS)
+
+
+async def _listen_once(database: Database, channel: str, hint: Callable[[], None]) -> None:
+    lost = asyncio.Event()
+
+    def on_notify(*_: Any) -> None:
+        hint()
+
+    def on_end(*_: Any) -> None:
+        lost.set()
+
+    async with database.single() as connection:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        driver.add_termination_listener(on_end)
+        await driver.add_listener(channel, on_notify)
+        hint()
+        try:
+            await lost.wait()
+        finally:
+            driver.remove_termination_listener(on_end)
+            if not lost.is_set():
+                await driver.remove_listener(channel, on_notify)
+    await asyncio.sleep(RETRY_SECONDS)
