@@ -1,0 +1,190 @@
+"""One delivery's whole journey, steps 3 to 10 of the road, in order.
+
+Called by `worker.desk` for every leased delivery, first try or last, replayed or released: there is
+no second road. Decisions are asked of the pure stages; this module only performs them. Whatever
+happens, the turn ends in exactly one settlement, unless the process dies.
+"""
+
+import asyncio
+
+from dispatcher.model.errors import DispatcherError
+from dispatcher.model.ids import Epoch, ScopeId
+from dispatcher.model.letter import (
+    Answer,
+    Cleared,
+    Departure,
+    Leased,
+    Sealed,
+    Settlement,
+    Stopped,
+    Trouble,
+)
+from dispatcher.model.scope import Scope
+from dispatcher.model.switch import Target, TargetKind
+from dispatcher.model.verdict import Reason, Refusal, hold
+from dispatcher.stages.gates.addresses import admit
+from dispatcher.stages.gates.departure import may_begin
+from dispatcher.stages.gates.preflight import preflight
+from dispatcher.stages.sealing.seal import seal
+from dispatcher.stages.sealing.signature import depart
+from dispatcher.stages.settling.settle import settle
+from dispatcher.stages.shaping.shape import shape
+from dispatcher.store.groupcommit import GroupCommit
+from dispatcher.store.ledger import Disclosure, Settled
+from dispatcher.worker.kit import Kit, Step
+from dispatcher.worker.policy import PolicyWatch
+
+NO_RETRIES: tuple[float, ...] = ()
+
+
+class Courier:
+    """Carries letters. One instance serves the whole worker."""
+
+    def __init__(
+        self,
+        kit: Kit,
+        policy: PolicyWatch,
+        disclosures: GroupCommit[Disclosure, bool],
+        settlements: GroupCommit[Settled, None],
+    ) -> None:
+        self._kit = kit
+        self._policy = policy
+        self._disclosures = disclosures
+        self._settlements = settlements
+        self._scopes: dict[ScopeId, Scope] = {}
+
+    async def carry(self, leased: Leased) -> None:
+        """Take one leased delivery as far as it gets, and settle it."""
+        step, snapshot = self._kit.step, self._policy.snapshot
+        step(Step.PREFLIGHT)
+        filed = await self._scope(leased.filed_scope)
+        cleared = preflight(leased, snapshot, filed)
+        if isinstance(cleared, Refusal):
+            self._settle(leased, None, cleared)
+            return
+        stopped = self._may_begin(cleared, filed)
+        if stopped is not None:
+            self._settle(leased, None, hold(stopped.reason))
+            return
+        step(Step.RESOLVE)
+        addresses = await self._kit.resolver.resolve(cleared.route.endpoint.host)
+        if isinstance(addresses, Trouble):
+            self._settle(leased, None, addresses)
+            return
+        step(Step.ADMIT)
+        admitted = admit(cleared, addresses, self._kit.settings.loopback_inboxes)
+        if isinstance(admitted, Refusal):
+            self._settle(leased, None, admitted)
+            return
+        step(Step.SHAPE)
+        shaped = shape(admitted)
+        if isinstance(shaped, Refusal):
+            self._settle(leased, None, shaped)
+            return
+        step(Step.SEAL)
+        sealed = seal(shaped)
+        step(Step.DISCLOSE)
+        if not await self._disclose(sealed):
+            return
+        step(Step.POST)
+        result = await self._post(sealed, filed)
+        step(Step.SETTLE)
+        if self._settle(leased, cleared, result).is_endpoint_gone:
+            await self._stop_gone_endpoint(leased.subscription)
+
+    async def _scope(self, scope_id: ScopeId) -> Scope:
+        known = self._scopes.get(scope_id)
+        if known is None:
+            known = await self._kit.outbox.scope(scope_id) or Scope(scope_id, ())
+            self._scopes[scope_id] = known
+        return known
+
+    def _may_begin(self, cleared: Cleared, filed: Scope) -> Stopped | None:
+        return may_begin(
+            cleared,
+            filed,
+            self._policy.snapshot,
+            now=self._kit.clock.boot(),
+            policy_lease_ends=self._policy.lease_ends,
+        )
+
+    async def _disclose(self, sealed: Sealed) -> bool:
+        """Write the ledger row; `False` when the lease is lost, and with it the right to settle."""
+        event, vault = sealed.leased.event, self._kit.vault
+        keys = self._policy.keys.get(sealed.leased.subscription, ())
+        row = Disclosure(
+            sealed,
+            tuple(vault.pseudonym(event.tenant, subject) for subject in event.subjects),
+            tuple(key.fingerprint for key in keys),
+        )
+        try:
+            return await self._disclosures.put(row)
+        except DispatcherError as error:
+            self._kit.log.error("ledger_unwritable", reason=error.reason, why=error.why)
+            self._settle(sealed.leased, sealed.cleared, Stopped(Reason.LEDGER_UNAVAILABLE))
+            return False
+
+    async def _post(self, sealed: Sealed, filed: Scope) -> Answer | Trouble | Stopped:
+        def last_check() -> Departure | Stopped:
+            # Runs between the guarded connection and the first byte, and never awaits.
+            stopped = self._may_begin(sealed.cleared, filed)
+            if stopped is not None:
+                return stopped
+            keys = self._policy.keys.get(sealed.leased.subscription, ())
+            return depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
+
+        began = self._kit.clock.boot()
+        try:
+            result = await self._kit.transport.post(sealed, last_check)
+        except asyncio.CancelledError:
+            # A drain ran out of time: the partner may have it, and the ledger will say so.
+            self._settle(sealed.leased, sealed.cleared, Trouble("aborted", is_begun=True))
+            raise
+        self._kit.metrics.attempt_seconds.observe(self._kit.clock.boot() - began)
+        return result
+
+    def _settle(
+        self, leased: Leased, cleared: Cleared | None, result: Answer | Trouble | Stopped | Refusal
+    ) -> Settlement:
+        route = self._policy.snapshot.routes.get(leased.subscription)
+        settlement = settle(
+            leased,
+            cleared.scope if cleared is not None else None,
+            result,
+            route.retry_seconds if route is not None else NO_RETRIES,
+            self._kit.chance(),
+            self._kit.clock.wall_us(),
+        )
+        epoch = cleared.epoch if cleared is not None else self._policy.snapshot.epoch
+        self.record(leased, settlement, epoch)
+        return settlement
+
+    def record(self, leased: Leased, settlement: Settlement, epoch: Epoch) -> None:
+        """Hand a settlement to the group commit, and say so in one log line."""
+        self._settlements.put(Settled(settlement, epoch))
+        self._kit.metrics.settled.labels(
+            leased.subscription, settlement.move.value, settlement.code
+        ).inc()
+        say = (
+            self._kit.log.debug
+            if settlement.status and settlement.status < 300
+            else self._kit.log.info
+        )
+        say(
+            "attempt",
+            delivery=leased.id,
+            event_id=leased.event.id,
+            webhook_id=leased.webhook_id,
+            subscription=leased.subscription,
+            attempt=settlement.attempt,
+            move=settlement.move.value,
+            outcome=settlement.outcome.value if settlement.outcome else None,
+            status=settlement.status,
+            code=settlement.code,
+        )
+
+    async def _stop_gone_endpoint(self, subscription: str) -> None:
+        """A partner answered 410: hold the subscription until a person looks at it."""
+        target = Target(TargetKind.SUBSCRIPTION, subscription)
+        await self._kit.registry.trip(target, reason=Reason.ENDPOINT_GONE, actor="dispatcher")
+        self._policy.hint.set()

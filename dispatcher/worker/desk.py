@@ -1,0 +1,102 @@
+"""Between leasing and carrying: a small queue and a window for each subscription.
+
+A hanging partner fills only its own window and queue; the others never wait for it. The relay and
+the leaser ask how much room there is before they claim, so a worker never holds more rows than it
+can carry within their lease. Couriers run as tasks that live as long as their queue has work.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+
+from dispatcher.model.ids import Epoch
+from dispatcher.model.letter import Leased
+from dispatcher.model.snapshot import Route
+from dispatcher.model.verdict import Reason, hold
+from dispatcher.stages.settling.settle import settle
+from dispatcher.worker.courier import Courier
+from dispatcher.worker.kit import Kit
+
+QUEUE_PER_WINDOW = 4
+"""How many leased deliveries may queue for each place in a subscription's window."""
+
+
+class _Window:
+    __slots__ = ("active", "queue", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.active = 0
+        self.queue: deque[Leased] = deque()
+
+
+class Desk:
+    """Hands leased deliveries to couriers, within each subscription's window."""
+
+    def __init__(self, kit: Kit, courier: Courier) -> None:
+        self._kit = kit
+        self._courier = courier
+        self._windows: dict[str, _Window] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.carried = 0
+
+    def room(self, route: Route, coming: int = 0) -> int:
+        """How many more of a subscription may be leased, with `coming` of any on their way."""
+        window = self._windows.get(route.subscription)
+        taken = window.active + len(window.queue) if window is not None else 0
+        return min(
+            route.concurrency * (1 + QUEUE_PER_WINDOW) - taken,
+            self._kit.settings.queued_max - self.carried - coming,
+        )
+
+    def accept(self, deliveries: Iterable[tuple[Leased, Route]]) -> None:
+        """Queue leased deliveries, starting couriers where the window is open."""
+        for leased, route in deliveries:
+            window = self._windows.get(route.subscription)
+            if window is None:
+                window = self._windows[route.subscription] = _Window(route.concurrency)
+            window.size = route.concurrency
+            window.queue.append(leased)
+            self.carried += 1
+            if window.active < window.size:
+                window.active += 1
+                task = asyncio.create_task(self._work(window))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, window: _Window) -> None:
+        try:
+            while window.queue and window.active <= window.size:
+                leased = window.queue.popleft()
+                try:
+                    await self._courier.carry(leased)
+                except Exception as error:  # noqa: BLE001
+                    # A fault of ours: the lease runs out and the delivery is rescued.
+                    self._kit.log.error(
+                        "courier_failed", delivery=leased.id, error=type(error).__name__
+                    )
+                finally:
+                    self.carried -= 1
+        finally:
+            window.active -= 1
+
+    def give_back(self, epoch: Epoch) -> None:
+        """Return what is queued and not begun, for a drain."""
+        for window in self._windows.values():
+            while window.queue:
+                leased = window.queue.popleft()
+                self.carried -= 1
+                refusal = hold(Reason.DRAINING)
+                moment = self._kit.clock.wall_us()
+                settlement = settle(leased, None, refusal, (), 0.0, moment)
+                self._courier.record(leased, settlement, epoch)
+
+    async def finish(self, seconds: float) -> int:
+        """Wait for what is in flight; give how many had to be abandoned."""
+        if not self._tasks:
+            return 0
+        _, late = await asyncio.wait(self._tasks, timeout=seconds)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        return len(late)

@@ -1,0 +1,119 @@
+"""What one worker holds: its settings, and the few things of the world that can be replaced.
+
+`app.wiring` fills it; every module of this room receives it. The clock, chance, the resolver and
+the transport are protocols so that a seed and a drill can stand in for the world. `step` is called
+at every boundary of the road, before the step of that name.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from dispatcher.model.ids import LeaseToken, WebhookId, WorkerId
+from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
+from dispatcher.store.catalogue import CatalogueStore
+from dispatcher.store.claims import ClaimStore
+from dispatcher.store.ledger import LedgerStore
+from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.retention import RetentionStore
+from dispatcher.store.workers import WorkerStore
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.vault.sealer import Vault
+
+
+class Step(StrEnum):
+    """The boundaries of the road, in order."""
+
+    CLAIM = "claim"
+    FILE = "file"
+    FILED = "filed"
+    LEASE = "lease"
+    PREFLIGHT = "preflight"
+    RESOLVE = "resolve"
+    ADMIT = "admit"
+    SHAPE = "shape"
+    SEAL = "seal"
+    DISCLOSE = "disclose"
+    POST = "post"
+    SETTLE = "settle"
+    SETTLED = "settled"
+
+
+class Clock(Protocol):
+    """The two clocks a worker needs."""
+
+    def wall_us(self) -> int:
+        """Give microseconds since the epoch, UTC."""
+
+    def boot(self) -> float:
+        """Give seconds that also pass while the machine or the process is suspended."""
+
+
+class Resolver(Protocol):
+    """Turns a listed host into addresses, once."""
+
+    async def resolve(self, host: str) -> tuple[str, ...] | Trouble:
+        """Give numeric addresses, or why there are none."""
+
+    def forget(self) -> None:
+        """Drop what was remembered: the registry moved."""
+
+
+class Transport(Protocol):
+    """Carries a sealed letter out, and nothing else."""
+
+    async def post(
+        self, sealed: Sealed, depart: Callable[[], Departure | Stopped]
+    ) -> Answer | Trouble | Stopped:
+        """Write the letter after `depart` allowed it, with no await between; read the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    """The worker's knobs; `config.example.toml` says what each is for."""
+
+    lease_seconds: float = 60.0
+    policy_lease_seconds: float = 2.0
+    policy_poll_seconds: float = 0.25
+    claim_batch_max: int = 256
+    queued_max: int = 1024
+    poll_busy_seconds: float = 0.01
+    poll_idle_seconds: float = 0.25
+    commit_rows_max: int = 256
+    commit_gather_seconds: float = 0.002
+    upkeep_seconds: float = 1.0
+    drain_seconds: float = 20.0
+    payload_hours: float = 24.0
+    dead_payload_days: float = 14.0
+    loopback_inboxes: frozenset[tuple[str, int]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kit:
+    """Everything one worker holds."""
+
+    id: WorkerId
+    host: str
+    pid: int
+    settings: WorkerSettings
+    outbox: OutboxStore
+    claims: ClaimStore
+    ledger: LedgerStore
+    catalogue: CatalogueStore
+    retention: RetentionStore
+    registry: RegistryStore
+    workers: WorkerStore
+    vault: Vault
+    resolver: Resolver
+    transport: Transport
+    clock: Clock
+    chance: Callable[[], float]
+    mint_webhook_id: Callable[[], WebhookId]
+    mint_token: Callable[[], LeaseToken]
+    metrics: Metrics
+    log: Any
+    step: Callable[[Step], None]
+    listen_policy: Callable[[Callable[[], None]], Any]
+    listen_outbox: Callable[[Callable[[], None]], Any]

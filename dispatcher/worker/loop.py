@@ -1,0 +1,146 @@
+"""One worker's life: start, turn, drain.
+
+Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep and the policy
+watch side by side until it is told to stop. A drain stops claiming, gives back what has not begun,
+finishes what is in flight within its time, and leaves the list of workers. A database that goes
+away stops nothing for good: every loop tries again, and sending stops with the policy lease.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from tenacity import (
+    AsyncRetrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from dispatcher.model.errors import DispatcherError, StoreUnavailable
+from dispatcher.store.groupcommit import GroupCommit
+from dispatcher.store.ledger import Settled
+from dispatcher.worker.courier import Courier
+from dispatcher.worker.desk import Desk
+from dispatcher.worker.kit import Kit, Step
+from dispatcher.worker.leaser import Leaser
+from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.relay import Relay
+from dispatcher.worker.upkeep import Upkeep
+
+
+class Worker:
+    """The data plane of one process."""
+
+    def __init__(self, kit: Kit) -> None:
+        settings = kit.settings
+        self._kit = kit
+        self.policy = PolicyWatch(kit)
+        self._disclosures = GroupCommit(
+            kit.ledger.disclose,
+            rows_max=settings.commit_rows_max,
+            gather_seconds=settings.commit_gather_seconds,
+        )
+        self._settlements = GroupCommit(
+            self._settle_durably,
+            rows_max=settings.commit_rows_max,
+            gather_seconds=settings.commit_gather_seconds,
+        )
+        self.courier = Courier(kit, self.policy, self._disclosures, self._settlements)
+        self.desk = Desk(kit, self.courier)
+        self._relay = Relay(kit, self.policy, self.desk)
+        self._leaser = Leaser(kit, self.policy, self.desk)
+        self._upkeep = Upkeep(kit, self.policy)
+        self._bell = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, then drain."""
+        kit = self._kit
+        await self.policy.start()
+        kit.log.info("worker_started", worker=kit.id)
+        loops = [
+            asyncio.create_task(each)
+            for each in (
+                self.policy.run(),
+                self._upkeep.run(),
+                self._pace(self._relay.turn, self._bell),
+                self._pace(self._leaser.turn, asyncio.Event()),
+                kit.listen_policy(self.policy.hint.set),
+                kit.listen_outbox(self._bell.set),
+            )
+        ]
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            # None of the loops ends by itself, unless by a fault of ours: then nothing goes on.
+            await asyncio.wait([stopping, *loops[:4]], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await self._drain(loops, stopping)
+
+    async def _drain(
+        self, loops: Sequence[asyncio.Task[None]], stopping: asyncio.Task[bool]
+    ) -> None:
+        kit = self._kit
+        policy_loop, *others = loops
+        failed = [
+            loop for loop in loops if loop.done() and not loop.cancelled() and loop.exception()
+        ]
+        await _cancel([*others, stopping])
+        self.desk.give_back(self.policy.snapshot.epoch)
+        abandoned = await self.desk.finish(kit.settings.drain_seconds)
+        await self._settlements.drain()
+        await _cancel([policy_loop])
+        try:
+            await self.policy.leave()
+        except DispatcherError as error:
+            kit.log.warning("leave_failed", reason=error.reason, why=error.why)
+        kit.log.info("worker_stopped", worker=kit.id, count=abandoned)
+        for loop in failed:
+            loop.result()
+
+    async def _pace(self, turn: Callable[[], Awaitable[int]], bell: asyncio.Event) -> None:
+        """Turn without pause while there is plenty, soon when there was something, else seldom."""
+        settings = self._kit.settings
+        pause = settings.poll_busy_seconds
+        while True:
+            try:
+                found = await turn()
+            except DispatcherError as error:
+                self._kit.log.warning("turn_failed", reason=error.reason, why=error.why)
+                found = 0
+            self.policy.in_flight = self.desk.carried
+            self._kit.metrics.in_flight.set(self.desk.carried)
+            if found >= settings.claim_batch_max // 2 and self.desk.carried < settings.queued_max:
+                continue
+            pause = (
+                settings.poll_busy_seconds if found else min(2 * pause, settings.poll_idle_seconds)
+            )
+            await self._rest(pause, bell)
+
+    async def _rest(self, seconds: float, bell: asyncio.Event) -> None:
+        bell.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await bell.wait()
+        except TimeoutError:
+            return
+        # What woke us is seldom alone: a few milliseconds make one batch of many.
+        await asyncio.sleep(self._kit.settings.commit_gather_seconds)
+
+    async def _settle_durably(self, settled: Sequence[Settled]) -> Sequence[None]:
+        """Record settlements, trying again while the leases last: the rows are ours alone."""
+        done: Sequence[None] = ()
+        async for attempt in AsyncRetrying(
+            retry=retry_if_exception_type(StoreUnavailable),
+            stop=stop_after_delay(self._kit.settings.lease_seconds),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            reraise=True,
+        ):
+            with attempt:
+                done = await self._kit.ledger.settle(settled)
+        self._kit.step(Step.SETTLED)
+        return done
+
+
+async def _cancel(tasks: Sequence[asyncio.Task[object]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,128 @@
+"""What this worker may do right now: the snapshot it obeys, and until when it may trust it.
+
+One loop reads the policy epoch (a single statement that is also the heartbeat), reloads what
+changed, and confirms. The couriers read `snapshot` and `lease_ends` synchronously in the instant
+before they write. The snapshot is swapped first and confirmed afterwards, so an epoch is confirmed
+only when no letter judged under an earlier one can still begin. When the registry cannot be read
+the lease runs out and sending stops by itself.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from typing import Final
+
+from dispatcher.model.errors import DispatcherError
+from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.keys import SigningKey
+from dispatcher.model.snapshot import Snapshot
+from dispatcher.stages.revising.compiling import compile_snapshot
+from dispatcher.store.registry import StoredKey
+from dispatcher.vault.places import signing_key_place
+from dispatcher.worker.kit import Kit
+
+NOTHING: Final = Snapshot(
+    revision=Revision(0), epoch=Epoch(0), routes={}, routes_by_type={}, event_types={}
+)
+"""The snapshot before the first reading: nothing may flow."""
+
+
+class PolicyWatch:
+    """Keeps the worker's policy fresh, and tells the registry which epoch it obeys."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self.snapshot = NOTHING
+        self.keys: Mapping[str, tuple[SigningKey, ...]] = {}
+        self.lease_ends = 0.0
+        self.in_flight = 0
+        self.hint = asyncio.Event()
+        self._today = date.min
+
+    async def start(self) -> None:
+        """Enter the list of workers and take the first reading; raises when it cannot."""
+        await self._register()
+        await self._read()
+
+    async def run(self) -> None:
+        """Read again at every poll or hint, for ever."""
+        while True:
+            try:
+                async with asyncio.timeout(self._kit.settings.policy_poll_seconds):
+                    await self.hint.wait()
+            except TimeoutError:
+                pass
+            self.hint.clear()
+            try:
+                await self._read()
+            except DispatcherError as error:
+                self._kit.metrics.policy_failures.inc()
+                self._kit.log.warning("policy_unreadable", reason=error.reason, why=error.why)
+
+    async def leave(self) -> None:
+        """Say goodbye after a drain, so that nobody waits for this worker."""
+        self.lease_ends = 0.0
+        await self._kit.workers.leave(self._kit.id)
+
+    async def _register(self) -> None:
+        kit = self._kit
+        lease_us = int(kit.settings.policy_lease_seconds * 1_000_000)
+        await kit.workers.register(kit.id, host=kit.host, pid=kit.pid, lease_us=lease_us)
+
+    async def _read(self) -> None:
+        kit = self._kit
+        for _ in range(3):
+            began = kit.clock.boot()
+            beat = await kit.workers.beat(
+                kit.id,
+                confirmed=self.snapshot.epoch,
+                revision=self.snapshot.revision,
+                in_flight=self.in_flight,
+            )
+            if beat is None or beat.is_fenced:
+                await self._register()
+                continue
+            is_current = beat.epoch == self.snapshot.epoch and self._today == self._date()
+            if is_current:
+                self.lease_ends = began + kit.settings.policy_lease_seconds
+                return
+            await self._reload()
+
+    async def _reload(self) -> None:
+        kit = self._kit
+        active, switches, stored = await kit.registry.policy_now()
+        today = self._date()
+        snapshot = compile_snapshot(
+            active.registry,
+            revision=active.revision,
+            epoch=active.epoch,
+            switches=switches,
+            today=today,
+            loopback=kit.settings.loopback_inboxes,
+        )
+        keys = self._open_keys(stored)
+        if active.revision != self.snapshot.revision:
+            kit.resolver.forget()
+        self._today, self.keys, self.snapshot = today, keys, snapshot
+        kit.metrics.epoch.set(snapshot.epoch)
+        kit.metrics.revision.set(snapshot.revision)
+        kit.log.info("policy_obeyed", epoch=snapshot.epoch, revision=snapshot.revision)
+
+    def _open_keys(self, stored: tuple[StoredKey, ...]) -> dict[str, tuple[SigningKey, ...]]:
+        keys: dict[str, tuple[SigningKey, ...]] = {}
+        for each in stored:
+            try:
+                place = signing_key_place(each.subscription, each.fingerprint)
+                secret = self._kit.vault.open(each.sealed, place)
+            except DispatcherError as error:
+                # Without its key a subscription cannot sign, and the gates park what is for it.
+                self._kit.log.error(
+                    "signing_key_unreadable", subscription=each.subscription, reason=error.reason
+                )
+                continue
+            key = SigningKey(each.fingerprint, secret)
+            keys[each.subscription] = (*keys.get(each.subscription, ()), key)
+        return keys
+
+    def _date(self) -> date:
+        return datetime.fromtimestamp(self._kit.clock.wall_us() / 1_000_000, UTC).date()

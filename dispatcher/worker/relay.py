@@ -1,0 +1,156 @@
+"""Step 1 of the road: new events become deliveries.
+
+Claims a batch from the intake, plans each event against one snapshot, and files the plans in the
+same transaction: leased at once where the lane is open and its window has room, waiting otherwise.
+A payload that came in clear is checked and sealed on the way.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from dispatcher.model.delivery import State
+from dispatcher.model.event import Event
+from dispatcher.model.ids import DeliveryId, LeaseToken
+from dispatcher.model.letter import Leased, Planned
+from dispatcher.model.snapshot import Route, Snapshot
+from dispatcher.model.verdict import Refusal
+from dispatcher.stages.fanout.intake import check_payload
+from dispatcher.stages.fanout.plan import plan
+from dispatcher.store.outbox import Filing, Intake, NewEvent
+from dispatcher.vault.places import payload_place
+from dispatcher.worker.desk import Desk
+from dispatcher.worker.kit import Kit, Step
+from dispatcher.worker.policy import PolicyWatch
+
+LIMIT_MIN: Final = 16
+
+
+@dataclass(slots=True)
+class _Batch:
+    snapshot: Snapshot
+    token: LeaseToken
+    lease_ends: float
+    filings: list[Filing] = field(default_factory=list)
+    taken: Counter[str] = field(default_factory=Counter)
+
+
+class Relay:
+    """Plans new events, batch by batch."""
+
+    def __init__(self, kit: Kit, policy: PolicyWatch, desk: Desk) -> None:
+        self._kit = kit
+        self._policy = policy
+        self._desk = desk
+        self._floor_us = 0
+        self._floor_ends = 0.0
+        self._busy: set[str] = set()
+
+    async def turn(self) -> int:
+        """Plan one batch; give how many events it held."""
+        kit = self._kit
+        if self._policy.lease_ends <= kit.clock.boot():
+            return 0
+        batch = _Batch(
+            self._policy.snapshot, kit.mint_token(), kit.clock.boot() + kit.settings.lease_seconds
+        )
+        kit.step(Step.CLAIM)
+        async with kit.outbox.intake(limit=self._limit(), floor_us=self._floor()) as intake:
+            if not intake.events:
+                return 0
+            await self._seal_clear(intake)
+            for new in intake.events:
+                batch.filings.extend(self._plan(new, batch))
+            kit.step(Step.FILE)
+            ids = await intake.file(
+                batch.filings,
+                epoch=batch.snapshot.epoch,
+                token=batch.token,
+                lease_us=int(kit.settings.lease_seconds * 1_000_000),
+            )
+        kit.step(Step.FILED)
+        self._floor_us = intake.events[-1].due_us
+        self._busy = {f.planned.subscription for f in batch.filings if f.planned is not None}
+        kit.metrics.planned.inc(len(intake.events))
+        self._desk.accept(
+            (_leased(filing.event, filing.planned, ids[filing.planned.webhook_id], batch), route)
+            for filing in batch.filings
+            if filing.state is State.LEASED
+            and filing.planned is not None
+            and (route := batch.snapshot.routes.get(filing.planned.subscription)) is not None
+        )
+        return len(intake.events)
+
+    def _limit(self) -> int:
+        """Claim about as many as can be leased at once: one filed as waiting costs a write more.
+
+        Never none, so that full windows of some partners cannot keep events from the others.
+        """
+        routes = self._policy.snapshot.routes
+        room = sum(self._desk.room(routes[name]) for name in self._busy if name in routes)
+        most = self._kit.settings.claim_batch_max
+        return min(most, max(room, LIMIT_MIN)) if self._busy else most
+
+    def _floor(self) -> int:
+        """Skip what was claimed before, and look at everything again once a second."""
+        now = self._kit.clock.boot()
+        if now >= self._floor_ends:
+            self._floor_us, self._floor_ends = 0, now + 1.0
+        return self._floor_us
+
+    async def _seal_clear(self, intake: Intake) -> None:
+        vault = self._kit.vault
+        clear = [new.event for new in intake.events if not new.is_sealed]
+        blobs = [
+            (event.seq, vault.seal(event.payload, payload_place(event.tenant, event.id)))
+            for event in clear
+            if event.payload is not None
+        ]
+        await intake.seal(blobs)
+
+    def _plan(self, new: NewEvent, batch: _Batch) -> Iterator[Filing]:
+        event, snapshot = new.event, batch.snapshot
+        planned = self._judge_clear(new, snapshot) or plan(
+            event, snapshot, self._kit.mint_webhook_id
+        )
+        if isinstance(planned, Refusal):
+            yield Filing(event=event, slot=new.slot, state=State.PARKED, refusal=planned)
+            return
+        if not planned:
+            yield Filing(event=event, slot=new.slot, state=State.DROPPED)
+        slot: DeliveryId | None = new.slot
+        for delivery in planned:
+            route = snapshot.routes[delivery.subscription]
+            state = State.LEASED if self._has_room(delivery, route, batch) else State.WAITING
+            yield Filing(event=event, slot=slot, state=state, planned=delivery)
+            slot = None
+
+    def _judge_clear(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
+        """Check a row that no producer library has checked."""
+        event_type = snapshot.event_types.get(new.event.type)
+        if new.is_sealed or event_type is None or new.event.payload is None:
+            return None
+        return check_payload(new.event.payload, event_type)
+
+    def _has_room(self, delivery: Planned, route: Route, batch: _Batch) -> bool:
+        if delivery.lane in batch.snapshot.closed:
+            return False
+        if self._desk.room(route, batch.taken.total()) <= batch.taken[route.subscription]:
+            return False
+        batch.taken[route.subscription] += 1
+        return True
+
+
+def _leased(event: Event, planned: Planned, row: DeliveryId, batch: _Batch) -> Leased:
+    return Leased(
+        id=row,
+        token=batch.token,
+        attempt=1,
+        failures=0,
+        webhook_id=planned.webhook_id,
+        subscription=planned.subscription,
+        filed_scope=planned.scope.id,
+        lease_ends=batch.lease_ends,
+        event=event,
+    )

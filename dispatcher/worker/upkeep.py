@@ -1,0 +1,64 @@
+"""The slow chores: rescue lost leases, judge parked rows again, refresh the outbox's catalogue,
+drop payloads whose time is over, forget workers long gone.
+
+Runs beside the road in small batches; a chore that fails is logged and tried again next time.
+"""
+
+import asyncio
+from typing import Final
+
+from dispatcher.model.errors import DispatcherError
+from dispatcher.model.ids import Epoch, Revision
+from dispatcher.worker.kit import Kit
+from dispatcher.worker.policy import PolicyWatch
+
+RETENTION_EVERY: Final = 60
+"""Turns between sweeps of payloads and of forgotten workers."""
+FORGET_WORKERS_SECONDS: Final = 3600
+_HOUR_US: Final = 3_600_000_000
+
+
+class Upkeep:
+    """Does every chore in turn."""
+
+    def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
+        self._kit = kit
+        self._policy = policy
+        self._rejudged = Epoch(0)
+        self._published = Revision(0)
+        self._turns = 0
+
+    async def run(self) -> None:
+        """Take a turn at every interval, for ever."""
+        while True:
+            try:
+                await self.turn()
+            except DispatcherError as error:
+                self._kit.log.warning("upkeep_failed", reason=error.reason, why=error.why)
+            await asyncio.sleep(self._kit.settings.upkeep_seconds)
+
+    async def turn(self) -> None:
+        """Do the chores that are due."""
+        kit, snapshot = self._kit, self._policy.snapshot
+        rescued = await kit.claims.rescue()
+        if rescued:
+            kit.metrics.rescued.inc(rescued)
+            kit.log.warning("leases_rescued", count=rescued)
+        if snapshot.revision != self._published:
+            await kit.catalogue.publish(snapshot.event_types.values(), snapshot.revision)
+            self._published = snapshot.revision
+        if snapshot.epoch != self._rejudged and not await kit.claims.rejudge(snapshot.epoch):
+            self._rejudged = snapshot.epoch
+        if self._turns % RETENTION_EVERY == 0:
+            await self._forget()
+        self._turns += 1
+
+    async def _forget(self) -> None:
+        kit = self._kit
+        dropped = await kit.retention.drop_payloads(
+            kept_us=int(kit.settings.payload_hours * _HOUR_US),
+            dead_kept_us=int(kit.settings.dead_payload_days * 24 * _HOUR_US),
+        )
+        if dropped:
+            kit.log.info("payloads_dropped", count=dropped)
+        await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)
