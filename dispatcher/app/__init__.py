@@ -1,0 +1,1 @@
+"""Configuration, wiring and process life: the only room that knows everyone."""

@@ -1,0 +1,236 @@
+"""The configuration: one TOML file, overridden by `DISPATCHER__SECTION__KEY`; one frozen record.
+
+The only module that reads the environment or a config file. Unknown keys are refused and all faults
+are reported together, each with its place. Relative paths are taken from the config file's folder.
+A secret is given by file or environment, and no error or repr shows a database URL.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dispatcher.model.errors import ConfigInvalid
+
+FILE_NAME: Final = "dispatcher.toml"
+PREFIX: Final = "DISPATCHER__"
+CONFIG_VARIABLE: Final = "DISPATCHER_CONFIG"
+DATA_FOLDER: Final = "dispatcher-data"
+
+Seconds = Annotated[float, Field(gt=0, le=86400)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class _DatabaseSection(_Section):
+    url: SecretStr = SecretStr(f"sqlite:///{DATA_FOLDER}/dispatcher.db")
+    url_file: Path | None = None
+    connections_max: Count = 8
+
+
+class RegistrySection(_DatabaseSection):
+    """`[registry]`: where revisions, switches and keys live, and how many people widen."""
+
+    approvals: Literal[1, 2] = 2
+
+
+class OutboxSection(_DatabaseSection):
+    """`[outbox]`: where events, deliveries and disclosures live."""
+
+
+class VaultSection(_Section):
+    """`[vault]`: the keys that seal what is at rest."""
+
+    keyring: Path = Path(DATA_FOLDER) / "keyring.json"
+
+
+class WorkerSection(_Section):
+    """`[worker]`: pace, leases, and how long payloads stay."""
+
+    lease_seconds: Annotated[float, Field(ge=5, le=3600)] = 60.0
+    policy_lease_seconds: Annotated[float, Field(ge=0.5, le=60)] = 2.0
+    policy_poll_seconds: Seconds = 0.25
+    claim_batch_max: Count = 256
+    queued_max: Count = 1024
+    poll_busy_seconds: Seconds = 0.01
+    poll_idle_seconds: Seconds = 0.25
+    commit_rows_max: Count = 256
+    commit_gather_seconds: Annotated[float, Field(ge=0, le=1)] = 0.002
+    upkeep_seconds: Seconds = 1.0
+    drain_seconds: Seconds = 20.0
+    payload_hours: Annotated[float, Field(gt=0, le=8760)] = 24.0
+    dead_payload_days: Annotated[float, Field(gt=0, le=365)] = 14.0
+
+
+class NetworkSection(_Section):
+    """`[network]`: the limits of the way out."""
+
+    connect_seconds: Seconds = 5.0
+    dns_seconds: Seconds = 5.0
+    dns_cache_seconds: Seconds = 30.0
+    keepalive_seconds: Seconds = 60.0
+    answer_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 65536
+    connections_per_partner_max: Count = 256
+    ca_file: Path | None = None
+    loopback_inboxes: tuple[str, ...] = ()
+
+    @field_validator("loopback_inboxes")
+    @classmethod
+    def _each_is_address_and_port(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in given:
+            address, _, port = pair.rpartition(":")
+            if address not in ("127.0.0.1", "[::1]") or not port.isascii() or not port.isdigit():
+                raise ValueError("each is 127.0.0.1:PORT or [::1]:PORT")
+        return given
+
+    @property
+    def inboxes(self) -> frozenset[tuple[str, int]]:
+        """The loopback inboxes as address and port."""
+        pairs = (pair.rpartition(":") for pair in self.loopback_inboxes)
+        return frozenset((address.strip("[]"), int(port)) for address, _, port in pairs)
+
+
+class ApiSection(_Section):
+    """`[api]`: where health and metrics are served."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 9464
+
+
+class LogSection(_Section):
+    """`[log]`: how much is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(BaseSettings):
+    """The whole configuration. `base` is the folder that relative paths start from."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    environment: Literal["production", "dev"] = "production"
+    registry: RegistrySection = RegistrySection()
+    outbox: OutboxSection = OutboxSection()
+    vault: VaultSection = VaultSection()
+    worker: WorkerSection = WorkerSection()
+    network: NetworkSection = NetworkSection()
+    api: ApiSection = ApiSection()
+    log: LogSection = LogSection()
+    base: Path = Path()
+    source: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let the environment override the file, and nothing else speak."""
+        return env_settings, init_settings
+
+    @property
+    def keyring_path(self) -> Path:
+        """Where the keyring file is."""
+        return self.base / self.vault.keyring
+
+    def database_url(self, section: _DatabaseSection) -> str:
+        """Give a section's URL in clear, SQLite files placed under the config's folder."""
+        url = section.url.get_secret_value()
+        if section.url_file is not None:
+            url = read_text(self.base / section.url_file, "url_file").strip()
+        scheme, found, file = url.partition(":///")
+        if found and scheme.startswith("sqlite") and file not in ("", ":memory:"):
+            return f"{scheme}:///{self.base / file}"
+        return url
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the configuration. Raises `ConfigInvalid` naming every fault and its place.
+
+    Without a path: `DISPATCHER_CONFIG`, else `dispatcher.toml` in this folder, else the defaults.
+    """
+    named = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
+    found = named or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
+    content = _parse(found) if found is not None else {}
+    for own in ("base", "source"):
+        if own in content:
+            raise ConfigInvalid("unknown key", where=f"{found}: {own}", fix="remove it")
+    base = found.resolve().parent if found is not None else Path.cwd()
+    try:
+        config = Config(**content, base=base, source=found)
+    except ValidationError as error:
+        raise _invalid(error, found) from None
+    _check(config, found)
+    return config
+
+
+def read_text(path: Path, what: str) -> str:
+    """Read a small text file, or raise `ConfigInvalid` naming it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigInvalid(
+            f"cannot read {what}: {reason}",
+            where=str(path),
+            fix="check the path and its permissions",
+            code="config_unreadable",
+        ) from None
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(read_text(path, "the configuration"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigInvalid(
+            f"not valid TOML: {error}", where=str(path), fix="compare with config.example.toml"
+        ) from None
+
+
+def _invalid(error: ValidationError, path: Path | None) -> ConfigInvalid:
+    faults = []
+    for fault in error.errors(include_input=False, include_url=False, include_context=False):
+        key = ".".join(str(part) for part in fault["loc"])
+        unknown = fault["type"] == "extra_forbidden"
+        faults.append(f"{key}: {'unknown key' if unknown else fault['msg']}")
+    return ConfigInvalid(
+        "; ".join(faults),
+        where=str(path) if path else "environment",
+        fix="see config.example.toml for every key, its unit and default",
+    )
+
+
+def _check(config: Config, path: Path | None) -> None:
+    where = str(path) if path else "environment"
+    if config.network.loopback_inboxes and config.environment != "dev":
+        raise ConfigInvalid(
+            "loopback inboxes exist for development only",
+            where=f"{where}: network.loopback_inboxes",
+            fix='remove them, or set environment = "dev"',
+        )
+    if config.worker.policy_poll_seconds * 2 > config.worker.policy_lease_seconds:
+        raise ConfigInvalid(
+            "the policy must be read at least twice within its lease",
+            where=f"{where}: worker.policy_poll_seconds",
+            fix="make policy_poll_seconds at most half of policy_lease_seconds",
+        )
+    known = set(Config.model_fields) - {"base", "source"}
+    for name in os.environ:
+        section = name.removeprefix(PREFIX).partition("__")[0].lower()
+        if name.startswith(PREFIX) and section not in known:
+            raise ConfigInvalid("unknown key", where=f"environment: {name}", fix="unset it")

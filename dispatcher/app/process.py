@@ -1,0 +1,76 @@
+"""The life of a serving process: loop, signals, start order, drain.
+
+Called by the commands `run`, `worker` and `api`. SIGTERM and SIGINT ask for a drain; the process
+then ends with status 0.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from dispatcher.api.server import Probe, serve
+from dispatcher.app.config import Config
+from dispatcher.app.wiring import House, open_house, open_kit
+from dispatcher.model.errors import DispatcherError
+from dispatcher.telemetry import log
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.worker.loop import Worker
+
+try:
+    from uvloop import new_event_loop
+except ImportError:  # the extra `speed` is not installed
+    from asyncio import new_event_loop
+
+T = TypeVar("T")
+
+
+def run_async(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end, on uvloop where it is installed."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+async def run_worker(config: Config, on_ready: Callable[[str], None]) -> None:
+    """Carry letters, and serve health and metrics, until a signal asks for a drain."""
+    log.configure(config.log.level)
+    metrics = Metrics()
+    stop = _stop_on_signals()
+    async with open_house(config) as house, open_kit(house, metrics=metrics) as kit:
+        await house.check_schema()
+        worker = Worker(kit)
+
+        async def is_ready() -> bool:
+            return worker.policy.lease_ends > kit.clock.boot()
+
+        async with serve(config.api.host, config.api.port, Probe(is_ready, metrics.render)) as at:
+            on_ready(at)
+            await worker.run(stop)
+
+
+async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
+    """Serve health and metrics of the control plane until a signal asks to stop."""
+    log.configure(config.log.level)
+    stop = _stop_on_signals()
+    async with open_house(config) as house:
+        await house.check_schema()
+        probe = Probe(lambda: _registry_answers(house), Metrics().render)
+        async with serve(config.api.host, config.api.port, probe) as at:
+            on_ready(at)
+            await stop.wait()
+
+
+async def _registry_answers(house: House) -> bool:
+    try:
+        await house.registry.switches()
+    except DispatcherError:
+        return False
+    return True
+
+
+def _stop_on_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop

@@ -1,0 +1,1 @@
+"""What a person types. Commands print and exit; they decide nothing."""

@@ -1,0 +1,157 @@
+"""`enqueue`, `trace` and `deliveries`: put an event in, and follow it."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from dispatcher.app.config import Config, load_config, read_text
+from dispatcher.app.process import run_async
+from dispatcher.app.wiring import open_house
+from dispatcher.cli.output import common_options, moment, print_json, print_table
+from dispatcher.model.errors import NotFound
+from dispatcher.producer import enqueue as put
+from dispatcher.store.history import Filter
+
+
+@click.command()
+@click.argument("event_type")
+@click.option("--tenant", required=True, help="Whose event it is.")
+@click.option(
+    "--subject", "subjects", multiple=True, help="A person it is about; repeat for several."
+)
+@click.option(
+    "--payload", default="-", show_default=True, help="JSON file, '-' for standard input."
+)
+@click.option("--idempotency-key", help="The same key and payload give the first event's id.")
+@common_options
+def enqueue(
+    event_type: str,
+    tenant: str,
+    subjects: tuple[str, ...],
+    payload: str,
+    idempotency_key: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """Put one event of EVENT_TYPE into the outbox.
+
+    Services do this in their own transaction with 'dispatcher.producer.enqueue' or, in any
+    language on PostgreSQL, with the function dispatcher.dispatcher_enqueue(...).
+    """
+    content = sys.stdin.read() if payload == "-" else _file(payload)
+    event_id = run_async(
+        _enqueue(
+            load_config(config_path),
+            event_type,
+            content.encode(),
+            tenant=tenant,
+            subjects=list(subjects),
+            idempotency_key=idempotency_key,
+        )
+    )
+    if as_json:
+        print_json({"event": event_id})
+        return
+    click.echo(event_id)
+
+
+@click.command()
+@click.argument("event_id")
+@common_options
+def trace(event_id: str, config_path: Path | None, as_json: bool) -> None:
+    """Tell the whole story of one event: planned for whom, tried when, which fields left."""
+    story = run_async(_trace(load_config(config_path), event_id))
+    if as_json:
+        print_json(story)
+        return
+    event = story["event"]
+    click.echo(f"{event['id']}  {event['type']}  tenant {event['tenant']}")
+    click.echo(f"  committed {moment(event['enqueued_us'])} by {event['producer']}")
+    for delivery in story["deliveries"]:
+        name = delivery["subscription"] or "not planned"
+        code = f" ({delivery['code']})" if delivery["code"] else ""
+        click.echo(f"  {name}: {delivery['state']}{code}, delivery {delivery['id']}")
+        for attempt in story["attempts"]:
+            if attempt["delivery_id"] == delivery["id"]:
+                _print_attempt(attempt)
+
+
+@click.command()
+@click.option("--state", help="waiting, leased, parked, delivered, dead or dropped.")
+@click.option("--subscription", help="Only this subscription.")
+@click.option("--event", "event_id", help="Only this event.")
+@click.option("--after", default=0, help="Continue after this delivery number.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--counts", is_flag=True, help="Count by subscription and state instead.")
+@common_options
+def deliveries(
+    state: str | None,
+    subscription: str | None,
+    event_id: str | None,
+    after: int,
+    limit: int,
+    counts: bool,
+    config_path: Path | None,
+    as_json: bool,
+) -> None:
+    """List deliveries in the order they were filed, and where they stand."""
+    wanted = Filter(
+        state=state, subscription=subscription, event_id=event_id, after=after, limit=limit
+    )
+    rows = run_async(_deliveries(load_config(config_path), wanted, counts=counts))
+    if as_json:
+        print_json(rows)
+    elif counts:
+        cells = [(r["subscription"] or "(new)", r["state"], r["rows"]) for r in rows]
+        print_table("deliveries", ("subscription", "state", "rows"), cells)
+    else:
+        names = ("id", "event_id", "subscription", "state", "attempt", "status", "code")
+        cells = [(*(row[name] for name in names), moment(row["due_us"])) for row in rows]
+        print_table("deliveries", (*names, "due"), cells)
+
+
+async def _enqueue(config: Config, event_type: str, payload: bytes, **terms: Any) -> str:
+    async with open_house(config) as house:
+        await house.check_schema()
+        async with house.outbox_database.begin() as connection:
+            return await put(connection, event_type, payload, vault=house.vault, **terms)
+
+
+async def _trace(config: Config, event_id: str) -> dict[str, Any]:
+    async with open_house(config) as house:
+        await house.check_schema()
+        event = await house.history.event(event_id)
+        if event is None:
+            raise NotFound(
+                f"no event {event_id}",
+                fix="'dispatcher deliveries' lists what there is",
+                code="event_unknown",
+            )
+        return {
+            "event": event,
+            "deliveries": await house.history.deliveries(Filter(event_id=event_id, limit=1000)),
+            "attempts": await house.history.attempts(event["seq"]),
+        }
+
+
+async def _deliveries(config: Config, wanted: Filter, *, counts: bool) -> list[dict[str, Any]]:
+    async with open_house(config) as house:
+        await house.check_schema()
+        return await (house.history.counts() if counts else house.history.deliveries(wanted))
+
+
+def _print_attempt(attempt: dict[str, Any]) -> None:
+    fields = [line.split(" ")[0] for line in json.loads(attempt["fields"] or "[]")]
+    outcome = attempt["outcome"] or "begun, possibly disclosed"
+    status = f" {attempt['status']}" if attempt["status"] else ""
+    click.echo(f"    attempt {attempt['attempt']} {moment(attempt['begun_us'])}: {outcome}{status}")
+    click.echo(f"      to {attempt['connector']} at {attempt['endpoint']}")
+    click.echo(f"      for {attempt['purpose']}, under revision {attempt['revision']}")
+    click.echo(f"      fields: {', '.join(fields) or 'none, envelope only'}")
+
+
+def _file(path: str) -> str:
+    return read_text(Path(path), "the payload")

@@ -1,0 +1,107 @@
+"""The command tree, and the one place where an error becomes a message and an exit status.
+
+Commands are imported when they are asked for, so that `--help` is quick. Exit status: 0 done,
+1 a check failed, 2 bad input or configuration, 3 needs approval, 4 refused by policy.
+"""
+
+import importlib
+import json
+import sys
+from typing import Any, Final
+
+import click
+
+from dispatcher.model.errors import ApprovalRequired, DispatcherError, NotConfirmed
+
+_COMMANDS: Final = {
+    "init": ("dispatcher.cli.setup", "init", "Write a configuration and a keyring here."),
+    "migrate": ("dispatcher.cli.setup", "migrate", "Bring the databases to this release."),
+    "apply": ("dispatcher.cli.registry", "apply", "Make registry files the active revision."),
+    "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),
+    "worker": ("dispatcher.cli.serving", "worker", "Run one worker of several."),
+    "api": ("dispatcher.cli.serving", "api", "Serve health and metrics of the control plane."),
+    "enqueue": ("dispatcher.cli.events", "enqueue", "Put one event into the outbox."),
+    "trace": ("dispatcher.cli.events", "trace", "Tell the whole story of one event."),
+    "deliveries": ("dispatcher.cli.events", "deliveries", "List deliveries and where they stand."),
+    "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),
+    "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),
+    "demo": ("dispatcher.cli.showing", "demo", "Watch the product do its work, and check it."),
+    "bench": ("dispatcher.cli.showing", "bench", "Measure the road on this machine."),
+}
+_STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
+    (ApprovalRequired, 3),
+    (NotConfirmed, 1),
+    (DispatcherError, 2),
+)
+
+
+class _Lazy(click.Group):
+    """Imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Give the names in the order a newcomer needs them."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one command."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, name, _ = _COMMANDS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+
+
+@click.group(
+    cls=_Lazy,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with 'dispatcher demo', or in an empty folder with 'dispatcher init --dev'.",
+)
+@click.version_option(package_name="dispatcher", prog_name="dispatcher")
+def tree() -> None:
+    """The one door through which a company's events leave for its partners.
+
+    Product services enqueue events in their own transaction. A worker sends each partner only the
+    fields it was granted, only to listed destinations, signed, exactly accounted for, and stops
+    within a second when told to.
+    """
+
+
+def main() -> None:
+    """Run a command line, and exit with its status."""
+    as_json = "--json" in sys.argv
+    try:
+        outcome: Any = tree(standalone_mode=False)
+    except DispatcherError as error:
+        _explain(error, as_json)
+        sys.exit(next(status for kind, status in _STATUS if isinstance(error, kind)))
+    except click.exceptions.Exit as end:
+        sys.exit(end.exit_code)
+    except click.Abort:
+        click.echo("stopped", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _explain(error: DispatcherError, as_json: bool) -> None:
+    if as_json:
+        document = {
+            "code": error.reason,
+            "why": error.why,
+            "where": error.where,
+            "fix": error.fix,
+        }
+        click.echo(json.dumps({"error": document}), err=True)
+        return
+    click.echo(f"{click.style(error.reason, fg='red', bold=True)}: {error.why}", err=True)
+    if error.where:
+        click.echo(f"  where: {error.where}", err=True)
+    if error.fix:
+        click.echo(f"  fix:   {error.fix}", err=True)

@@ -1,0 +1,50 @@
+"""Options and output that commands share: `--config`, `--json`, tables that degrade when piped."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path),
+    help="Configuration file. Default: $DISPATCHER_CONFIG, else ./dispatcher.toml, else defaults.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def common_options(command: F) -> F:
+    """Give a command `--config` and `--json`."""
+    return config_option(json_option(command))
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on standard output."""
+    click.echo(json.dumps(document, ensure_ascii=False, default=str))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table; an empty cell for `None`."""
+    table = Table(title=title, box=box.SIMPLE, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if cell is None else str(cell) for cell in row))
+    Console().print(table)
+
+
+def moment(microseconds: int | None) -> str | None:
+    """Write a stored time for a person."""
+    if microseconds is None:
+        return None
+    at = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"

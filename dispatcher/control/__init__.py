@@ -1,0 +1,1 @@
+"""The control plane: what people may change and ask. Knows nothing of the worker."""

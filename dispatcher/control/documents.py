@@ -1,0 +1,150 @@
+"""Reads registry files: TOML documents and the JSON Schemas they name, into one `Registry`.
+
+Called by `apply`. Unknown keys are refused and every fault of every file is reported together, with
+file, key and fix. Files are hostile input: bounded in size and number, and a schema may not be
+fetched from anywhere but the folder of the file that names it.
+"""
+
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from dispatcher.model.errors import RegistryInvalid
+from dispatcher.model.registry import Connector, EventType, Registry, Subscription
+from dispatcher.stages.revising.faults import Fault
+
+FILE_BYTES_MAX: Final = 1_048_576
+FILES_MAX: Final = 10_000
+
+_KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
+    "event_type": ("event_types", TypeAdapter(EventType)),
+    "connector": ("connectors", TypeAdapter(Connector)),
+    "subscription": ("subscriptions", TypeAdapter(Subscription)),
+}
+
+
+def read_registry(paths: Iterable[Path]) -> Registry:
+    """Read every `.toml` file of the given files and folders. Raises `RegistryInvalid`."""
+    faults: list[Fault] = []
+    found: dict[str, list[Any]] = {"event_types": [], "connectors": [], "subscriptions": []}
+    files = _files(paths)
+    for file in files:
+        _read_file(file, found, faults)
+    if faults:
+        raise invalid(faults)
+    return Registry(
+        event_types=tuple(sorted(found["event_types"], key=lambda each: each.name)),
+        connectors=tuple(sorted(found["connectors"], key=lambda each: each.name)),
+        subscriptions=tuple(sorted(found["subscriptions"], key=lambda each: each.name)),
+    )
+
+
+def invalid(faults: Iterable[Fault]) -> RegistryInvalid:
+    """Make one error of all faults, each on its own line."""
+    lines = [f"{fault.where}: {fault.why} (fix: {fault.fix})" for fault in faults]
+    count = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
+    return RegistryInvalid(
+        "\n  ".join((f"{count} in the registry files", *lines)),
+        fix="correct the files and apply again; nothing was changed",
+    )
+
+
+def _files(paths: Iterable[Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            files.extend(sorted(path.rglob("*.toml")))
+        elif path.is_file():
+            files.append(path)
+        else:
+            raise RegistryInvalid("no such file or folder", where=str(path), fix="check the path")
+    if not files:
+        raise RegistryInvalid("no .toml file there", fix="name the folder of your registry files")
+    if len(files) > FILES_MAX:
+        raise RegistryInvalid(f"more than {FILES_MAX} files", fix="name a smaller folder")
+    return files
+
+
+def _read_file(file: Path, found: dict[str, list[Any]], faults: list[Fault]) -> None:
+    try:
+        content = tomllib.loads(_read(file))
+    except (OSError, ValueError) as error:
+        faults.append(Fault(where=str(file), why=f"cannot be read: {error}", fix="mend the file"))
+        return
+    for kind, documents in content.items():
+        if kind not in _KINDS or not isinstance(documents, list):
+            known = ", ".join(f"[[{name}]]" for name in _KINDS)
+            faults.append(
+                Fault(where=f"{file}: {kind}", why="unknown key", fix=f"use one of {known}")
+            )
+            continue
+        for number, document in enumerate(documents, start=1):
+            name = document.get("name", f"#{number}") if isinstance(document, dict) else number
+            where = f"{file}: {kind} {name}"
+            _read_document(kind, document, where, file, found, faults)
+
+
+def _read_document(
+    kind: str,
+    document: Any,
+    where: str,
+    file: Path,
+    found: dict[str, list[Any]],
+    faults: list[Fault],
+) -> None:
+    if kind == "event_type" and isinstance(document, dict):
+        document = _with_schema(document, where, file, faults)
+        if document is None:
+            return
+    section, adapter = _KINDS[kind]
+    try:
+        found[section].append(adapter.validate_python(document))
+    except ValidationError as error:
+        for fault in error.errors(include_input=False, include_url=False, include_context=False):
+            key = ".".join(str(part) for part in fault["loc"])
+            is_unknown = fault["type"] in ("extra_forbidden", "unexpected_keyword_argument")
+            faults.append(
+                Fault(
+                    where=f"{where}: {key}",
+                    why="unknown key" if is_unknown else fault["msg"],
+                    fix="see docs/registry.md for the keys there are",
+                )
+            )
+
+
+def _with_schema(
+    document: dict[str, Any], where: str, file: Path, faults: list[Fault]
+) -> dict[str, Any] | None:
+    """Put the schema file's text where the document names the file."""
+    named = document.get("schema")
+    if not isinstance(named, str):
+        faults.append(
+            Fault(where=f"{where}: schema", why="names no schema file", fix="name a .json file")
+        )
+        return None
+    try:
+        schema = json.loads(_read(_inside(file.parent, named)))
+    except (OSError, ValueError, RecursionError) as error:
+        faults.append(
+            Fault(where=f"{where}: schema {named}", why=f"cannot be read: {error}", fix="mend it")
+        )
+        return None
+    canonical = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return document | {"schema": canonical}
+
+
+def _inside(folder: Path, name: str) -> Path:
+    path = folder / name
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise ValueError("it lies outside the registry file's folder")
+    return path
+
+
+def _read(path: Path) -> str:
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise ValueError(f"larger than {FILE_BYTES_MAX} bytes")
+    return path.read_text(encoding="utf-8")

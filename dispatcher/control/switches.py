@@ -1,0 +1,97 @@
+"""Stops and starts: trip a switch and wait until every live worker has confirmed it; release it.
+
+Called by `hold` and `release`. A stop is recorded first and confirmed afterwards, so that nothing
+can undo it while we wait. A worker counts as stopped when it confirmed the epoch, or when its
+policy lease has run out and it was fenced: it must read the policy again before it may send.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from dispatcher.model.errors import NotConfirmed, NotFound
+from dispatcher.model.ids import Epoch
+from dispatcher.model.switch import Target
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.workers import WorkerRow, WorkerStore
+
+POLL_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A confirmed stop. `confirmed_us` is wall time; `in_flight` was on the wire at that moment."""
+
+    switch: int
+    epoch: Epoch
+    target: Target
+    confirmed_us: int
+    confirmed_ms: float
+    workers_confirmed: int
+    workers_fenced: int
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchControl:
+    """Trips and releases switches of one registry."""
+
+    registry: RegistryStore
+    workers: WorkerStore
+    wall_us: Callable[[], int]
+
+    async def hold(self, target: Target, *, reason: str, actor: str, wait_seconds: float) -> Held:
+        """Stop everything that matches `target`, and return once no worker can still begin.
+
+        Raises `NotConfirmed` when workers have not answered in time: the switch stays on.
+        """
+        began_us = self.wall_us()
+        switch, epoch = await self.registry.trip(target, reason=reason, actor=actor)
+        rows = await self._confirmed(epoch, wait_seconds)
+        confirmed_us = self.wall_us()
+        return Held(
+            switch=switch,
+            epoch=epoch,
+            target=target,
+            confirmed_us=confirmed_us,
+            confirmed_ms=round((confirmed_us - began_us) / 1000, 1),
+            workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
+            workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
+            in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
+        )
+
+    async def release(self, target: Target, *, actor: str) -> int:
+        """Take off the switches on exactly this target; give how many there were."""
+        released = await self.registry.release(target, actor=actor)
+        if not released:
+            tripped = ", ".join(str(s.target) for s in await self.registry.switches())
+            raise NotFound(
+                f"no switch is on for {target}",
+                fix=f"these are on: {tripped}" if tripped else "no switch is on at all",
+                code="switch_unknown",
+            )
+        return released
+
+    async def _confirmed(self, epoch: Epoch, wait_seconds: float) -> list[WorkerRow]:
+        deadline = asyncio.get_running_loop().time() + wait_seconds
+        while True:
+            rows = await self.workers.all()
+            late = [row for row in rows if not _is_stopped(row, epoch)]
+            if late and any(row.silent_us > row.lease_us for row in late):
+                rows = await self.workers.fence_silent()
+                late = [row for row in rows if not _is_stopped(row, epoch)]
+            if not late:
+                return rows
+            if asyncio.get_running_loop().time() > deadline:
+                names = ", ".join(row.id for row in late)
+                raise NotConfirmed(
+                    f"the switch is on, but {len(late)} of {len(rows)} workers have not confirmed",
+                    where=names,
+                    fix="they stop by themselves when their policy lease runs out; look at them",
+                )
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _is_stopped(row: WorkerRow, epoch: Epoch) -> bool:
+    return row.is_fenced or row.confirmed_epoch >= epoch
