@@ -8,10 +8,12 @@ import asyncio
 from typing import Final
 
 from dispatcher.model.errors import DispatcherError
-from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.ids import Revision
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 
+REJUDGE_ROWS: Final = 1000
+REJUDGE_BATCHES: Final = 20
 RETENTION_EVERY: Final = 60
 """Turns between sweeps of payloads and of forgotten workers."""
 FORGET_WORKERS_SECONDS: Final = 3600
@@ -24,7 +26,6 @@ class Upkeep:
     def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
         self._kit = kit
         self._policy = policy
-        self._rejudged = Epoch(0)
         self._published = Revision(0)
         self._turns = 0
 
@@ -47,8 +48,9 @@ class Upkeep:
         if snapshot.revision != self._published:
             await kit.catalogue.publish(snapshot.event_types.values(), snapshot.revision)
             self._published = snapshot.revision
-        if snapshot.epoch != self._rejudged and not await kit.claims.rejudge(snapshot.epoch):
-            self._rejudged = snapshot.epoch
+        for _ in range(REJUDGE_BATCHES):
+            if await kit.claims.rejudge(snapshot.epoch, rows_max=REJUDGE_ROWS) < REJUDGE_ROWS:
+                break
         if self._turns % RETENTION_EVERY == 0:
             await self._forget()
         self._turns += 1

@@ -19,7 +19,6 @@ def may_begin(
     *,
     now: float,
     policy_lease_ends: float,
-    is_draining: bool = False,
 ) -> Stopped | None:
     """Say why the first byte may not be written, or nothing if it may.
 
@@ -27,8 +26,6 @@ def may_begin(
     """
     if now >= policy_lease_ends:
         return Stopped(Reason.POLICY_LEASE_EXPIRED)
-    if is_draining:
-        return Stopped(Reason.DRAINING)
     if cleared.leased.lease_ends < now + cleared.route.attempt_seconds:
         return Stopped(Reason.DELIVERY_LEASE_SHORT)
     if snapshot.epoch == cleared.epoch and snapshot.revision == cleared.revision:

@@ -6,7 +6,7 @@ each time, in `addresses`.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import Final
@@ -30,7 +30,13 @@ def judge_lane(
     loopback: frozenset[tuple[str, int]],
 ) -> Refusal | None:
     """Collect everything that keeps this lane closed; nothing means that it is open."""
-    stopping = lane_targets(route_connector.name, subscription.name, endpoint.host, event_type)
+    stopping = lane_targets(
+        route_connector.name,
+        subscription.name,
+        endpoint.host,
+        event_type,
+        route_connector.tenants,
+    )
     findings = [
         (Reason.SWITCH_ON, str(switch.target))
         for switch in switches
@@ -45,10 +51,16 @@ def judge_lane(
 
 
 def lane_targets(
-    connector: str, subscription: str, host: str, event_type: str
+    connector: str, subscription: str, host: str, event_type: str, tenants: Collection[str]
 ) -> tuple[Target, ...]:
-    """List the switch targets that stop this lane."""
+    """List the switch targets that stop this whole lane.
+
+    A tenant's switch does so where the connector serves that tenant alone; elsewhere `preflight`
+    parks that tenant's deliveries one by one.
+    """
+    alone = [Target(TargetKind.TENANT, tenant) for tenant in tenants if len(tenants) == 1]
     return (
+        *alone,
         Target(TargetKind.EVERYTHING),
         Target(TargetKind.CONNECTOR, connector),
         Target(TargetKind.HOST, host),

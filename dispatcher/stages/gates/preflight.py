@@ -11,7 +11,7 @@ from dispatcher.model.letter import Cleared, Leased
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.switch import Switch, TargetKind
-from dispatcher.model.verdict import Reason, Refusal, hold, refuse
+from dispatcher.model.verdict import Reason, Refusal, refuse
 
 
 def preflight(leased: Leased, snapshot: Snapshot, filed: Scope) -> Cleared | Refusal:
@@ -24,7 +24,9 @@ def preflight(leased: Leased, snapshot: Snapshot, filed: Scope) -> Cleared | Ref
     if closed is not None:
         return closed
     if _is_tenant_stopped(event.tenant, snapshot.switches):
-        return hold(Reason.SWITCH_ON, detail=f"{TargetKind.TENANT}:{event.tenant}")
+        # The lane stays open for other tenants, so this delivery steps aside: one write now, and it
+        # is judged again when a switch changes. Waiting, it would be leased over and over.
+        return refuse(Reason.SWITCH_ON, detail=f"{TargetKind.TENANT}:{event.tenant}")
     scope = route.scopes.get(event.type)
     reasons = []
     if scope is None:

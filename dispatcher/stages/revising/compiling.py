@@ -113,7 +113,9 @@ def _switches_here(
 ) -> Sequence[Switch]:
     if not tripped:
         return ()
-    targets = lane_targets(route.connector, route.subscription, route.endpoint.host, event_type)
+    targets = lane_targets(
+        route.connector, route.subscription, route.endpoint.host, event_type, route.tenants
+    )
     return [switch for target in targets for switch in tripped.get(target, ())]
 
 

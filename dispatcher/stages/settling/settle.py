@@ -23,8 +23,8 @@ from dispatcher.stages.settling.outcome import (
 LEASE_PAUSE_US: Final = 100_000
 """Wait after a lease that ran short, so that the row is not picked up again at once, in vain."""
 
-HOLD_PAUSE_US: Final = 1_000_000
-"""Wait after a hold: a tenant's hold does not close the lane, so claims would spin on the row."""
+HOLD_PAUSE_US: Final = 100_000
+"""Wait after a hold: the lane closed, or the worker drains, and asking again at once is in vain."""
 
 _PAUSES_US: Final = {
     Reason.POLICY_LEASE_EXPIRED: LEASE_PAUSE_US,

@@ -10,14 +10,13 @@ from tests.unit.stages import builders
 BEFORE = builders.cleared()
 
 
-def ask(policy=None, filed=None, now=10.0, policy_lease_ends=12.0, is_draining=False):
+def ask(policy=None, filed=None, now=10.0, policy_lease_ends=12.0):
     return may_begin(
         BEFORE,
         filed or BEFORE.scope,
         policy or builders.snapshot(),
         now=now,
         policy_lease_ends=policy_lease_ends,
-        is_draining=is_draining,
     )
 
 
@@ -32,10 +31,6 @@ def test_nothing_leaves_from_the_instant_the_policy_lease_has_run_out():
 def test_a_lease_must_last_as_long_as_the_attempt_may():
     assert ask(now=85.0, policy_lease_ends=99.0) is None
     assert Stopped(Reason.DELIVERY_LEASE_SHORT) == ask(now=85.1, policy_lease_ends=99.0)
-
-
-def test_a_draining_worker_begins_nothing():
-    assert Stopped(Reason.DRAINING) == ask(is_draining=True)
 
 
 def test_a_switch_tripped_since_stops_the_letter():

@@ -71,7 +71,16 @@ def test_every_refusal_of_the_event_is_collected():
     assert (Reason.TENANT_NOT_SERVED, Reason.PAYLOAD_GONE) == verdict.reasons
 
 
-@pytest.mark.parametrize(("stop", "is_held"), [("tenant:north", True), ("tenant:south", False)])
-def test_a_tenant_switch_holds_that_tenant_alone(stop, is_held):
-    verdict = preflight(builders.leased(), builders.snapshot(None, stop), FULL)
-    assert is_held == (isinstance(verdict, Refusal) and verdict.is_hold)
+SHARED = builders.registry(connectors=(builders.connector(tenants=("north", "south")),))
+
+
+@pytest.mark.parametrize(("stop", "is_parked"), [("tenant:north", True), ("tenant:south", False)])
+def test_a_tenant_switch_parks_that_tenant_alone_in_a_shared_lane(stop, is_parked):
+    verdict = preflight(builders.leased(), builders.snapshot(SHARED, stop), FULL)
+    assert is_parked == (isinstance(verdict, Refusal) and not verdict.is_hold)
+
+
+def test_a_tenant_switch_closes_the_lanes_of_a_connector_of_that_tenant_alone():
+    verdict = preflight(builders.leased(), builders.snapshot(None, "tenant:north"), FULL)
+    assert isinstance(verdict, Refusal)
+    assert verdict.is_hold

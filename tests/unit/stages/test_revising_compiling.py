@@ -25,8 +25,9 @@ def test_a_closed_lane_is_not_open():
     assert (Reason.SWITCH_ON,) == policy.closed["acme-orders/order.paid"].reasons
 
 
-def test_a_tenant_switch_closes_no_lane_but_is_carried_along():
-    policy = builders.snapshot(None, "tenant:north")
+def test_a_tenant_switch_leaves_a_shared_lane_open_but_is_carried_along():
+    shared = builders.registry(connectors=(builders.connector(tenants=("north", "south")),))
+    policy = builders.snapshot(shared, "tenant:north")
     assert 1 == len(policy.open_lanes)
     assert 1 == len(policy.switches)
 
