@@ -5,6 +5,7 @@ connection, commits or rolls back. The trigger on `events` files the intake row.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -75,6 +76,12 @@ def insert(connection: Connection, row: EventRow) -> tuple[str, str | None] | No
     keys = {name: values[name] for name in ("tenant", "producer", "idempotency_key")}
     first: Any = connection.execute(_text(_FIRST, connection), keys).one()
     return first[0], first[1]
+
+
+def insert_many(connection: Connection, rows: Sequence[EventRow]) -> None:
+    """Write rows that bear no idempotency key, all in one go."""
+    values = [{name: getattr(row, name) for name in EventRow.__slots__} for row in rows]
+    connection.execute(_text(_INSERT, connection), values)
 
 
 def announce(connection: Connection) -> None:
