@@ -1,0 +1,171 @@
+{{/* The name that all objects of one release share. */}}
+{{- define "dispatcher.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* What selects the pods of one plane: (list $ "worker"). It never changes between releases. */}}
+{{- define "dispatcher.selector" -}}
+{{- $root := index . 0 -}}
+app.kubernetes.io/name: {{ default $root.Chart.Name $root.Values.nameOverride }}
+app.kubernetes.io/instance: {{ $root.Release.Name }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- end }}
+
+{{/* Labels of an object: (list $ "worker"). */}}
+{{- define "dispatcher.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "dispatcher.selector" . }}
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "dispatcher.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{- define "dispatcher.serviceAccount" -}}
+{{- if .Values.serviceAccount.create -}}
+{{ default (include "dispatcher.fullname" .) .Values.serviceAccount.name }}
+{{- else -}}
+{{ default "default" .Values.serviceAccount.name }}
+{{- end -}}
+{{- end }}
+
+{{/* Two secrets in one pod must not share a file system with anybody else. */}}
+{{- define "dispatcher.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: {{ .Values.runAs.user }}
+runAsGroup: {{ .Values.runAs.group }}
+fsGroup: {{ .Values.runAs.group }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{- define "dispatcher.containerSecurity" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: ["ALL"]
+{{- end }}
+
+{{/* Where everything is, told to the process by the environment, which wins over the file. */}}
+{{- define "dispatcher.environment" -}}
+- name: DISPATCHER_CONFIG
+  value: /etc/dispatcher/dispatcher.toml
+- name: DISPATCHER__REGISTRY__URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.registry.existingSecret }}
+      key: {{ .Values.registry.key }}
+- name: DISPATCHER__OUTBOX__URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ .Values.outbox.existingSecret }}
+      key: {{ .Values.outbox.key }}
+- name: DISPATCHER__VAULT__KEYRING
+  value: /run/dispatcher/keyring.json
+- name: DISPATCHER__API__HOST
+  value: {{ .Values.listen.host | quote }}
+- name: DISPATCHER__API__PORT
+  value: {{ .Values.listen.port | quote }}
+- name: DISPATCHER__WORKER__DRAIN_SECONDS
+  value: {{ .Values.worker.drainSeconds | quote }}
+{{- end }}
+
+{{/*
+A mounted secret is owned by root and readable by the pod's group. The keyring must be its owner's
+alone, so it is copied into memory as the user that reads it.
+*/}}
+{{- define "dispatcher.keyringCopy" -}}
+- name: keyring
+  image: {{ include "dispatcher.image" . }}
+  imagePullPolicy: {{ .Values.image.pullPolicy }}
+  command:
+    - install
+    - --mode=0600
+    - /run/keyring/keyring.json
+    - /run/dispatcher/keyring.json
+  securityContext:
+    {{- include "dispatcher.containerSecurity" . | nindent 4 }}
+  resources:
+    requests: {cpu: 10m, memory: 16Mi}
+    limits: {memory: 64Mi}
+  volumeMounts:
+    - {name: keyring, mountPath: /run/keyring, readOnly: true}
+    - {name: private, mountPath: /run/dispatcher}
+{{- end }}
+
+{{- define "dispatcher.mounts" -}}
+- {name: config, mountPath: /etc/dispatcher, readOnly: true}
+- {name: private, mountPath: /run/dispatcher, readOnly: true}
+- {name: scratch, mountPath: /tmp}
+{{- end }}
+
+{{/* Volumes of a pod: (list $ "name of the config map"). */}}
+{{- define "dispatcher.volumes" -}}
+{{- $root := index . 0 -}}
+- name: config
+  configMap:
+    name: {{ index . 1 }}
+- name: keyring
+  secret:
+    secretName: {{ $root.Values.keyring.existingSecret }}
+    defaultMode: 0440
+    items:
+      - key: {{ $root.Values.keyring.key }}
+        path: keyring.json
+- name: private
+  emptyDir: {medium: Memory, sizeLimit: 1Mi}
+- name: scratch
+  emptyDir: {medium: Memory, sizeLimit: 16Mi}
+{{- end }}
+
+{{/* Alive: the loop turns. Ready: the policy can be read. */}}
+{{- define "dispatcher.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 2
+  failureThreshold: 30
+livenessProbe:
+  httpGet: {path: /healthz, port: http}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: http}
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+{{- end }}
+
+{{/* Where the pods of one plane may run: its section of the values. */}}
+{{- define "dispatcher.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,279 @@
+"""The Helm chart: it lints, renders, is valid for Kubernetes, and starts the product it claims to.
+
+Needs the tools of `requirements/helm.txt`; run with `-m helm`.
+"""
+
+import importlib
+import shutil
+import tomllib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dispatcher.app.config import CONFIG_VARIABLE, load_config
+
+pytestmark = pytest.mark.helm
+
+CHART = Path(__file__).parents[2] / "helm"
+OLDEST, NEWEST = "1.25", "1.37"
+
+CUSTOM: dict[str, Any] = {
+    "fullnameOverride": "callbacks",
+    "image": {"repository": "images.example/dispatcher", "digest": "sha256:" + "ab" * 32},
+    "pullSecrets": [{"name": "pull"}],
+    "config": '[log]\nlevel = "warning"\n\n[worker]\nlease_seconds = 90\n',
+    "registry": {"existingSecret": "registry-db", "key": "url"},
+    "outbox": {"existingSecret": "orders-db", "key": "url"},
+    "listen": {"host": "::", "port": 9000},
+    "worker": {
+        "replicas": 5,
+        "drainSeconds": 120,
+        "maxUnavailable": "40%",
+        "podAnnotations": {"example.org/scrape": "yes"},
+        "nodeSelector": {"pool": "egress"},
+        "tolerations": [{"key": "egress", "operator": "Exists", "effect": "NoSchedule"}],
+        "affinity": {"nodeAffinity": {}},
+    },
+    "control": {"service": {"type": "LoadBalancer", "annotations": {"example.org/a": "b"}}},
+    "serviceAccount": {"annotations": {"example.org/role": "dispatcher"}},
+}
+BARE: dict[str, Any] = {
+    "config": "",
+    "migration": {"enabled": False},
+    "serviceAccount": {"create": False},
+    "worker": {"replicas": 0},
+}
+VALUES = pytest.mark.parametrize("values", [{}, CUSTOM, BARE], ids=["default", "custom", "bare"])
+
+Document = dict[str, Any]
+Render = Callable[..., list[Document]]
+Check = Callable[[Document, str], None]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Any:
+    return importlib.import_module("helm_python")
+
+
+@pytest.fixture(scope="module")
+def render(engine: Any) -> Render:
+    def render_chart(values: Document, chart: Path = CHART) -> list[Document]:
+        with engine.Chart.load(str(chart)) as loaded:
+            manifests = loaded.render(values, name="demo", namespace="prod")
+        texts = [text for name, text in manifests.items() if not name.endswith(".txt")]
+        return [one for text in texts for one in yaml.safe_load_all(text) if one]
+
+    return render_chart
+
+
+@pytest.fixture(scope="module")
+def check() -> Check:
+    validator = importlib.import_module("kubernetes_validate")
+
+    def check_strictly(document: Document, version: str) -> None:
+        validator.validate(document, version, strict=True)
+
+    return check_strictly
+
+
+def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
+    for document in documents:
+        if document["kind"] in {"Deployment", "Job"}:
+            labels = document["spec"]["template"]["metadata"]["labels"]
+            yield labels["app.kubernetes.io/component"], document["spec"]["template"]["spec"]
+
+
+def find(documents: list[Document], kind: str, end: str) -> Document:
+    [found] = [
+        one for one in documents if one["kind"] == kind and one["metadata"]["name"].endswith(end)
+    ]
+    return found
+
+
+def test_the_chart_lints_without_a_warning(engine: Any) -> None:
+    found = engine.lint(str(CHART), strict=True)
+    assert found["errors"] == []
+    assert [one for one in found["messages"] if one["severity"] > 1] == []
+
+
+def test_the_chart_carries_the_version_of_the_package() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
+    project = tomllib.loads((CHART.parent / "pyproject.toml").read_text())["project"]
+    assert chart["apiVersion"] == "v2"
+    assert chart["appVersion"] == project["version"]
+
+
+@VALUES
+@pytest.mark.parametrize("version", [OLDEST, NEWEST])
+def test_every_manifest_is_strictly_valid(
+    render: Render, check: Check, values: Document, version: str
+) -> None:
+    for document in render(values):
+        check(document, version)
+
+
+def test_a_misspelt_field_of_a_manifest_would_be_caught(
+    render: Render, check: Check, tmp_path: Path
+) -> None:
+    copy = tmp_path / "chart"
+    shutil.copytree(CHART, copy)
+    partials = copy / "templates" / "_helpers.tpl"
+    partials.write_text(partials.read_text().replace("readinessProbe", "readinesProbe"))
+    worker = find(render({}, copy), "Deployment", "-worker")
+    with pytest.raises(Exception, match="readinesProbe"):
+        check(worker, NEWEST)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"worker": {"replica": 3}},
+        {"wroker": {}},
+        {"keyring": {"existingSecret": ""}},
+        {"worker": {"drainSeconds": "soon"}},
+        {"worker": {"maxUnavailable": 0}},
+        {"runAs": {"user": 0}},
+        {"image": {"digest": "sha256:short"}},
+    ],
+)
+def test_a_wrong_value_is_refused(engine: Any, render: Render, values: Document) -> None:
+    with pytest.raises(engine.HelmValuesError):
+        render(values)
+
+
+@VALUES
+def test_a_stopping_worker_has_more_time_than_it_needs_to_drain(
+    render: Render, values: Document
+) -> None:
+    [worker] = [pod for plane, pod in pods(render(values)) if plane == "worker"]
+    environment = {one["name"]: one.get("value") for one in worker["containers"][0]["env"]}
+    drain = float(environment["DISPATCHER__WORKER__DRAIN_SECONDS"])
+    assert worker["terminationGracePeriodSeconds"] > drain + 4
+
+
+@VALUES
+def test_no_pod_has_a_privilege_a_token_or_a_place_to_write(
+    render: Render, values: Document
+) -> None:
+    for _, pod in pods(render(values)):
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["enableServiceLinks"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["runAsUser"] > 0
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        for container in [*pod["initContainers"], *pod["containers"]]:
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "privileged": False,
+                "readOnlyRootFilesystem": True,
+                "capabilities": {"drop": ["ALL"]},
+            }
+            assert container["resources"]["limits"]["memory"]
+        assert all("hostPath" not in volume for volume in pod["volumes"])
+
+
+@VALUES
+def test_secrets_are_only_referred_to(render: Render, values: Document) -> None:
+    documents = render(values)
+    assert "Secret" not in {one["kind"] for one in documents}
+    for _, pod in pods(documents):
+        for entry in pod["containers"][0]["env"]:
+            if entry["name"].endswith("URL"):
+                assert set(entry) == {"name", "valueFrom"}
+                assert set(entry["valueFrom"]) == {"secretKeyRef"}
+
+
+def test_the_keyring_reaches_the_process_as_its_owner_alone(render: Render) -> None:
+    for _, pod in pods(render({})):
+        [copy] = pod["initContainers"]
+        assert copy["command"][:2] == ["install", "--mode=0600"]
+        source, target = copy["command"][2:]
+        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert target == environment["DISPATCHER__VAULT__KEYRING"]
+        mounts = {one["name"]: one["mountPath"] for one in copy["volumeMounts"]}
+        assert source.startswith(mounts["keyring"])
+        assert target.startswith(mounts["private"])
+        volumes = {one["name"]: one for one in pod["volumes"]}
+        assert volumes["private"]["emptyDir"]["medium"] == "Memory"
+        assert volumes["keyring"]["secret"]["secretName"] == "dispatcher-keyring"
+        assert "keyring" not in {one["name"] for one in pod["containers"][0]["volumeMounts"]}
+
+
+@VALUES
+def test_each_plane_runs_its_command_and_answers_probes(render: Render, values: Document) -> None:
+    commands = {"worker": ["dispatcher", "worker"], "control": ["dispatcher", "api"]}
+    port = values.get("listen", {}).get("port", 9464)
+    found = {plane: pod for plane, pod in pods(render(values)) if plane != "migration"}
+    assert set(found) == set(commands)
+    for plane, pod in found.items():
+        [container] = pod["containers"]
+        assert container["command"] == commands[plane]
+        assert container["ports"] == [{"name": "http", "containerPort": port, "protocol": "TCP"}]
+        assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+        assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
+
+
+@VALUES
+def test_selectors_meet_exactly_the_pods_of_their_plane(render: Render, values: Document) -> None:
+    documents = render(values)
+    labels = {
+        one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"]
+        for one in documents
+        if one["kind"] in {"Deployment", "Job"}
+    }
+
+    def selected(selector: Document) -> list[str]:
+        return [name for name, given in labels.items() if selector.items() <= given.items()]
+
+    prefix = values.get("fullnameOverride", "demo-dispatcher")
+    for kind, plane in (("Deployment", "worker"), ("Deployment", "control")):
+        deployment = find(documents, kind, f"-{plane}")
+        assert selected(deployment["spec"]["selector"]["matchLabels"]) == [f"{prefix}-{plane}"]
+    service = find(documents, "Service", "-control")
+    assert selected(service["spec"]["selector"]) == [f"{prefix}-control"]
+    budget = find(documents, "PodDisruptionBudget", "-worker")
+    assert selected(budget["spec"]["selector"]["matchLabels"]) == [f"{prefix}-worker"]
+
+
+def test_the_migration_runs_first_and_needs_nothing_that_comes_later(render: Render) -> None:
+    documents = render(CUSTOM)
+    first = [one for one in documents if "helm.sh/hook" in one["metadata"].get("annotations", {})]
+    job = find(documents, "Job", "-migration")
+    assert job in first
+    assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+    pod = job["spec"]["template"]["spec"]
+    assert pod["containers"][0]["command"] == ["dispatcher", "migrate"]
+    assert "serviceAccountName" not in pod
+    [configuration] = [one["configMap"]["name"] for one in pod["volumes"] if "configMap" in one]
+    assert configuration in {one["metadata"]["name"] for one in first if one is not job}
+
+
+@VALUES
+def test_the_product_accepts_the_configuration_it_is_given(
+    render: Render, values: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    documents = render(values)
+    for _, pod in pods(documents):
+        volumes = {one["name"]: one for one in pod["volumes"]}
+        name = volumes["config"]["configMap"]["name"]
+        [content] = [
+            one["data"]
+            for one in documents
+            if one["kind"] == "ConfigMap" and one["metadata"]["name"] == name
+        ]
+        [container] = pod["containers"]
+        mounts = {one["name"]: one["mountPath"] for one in container["volumeMounts"]}
+        with monkeypatch.context() as environment:
+            for entry in container["env"]:
+                environment.setenv(entry["name"], entry.get("value", "postgresql://db.example/d"))
+            given = {one["name"]: one.get("value") for one in container["env"]}[CONFIG_VARIABLE]
+            inside = Path(given).relative_to(mounts["config"])
+            (tmp_path / inside).write_text(content[str(inside)])
+            config = load_config(tmp_path / inside)
+        assert config.environment == "production"
+        assert config.api.port == values.get("listen", {}).get("port", 9464)
+        assert str(config.keyring_path) == "/run/dispatcher/keyring.json"
+        assert config.database_url(config.outbox) == "postgresql://db.example/d"
