@@ -1,0 +1,107 @@
+"""One request out, one bounded answer in, on a connection that is held already.
+
+Called by the transport alone, after the last check; reads with aiohttp's own response parser. Only
+the status and `Retry-After` are kept: the body is counted, bounded and thrown away, never unpacked,
+never returned. It must never write twice, nor give a connection back that is not clean.
+"""
+
+import asyncio
+from typing import Final
+
+from aiohttp.client_exceptions import ClientError
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.streams import EofStream, StreamReader
+
+from dispatcher.model.letter import Answer, Trouble
+from dispatcher.network.dialer import Held
+from dispatcher.network.settings import NetworkSettings
+
+RETRY_AFTER_CHARACTERS_MAX: Final = 128
+_SWITCHING_PROTOCOLS: Final = 101
+_LOSSES: Final = (ClientError, OSError, RuntimeError, EofStream)
+_MALFORMED: Final = Trouble("answer_malformed", is_begun=True)
+_LOST: Final = Trouble("connection_lost", is_begun=True)
+_LATE: Final = Trouble("answer_timeout", is_begun=True)
+
+
+class Deadline:
+    """Cuts the connection when it is called, and remembers that it did."""
+
+    __slots__ = ("_transport", "is_passed")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self.is_passed = False
+
+    def __call__(self) -> None:
+        """Cut: whoever is reading wakes up with an error."""
+        self.is_passed = True
+        self._transport.abort()
+
+
+def prepare(held: Held, settings: NetworkSettings) -> None:
+    """Set up a fresh parser: nothing that came before can be part of the answer."""
+    held.protocol.set_response_params(
+        read_until_eof=True, auto_decompress=False, read_bufsize=settings.answer_bytes_max
+    )
+
+
+async def exchange(
+    held: Held, request: bytes, ends: float, settings: NetworkSettings
+) -> Answer | Trouble:
+    """Write the request and read its answer until `ends` (on the loop's clock).
+
+    The first thing done is the write. The connection goes back to the pool or is dropped; when the
+    caller is cancelled it is dropped before the cancellation travels on.
+    """
+    held.transport.write(request)
+    deadline = Deadline(held.transport)
+    timer = asyncio.get_running_loop().call_at(ends, deadline)
+    is_clean = False
+    try:
+        answer, body = await _read_head(held, settings.interim_answers_max)
+        is_clean = await _is_drained(body, settings.answer_bytes_max)
+    except HttpProcessingError:
+        return _MALFORMED
+    except _LOSSES:
+        return _LATE if deadline.is_passed else _LOST
+    else:
+        return answer
+    finally:
+        timer.cancel()
+        if is_clean and not held.transport.get_write_buffer_size():
+            held.give_back()
+        else:
+            held.drop()
+
+
+async def _read_head(held: Held, interim_max: int) -> tuple[Answer, StreamReader]:
+    """Read past interim answers to the final one."""
+    for _ in range(interim_max + 1):
+        message, body = await held.protocol.read()
+        status = message.code
+        if 200 <= status < 600:
+            return Answer(status, _retry_after(message.headers.get("Retry-After"))), body
+        if status == _SWITCHING_PROTOCOLS or status >= 600:
+            break
+    raise HttpProcessingError(message="no final answer")
+
+
+def _retry_after(text: str | None) -> str | None:
+    return None if text is None else text[:RETRY_AFTER_CHARACTERS_MAX]
+
+
+async def _is_drained(body: StreamReader, bytes_max: int) -> bool:
+    """Read the body to its end and forget it; False when it is too long or breaks off.
+
+    The status counts either way: the partner has spoken.
+    """
+    size = 0
+    try:
+        while not body.at_eof():
+            size += len(await body.readany())
+            if size > bytes_max:
+                return False
+    except (HttpProcessingError, *_LOSSES):
+        return False
+    return True

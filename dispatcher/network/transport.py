@@ -1,0 +1,136 @@
+"""The door: posts a sealed letter to its vetted addresses and brings back a bounded answer.
+
+Step 9 of the road, called by `worker.courier` for every delivery, retry, replay and test send. A
+connection is taken first; then, with no await in between, the caller's last check is made and the
+bytes are written. It must never resolve, redirect, retry after a byte was written, keep a cookie,
+or accept anything but a `Sealed` letter.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
+from dispatcher.model.snapshot import Route
+from dispatcher.network.dialer import Dial, GuardedConnector, Held, make_dial
+from dispatcher.network.exchange import exchange, prepare
+from dispatcher.network.settings import NetworkSettings
+from dispatcher.network.tls import make_context
+from dispatcher.network.troubles import CONNECT_ERRORS, connect_trouble
+from dispatcher.network.wire import write_headers, write_prefix
+
+Depart = Callable[[], Departure | Stopped]
+LINES_MAX: Final = 4096
+_CLOSED: Final = Trouble("connect_failed", is_begun=False)
+_HEADER_INVALID: Final = Trouble("header_invalid", is_begun=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What is the same for every letter to one endpoint of one partner."""
+
+    connector: GuardedConnector
+    dial: Dial
+    prefixes: dict[str, bytes] = field(default_factory=dict)
+
+
+class Transport:
+    """Every connection to a partner, in one pool per partner. One per process."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        self._settings = settings
+        self._context = make_context(settings)
+        self._connectors: dict[str, GuardedConnector] = {}
+        self._lines: dict[tuple[str, Endpoint, float], Line] = {}
+        self._is_closed = False
+
+    async def post(self, sealed: Sealed, depart: Depart) -> Answer | Trouble | Stopped:
+        """Send one letter. `depart` is called when a connection is held, right before the write.
+
+        Where it says `Stopped`, nothing was sent and the connection stays usable. The whole attempt
+        ends after the route's `attempt_seconds`.
+        """
+        if not isinstance(sealed, Sealed):
+            raise TypeError("only a sealed letter may leave")
+        admitted = sealed.shaped.admitted
+        route = admitted.cleared.route
+        ends = asyncio.get_running_loop().time() + route.attempt_seconds
+        if self._is_closed:
+            return _CLOSED
+        try:
+            line = self._line(route)
+            prefix = line.prefixes.get(sealed.content_type) or _add_prefix(line, route, sealed)
+        except ValueError:
+            return _HEADER_INVALID
+        try:
+            held = await line.connector.take(line.dial, admitted.addresses)
+        except CONNECT_ERRORS as error:
+            return connect_trouble(error)
+        # No await from here to the first byte.
+        request = self._write_out(held, prefix, sealed.body, depart)
+        if not isinstance(request, bytes):
+            return request
+        return await exchange(held, request, ends, self._settings)
+
+    async def aclose(self) -> None:
+        """Close every connection; requests in flight are cut. Nothing is sent after this."""
+        self._is_closed = True
+        connectors = tuple(self._connectors.values())
+        self._connectors.clear()
+        self._lines.clear()
+        for connector in connectors:
+            await connector.close()
+
+    def open_connections(self) -> int:
+        """How many connections are open, idle ones included."""
+        return sum(connector.open_connections for connector in self._connectors.values())
+
+    def _write_out(
+        self, held: Held, prefix: bytes, body: bytes, depart: Depart
+    ) -> bytes | Trouble | Stopped:
+        """Make the last check and the request's bytes; give the connection back if they are not."""
+        request: bytes | Trouble | Stopped = _HEADER_INVALID
+        try:
+            prepare(held, self._settings)
+            departure = depart()
+            request = (
+                departure if isinstance(departure, Stopped) else _join(prefix, departure, body)
+            )
+        finally:
+            if not isinstance(request, bytes):
+                held.give_back()
+        return request
+
+    def _line(self, route: Route) -> Line:
+        key = (route.connector, route.endpoint, route.attempt_seconds)
+        line = self._lines.get(key)
+        if line is None:
+            if len(self._lines) >= LINES_MAX:
+                self._lines.clear()
+            seconds = min(self._settings.connect_seconds, route.attempt_seconds)
+            line = Line(self._connector(route.connector), make_dial(route.endpoint, seconds))
+            self._lines[key] = line
+        return line
+
+    def _connector(self, name: str) -> GuardedConnector:
+        connector = self._connectors.get(name)
+        if connector is None:
+            connector = GuardedConnector(self._settings, self._context)
+            self._connectors[name] = connector
+        return connector
+
+
+def _add_prefix(line: Line, route: Route, sealed: Sealed) -> bytes:
+    prefix = write_prefix(route.endpoint, sealed.content_type)
+    line.prefixes[sealed.content_type] = prefix
+    return prefix
+
+
+def _join(prefix: bytes, departure: Departure, body: bytes) -> bytes | Trouble:
+    try:
+        headers = write_headers(departure.headers)
+    except ValueError:
+        return _HEADER_INVALID
+    return b"%b%d\r\n%b\r\n%b" % (prefix, len(body), headers, body)

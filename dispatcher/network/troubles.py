@@ -1,0 +1,48 @@
+"""What can go wrong before there is a connection, and its stable name.
+
+The dialer raises and the transport catches; foreign exceptions end here. No name tells a partner or
+a submitter which address was refused.
+"""
+
+import errno
+import ssl
+from typing import Final
+
+from aiohttp.client_exceptions import ClientConnectorError, ClientError
+
+from dispatcher.model.letter import Trouble
+
+CONNECT_ERRORS: Final = (OSError, ClientError, RuntimeError)
+"""What taking a connection can raise: the event loop uvloop adds `RuntimeError` to the list."""
+
+
+class AddressForbidden(OSError):
+    """An address outside the letter's vetted set."""
+
+    def __init__(self) -> None:
+        # No address in the text: several such errors must look alike to be reported as one.
+        super().__init__(errno.EACCES, "the address was not vetted for this letter")
+
+
+class ConnectionSpoiled(ConnectionError):
+    """A new connection that closed, or spoke, before it was spoken to."""
+
+
+def connect_trouble(error: Exception) -> Trouble:
+    """Name what went wrong before there was a connection: nothing has been sent."""
+    cause = error.os_error if isinstance(error, ClientConnectorError) else error
+    match cause:
+        case ssl.SSLError() | ConnectionResetError() | ConnectionAbortedError():
+            # Connecting itself is refused, never reset: what is cut short here is a handshake.
+            code = "tls_failed"
+        case AddressForbidden():
+            code = "address_forbidden"
+        case TimeoutError():
+            code = "connect_timeout"
+        case ConnectionSpoiled():
+            code = "connection_lost"
+        case OSError(errno=errno.ECONNREFUSED):
+            code = "connect_refused"
+        case _:
+            code = "connect_failed"
+    return Trouble(code, is_begun=False)
