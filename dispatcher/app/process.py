@@ -6,29 +6,16 @@ then ends with status 0.
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
 
 from dispatcher.api.server import Probe, serve
 from dispatcher.app.config import Config
-from dispatcher.app.wiring import House, open_house, open_kit
+from dispatcher.app.house import House, open_house
+from dispatcher.app.wiring import open_kit
 from dispatcher.model.errors import DispatcherError
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.loop import Worker
-
-try:
-    from uvloop import new_event_loop
-except ImportError:  # the extra `speed` is not installed
-    from asyncio import new_event_loop
-
-T = TypeVar("T")
-
-
-def run_async(main: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, on uvloop where it is installed."""
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
 
 
 async def run_worker(config: Config, on_ready: Callable[[str], None]) -> None:

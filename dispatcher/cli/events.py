@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from dispatcher.app.config import Config, load_config, read_text
-from dispatcher.app.process import run_async
-from dispatcher.app.wiring import open_house
+from dispatcher.app.house import open_house
+from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json, print_table
 from dispatcher.model.errors import NotFound
 from dispatcher.producer import enqueue as put

@@ -7,8 +7,8 @@ import click
 
 from dispatcher.app.clock import mint_secret
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.process import run_async
-from dispatcher.app.wiring import open_house
+from dispatcher.app.house import open_house
+from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, print_json
 from dispatcher.control.revisions import Applied, RevisionControl
 

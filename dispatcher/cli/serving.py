@@ -5,10 +5,12 @@ from pathlib import Path
 import click
 
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.process import run_api, run_async, run_worker
-from dispatcher.app.wiring import open_house
+from dispatcher.app.house import open_house
+from dispatcher.app.migration import migrate_house
+from dispatcher.app.process import run_api, run_worker
+from dispatcher.app.running import run_async
 from dispatcher.cli.output import config_option
-from dispatcher.cli.setup import ensure_keyring, prepare_databases
+from dispatcher.cli.setup import ensure_keyring
 
 
 @click.command()
@@ -50,7 +52,7 @@ def api(config_path: Path | None) -> None:
 async def _migrate_embedded(config: Config) -> None:
     async with open_house(config) as house:
         if house.registry_database.is_sqlite and house.outbox_database.is_sqlite:
-            await prepare_databases(house)
+            await migrate_house(house)
 
 
 def _say_where(config: Config, new_keyring: bool) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 
 from dispatcher.app.config import DATA_FOLDER, FILE_NAME, Config, load_config
-from dispatcher.app.process import run_async
-from dispatcher.app.wiring import House, open_house
+from dispatcher.app.house import open_house
+from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, json_option, print_json
 from dispatcher.model.errors import Conflict
 from dispatcher.vault.keyring import create_keyring
@@ -76,17 +76,10 @@ def migrate(config_path: Path | None, as_json: bool) -> None:
 
 
 async def _migrate(config: Config) -> dict[str, str | None]:
+    from dispatcher.app.migration import migrate_house
+
     async with open_house(config) as house:
-        return await prepare_databases(house)
-
-
-async def prepare_databases(house: House) -> dict[str, str | None]:
-    """Make the folder of an embedded database, then migrate both planes."""
-    for database in (house.registry_database, house.outbox_database):
-        file = database.engine.url.database
-        if database.is_sqlite and file and file != ":memory:":
-            Path(file).parent.mkdir(parents=True, exist_ok=True)
-    return await house.migrate()
+        return await migrate_house(house)
 
 
 def ensure_keyring(path: Path) -> bool:

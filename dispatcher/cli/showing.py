@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from dispatcher.app.process import run_async
+from dispatcher.app.running import run_async
 from dispatcher.cli.output import json_option
 
 

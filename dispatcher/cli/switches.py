@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.process import run_async
-from dispatcher.app.wiring import House, open_house
+from dispatcher.app.house import House, open_house
+from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json
 from dispatcher.control.switches import Held, SwitchControl
 from dispatcher.model.errors import InvalidInput

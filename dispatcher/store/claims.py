@@ -119,7 +119,7 @@ class ClaimStore:
     ) -> tuple[list[Leased], dict[Lane, int]]:
         """Lease due deliveries, and say for each lane up to which due time rows were taken.
 
-        `lease_ends` is on the caller's own clock, read before the call.
+        `token` is a fresh one; `lease_ends` is on the caller's own clock, read before the call.
         """
         terms = {"token": token, "lease_us": lease_us}
         async with self._database.begin() as connection:

@@ -12,13 +12,14 @@ from dispatcher.store.database import Database
 _DROP: Final = """
 UPDATE {events} SET payload = NULL WHERE seq IN (
     SELECT e.seq FROM {events} e
-    WHERE e.payload IS NOT NULL AND e.enqueued_us < {now} - :kept_us
+    WHERE e.payload IS NOT NULL AND e.seq > :after AND e.enqueued_us < {now} - :kept_us
       AND NOT EXISTS (
         SELECT 1 FROM {deliveries} d WHERE d.event_seq = e.seq AND (
             d.state IN ('waiting', 'leased', 'parked')
             OR d.settled_us > {now} - :kept_us
             OR (d.state = 'dead' AND d.settled_us > {now} - :dead_kept_us)))
     ORDER BY e.seq LIMIT :limit)
+RETURNING seq
 """
 
 
@@ -28,14 +29,17 @@ class RetentionStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def drop_payloads(self, *, kept_us: int, dead_kept_us: int, rows_max: int = 500) -> int:
-        """Drop payloads whose time is over; give how many went."""
+    async def drop_payloads(
+        self, *, after: int, kept_us: int, dead_kept_us: int, rows_max: int
+    ) -> list[int]:
+        """Drop payloads whose time is over, of events after `after`; give the events' numbers."""
         async with self._database.single() as connection:
-            done = await self._database.execute(
+            dropped = await self._database.execute(
                 connection,
                 _DROP,
+                after=after,
                 kept_us=kept_us,
                 dead_kept_us=dead_kept_us,
                 limit=rows_max,
             )
-            return done.rowcount
+            return [row[0] for row in dropped]

@@ -134,12 +134,15 @@ class Courier:
             return depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
 
         began = self._kit.clock.boot()
+        self._policy.in_flight += 1
         try:
             result = await self._kit.transport.post(sealed, last_check)
         except asyncio.CancelledError:
             # A drain ran out of time: the partner may have it, and the ledger will say so.
             self._settle(sealed.leased, sealed.cleared, Trouble("aborted", is_begun=True))
             raise
+        finally:
+            self._policy.in_flight -= 1
         self._kit.metrics.attempt_seconds.observe(self._kit.clock.boot() - began)
         return result
 

@@ -106,7 +106,6 @@ class Worker:
             except DispatcherError as error:
                 self._kit.log.warning("turn_failed", reason=error.reason, why=error.why)
                 found = 0
-            self.policy.in_flight = self.desk.carried
             self._kit.metrics.in_flight.set(self.desk.carried)
             if found >= settings.claim_batch_max // 2 and self.desk.carried < settings.queued_max:
                 continue

@@ -12,6 +12,7 @@ from dispatcher.model.ids import Revision
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 
+RETENTION_ROWS: Final = 1000
 REJUDGE_ROWS: Final = 1000
 REJUDGE_BATCHES: Final = 20
 RETENTION_EVERY: Final = 60
@@ -56,11 +57,18 @@ class Upkeep:
         self._turns += 1
 
     async def _forget(self) -> None:
-        kit = self._kit
-        dropped = await kit.retention.drop_payloads(
-            kept_us=int(kit.settings.payload_hours * _HOUR_US),
-            dead_kept_us=int(kit.settings.dead_payload_days * 24 * _HOUR_US),
-        )
-        if dropped:
-            kit.log.info("payloads_dropped", count=dropped)
+        kit, count, after = self._kit, 0, 0
+        while True:
+            dropped = await kit.retention.drop_payloads(
+                after=after,
+                kept_us=int(kit.settings.payload_hours * _HOUR_US),
+                dead_kept_us=int(kit.settings.dead_payload_days * 24 * _HOUR_US),
+                rows_max=RETENTION_ROWS,
+            )
+            count += len(dropped)
+            if len(dropped) < RETENTION_ROWS:
+                break
+            after = max(dropped)
+        if count:
+            kit.log.info("payloads_dropped", count=count)
         await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)

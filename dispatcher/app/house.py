@@ -1,0 +1,95 @@
+"""The open databases and keys that every command and every worker starts from.
+
+Commands need no more than this, so nothing here imports what only a worker needs: `hold` must be
+quick at three in the morning. Nothing is connected until it is used, and `open_house` closes
+whatever it opened.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from dispatcher.app.clock import SystemClock
+from dispatcher.app.config import Config
+from dispatcher.model.errors import DispatcherError
+from dispatcher.store.catalogue import CatalogueStore
+from dispatcher.store.database import Database, open_database
+from dispatcher.store.history import HistoryStore
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.versions import check_schema
+from dispatcher.store.workers import WorkerStore
+from dispatcher.vault.keyring import load_keyring
+from dispatcher.vault.places import payload_place
+from dispatcher.vault.sealer import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class House:
+    """The open stores and keys that commands and workers share."""
+
+    config: Config
+    clock: SystemClock
+    vault: Vault
+    registry_database: Database
+    outbox_database: Database
+
+    @property
+    def registry(self) -> RegistryStore:
+        """The registry's revisions and switches."""
+        return RegistryStore(self.registry_database)
+
+    @property
+    def workers(self) -> WorkerStore:
+        """The rows of the workers."""
+        return WorkerStore(self.registry_database)
+
+    @property
+    def catalogue(self) -> CatalogueStore:
+        """The outbox's copy of the catalogue."""
+        return CatalogueStore(self.outbox_database)
+
+    @property
+    def history(self) -> HistoryStore:
+        """What the outbox remembers."""
+        return HistoryStore(self.outbox_database)
+
+    async def check_schema(self) -> None:
+        """Raise `SchemaMismatch` unless both planes are as this release needs them."""
+        await check_schema(self.registry_database, "registry")
+        await check_schema(self.outbox_database, "outbox")
+
+    def open_payload(self, blob: bytes, tenant: str, event_id: str) -> bytes | None:
+        """Open a sealed payload; `None` when the seal or the key is broken."""
+        try:
+            return self.vault.open(blob, payload_place(tenant, event_id))
+        except DispatcherError:
+            return None
+
+
+@asynccontextmanager
+async def open_house(config: Config) -> AsyncIterator[House]:
+    """Open everything a command or a worker needs, and close it afterwards."""
+    clock = SystemClock()
+    vault = Vault(load_keyring(config.keyring_path))
+    registry_url = config.database_url(config.registry)
+    outbox_url = config.database_url(config.outbox)
+    registry = open_database(
+        registry_url, clock.wall_us, name="registry", pool=config.registry.connections_max
+    )
+    outbox = registry
+    if outbox_url != registry_url:
+        outbox = open_database(
+            outbox_url, clock.wall_us, name="outbox", pool=config.outbox.connections_max
+        )
+    house = House(
+        config=config,
+        clock=clock,
+        vault=vault,
+        registry_database=registry,
+        outbox_database=outbox,
+    )
+    try:
+        yield house
+    finally:
+        await registry.aclose()
+        await outbox.aclose()
