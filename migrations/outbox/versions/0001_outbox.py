@@ -58,9 +58,15 @@ BEGIN
         RAISE EXCEPTION 'tenant_missing: name the tenant the event belongs to'
             USING ERRCODE = '22023';
     END IF;
-    IF p_subjects IS NULL OR array_position(p_subjects, NULL) IS NOT NULL THEN
+    IF p_subjects IS NULL
+        OR EXISTS (SELECT 1 FROM unnest(p_subjects) AS s WHERE s IS NULL OR btrim(s) = '')
+    THEN
         RAISE EXCEPTION 'subjects_missing: say whom the event is about; an empty array is allowed'
             USING ERRCODE = '22023';
+    END IF;
+    IF btrim(p_idempotency_key) = '' THEN
+        RAISE EXCEPTION 'argument_invalid: the idempotency key is blank'
+            USING ERRCODE = '22023', HINT = 'Pass a readable text, or leave it out.';
     END IF;
     SELECT payload_bytes_max INTO v_bytes_max FROM dispatcher.catalogue
     WHERE event_type = p_type;

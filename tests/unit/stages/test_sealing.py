@@ -19,7 +19,6 @@ from dispatcher.stages.sealing.signature import depart, fingerprint, format_secr
 from tests.unit.stages import builders
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "signatures.json").read_text())
-NOW = int(datetime.now(UTC).timestamp())
 OLD, NEW = SigningKey("old", b"o" * 32), SigningKey("new", b"n" * 32)
 
 
@@ -32,8 +31,13 @@ def sealed(body: bytes = b'{"id":"msg_1"}', webhook_id: str = "msg_1") -> Sealed
     return seal(Shaped(admitted=admitted, plaintext=body, disclosed=()))
 
 
-def headers_of(letter: Sealed, *keys: SigningKey, now: int = NOW) -> dict[str, str]:
-    departure = depart(letter, keys, now)
+def the_time() -> int:
+    """Now, since receivers refuse what is older than five minutes."""
+    return int(datetime.now(UTC).timestamp())
+
+
+def headers_of(letter: Sealed, *keys: SigningKey, now: int | None = None) -> dict[str, str]:
+    departure = depart(letter, keys, the_time() if now is None else now)
     assert isinstance(departure, Departure)
     return dict(departure.headers)
 
@@ -63,7 +67,7 @@ def test_each_token_holds_exactly_one_comma_and_the_first_key_comes_first():
 
 
 def test_without_a_key_nothing_departs():
-    assert Stopped(Reason.SIGNING_KEY_MISSING) == depart(sealed(), (), NOW)
+    assert Stopped(Reason.SIGNING_KEY_MISSING) == depart(sealed(), (), the_time())
 
 
 def test_the_body_is_the_plaintext_itself_and_the_hash_is_of_the_body():

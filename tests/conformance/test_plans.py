@@ -1,0 +1,146 @@
+"""What PostgreSQL has to read for a claim: what it takes, and not what else waits.
+
+Each statement is explained as the worker sends it, at ten rows and at a hundred thousand, with and
+without statistics, for a plan made while the queue was empty is the classic way to stall.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dispatcher.store import claims, outbox
+from dispatcher.store.database import Database
+from tests.support.letters import change
+
+FILL = """
+WITH written AS (
+    INSERT INTO {events} (id, tenant, type, producer, subjects, payload, is_sealed, occurred_us,
+                          enqueued_us)
+    SELECT 'evt_' || i, 'shop', 'order.placed', 'p', '[]', '{{}}', false, 0, 0
+    FROM generate_series(1, :rows) AS i RETURNING seq)
+SELECT count(*) FROM written
+"""
+PLACE = """
+UPDATE {deliveries} SET lane = CASE WHEN CAST(:lanes AS integer) = 0 THEN ''
+        ELSE 'sub' || (id % :lanes) || '/order.placed' END,
+    subscription = 's', webhook_id = 'm', scope_id = 'x', due_us = {now} + :offset + id
+"""
+LEASE = {
+    "lanes": ["sub1/order.placed", "sub2/order.placed"],
+    "limits": [5, 5],
+    "floors": [0, 0],
+    "token": "t",
+    "lease_us": 1000,
+}
+HOUR_US = 3_600_000_000
+
+
+async def explain(database: Database, sql: str, **parameters: Any) -> dict[str, Any]:
+    async with database.engine.connect() as connection:
+        statement = f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}"
+        found = await database.execute(connection, statement, **parameters)
+        plan = found.scalar_one()
+        await connection.rollback()
+    return (json.loads(plan) if isinstance(plan, str) else plan)[0]["Plan"]
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)
+
+
+def indexes(plan: dict[str, Any]) -> set[str]:
+    return {node["Index Name"] for node in nodes(plan) if "Index Name" in node}
+
+
+def sequential(plan: dict[str, Any]) -> list[str]:
+    return [n["Relation Name"] for n in nodes(plan) if n["Node Type"] == "Seq Scan"]
+
+
+def pages(plan: dict[str, Any]) -> int:
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+async def fill(database: Database, rows: int, *, lanes: int, offset: int = -HOUR_US) -> None:
+    await change(database, FILL, rows=rows)
+    await change(database, PLACE, lanes=lanes, offset=offset)
+
+
+async def analyse(database: Database) -> None:
+    async with database.single() as connection:
+        await database.execute(connection, "ANALYZE {deliveries}")
+        await database.execute(connection, "ANALYZE {events}")
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+@pytest.mark.parametrize("statistics", ["none", "of the empty table", "fresh"])
+async def test_leasing_reads_the_due_index_however_many_rows_wait(
+    postgres: Database, rows: int, statistics: str
+):
+    if statistics == "of the empty table":
+        await analyse(postgres)
+    await fill(postgres, rows, lanes=5)
+    if statistics == "fresh":
+        await analyse(postgres)
+    plan = await explain(postgres, claims._LEASE_POSTGRESQL, **LEASE)
+    assert pages(plan) < 400
+    if rows > 10:  # a scan is the right plan for a table of one page
+        assert "deliveries_due" in indexes(plan)
+        assert sequential(plan) == []
+
+
+@pytest.mark.parametrize("rows", [10, 100_000])
+@pytest.mark.parametrize("statistics", ["none", "of the empty table", "fresh"])
+async def test_claiming_new_events_reads_the_due_index_however_many_there_are(
+    postgres: Database, rows: int, statistics: str
+):
+    if statistics == "of the empty table":
+        await analyse(postgres)
+    await fill(postgres, rows, lanes=0)
+    if statistics == "fresh":
+        await analyse(postgres)
+    claim = f"{outbox._CLAIM} FOR UPDATE OF d SKIP LOCKED"
+    plan = await explain(postgres, claim, limit=10, floor=0)
+    assert pages(plan) < 400
+    if rows > 10:  # a scan is the right plan for a table of one page
+        assert "deliveries_due" in indexes(plan)
+        assert sequential(plan) == []
+
+
+async def test_leasing_does_not_read_through_rows_that_are_due_later(postgres: Database):
+    await fill(postgres, 100_000, lanes=5, offset=HOUR_US)
+    plan = await explain(postgres, claims._LEASE_POSTGRESQL, **LEASE)
+    assert plan["Actual Rows"] == 0
+    assert pages(plan) < 100
+
+
+async def test_leasing_does_not_read_other_lanes(postgres: Database):
+    await fill(postgres, 100_000, lanes=1)
+    lanes = {"lanes": ["other/order.placed"], "limits": [5], "floors": [0]}
+    plan = await explain(postgres, claims._LEASE_POSTGRESQL, **LEASE | lanes)
+    assert plan["Actual Rows"] == 0
+    assert pages(plan) < 100
+
+
+async def test_finding_the_lanes_that_wait_costs_a_probe_each(postgres: Database):
+    await fill(postgres, 100_000, lanes=5)
+    plan = await explain(postgres, claims._WAITING_LANES)
+    assert plan["Actual Rows"] == 5
+    assert sequential(plan) == []
+    assert pages(plan) < 400
+
+
+async def test_looking_for_lost_leases_reads_only_leased_rows(postgres: Database):
+    await fill(postgres, 100_000, lanes=5)
+    plan = await explain(postgres, f"{claims._LOST} FOR UPDATE SKIP LOCKED", n=500)
+    assert indexes(plan) == {"deliveries_leases"}
+    assert pages(plan) < 100
+
+
+async def test_the_worker_s_connections_plan_each_statement_afresh(postgres: Database):
+    async with postgres.begin() as connection:
+        mode = await postgres.execute(connection, "SHOW plan_cache_mode")
+        assert mode.scalar_one() == "force_custom_plan"

@@ -1,0 +1,138 @@
+"""What a product service installs: the base package alone, and it can enqueue."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dispatcher.vault.keyring import create_keyring
+
+ROOT = Path(__file__).parents[2]
+SERVER_ONLY = (
+    "pydantic",
+    "aiohttp",
+    "aiodns",
+    "aiosqlite",
+    "asyncpg",
+    "alembic",
+    "click",
+    "rich",
+    "structlog",
+    "prometheus_client",
+    "tenacity",
+)
+IMPORT = f"""
+import json, sys
+import dispatcher.producer
+print(json.dumps([name for name in {SERVER_ONLY!r} if name in sys.modules]))
+"""
+USE = """
+import sys
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+from dispatcher.producer import EnqueueRefused, enqueue, open_vault
+engine = create_engine(sys.argv[1])
+vault = open_vault(sys.argv[2])
+with Session(engine) as session:
+    first = enqueue(session, "order.placed", {"id": "o1"}, tenant="shop", subjects=["ann"])
+    enqueue(session, "order.placed", {"id": "o2"}, tenant="shop", subjects=[], vault=vault)
+    try:
+        enqueue(session, "order.placed", {"id": 7}, tenant="shop", subjects=[])
+    except EnqueueRefused as refused:
+        print(refused.reason)
+    session.commit()
+print(first)
+"""
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def run(*command: str | Path, **surroundings: str) -> str:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "VIRTUAL_ENV"))}
+    done = subprocess.run(
+        [str(word) for word in command],
+        env=clean | surroundings,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel as it is published, built by the environment the tests run in."""
+    place = tmp_path_factory.mktemp("wheel")
+    subprocess.run(
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(place)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+    )
+    (built,) = place.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of an environment with nothing but the base package."""
+    home = tmp_path_factory.mktemp("base") / "env"
+    venv.create(home, with_pip=True)
+    pip = (home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    run(*pip, "--require-hashes", "-r", ROOT / "requirements" / "base.txt")
+    run(*pip, "--no-deps", wheel)
+    return home / "bin" / "python"
+
+
+def test_the_wheel_carries_both_histories(wheel: Path):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    for plane in ("registry", "outbox"):
+        assert f"dispatcher/_migrations/{plane}/env.py" in names
+        assert any(
+            name.startswith(f"dispatcher/_migrations/{plane}/versions/0001") for name in names
+        )
+
+
+def test_nothing_of_the_server_is_installed(python: Path):
+    listed = json.loads(run(python, "-m", "pip", "list", "--format", "json"))
+    installed = {each["name"].lower().replace("-", "_") for each in listed}
+    assert not installed & set(SERVER_ONLY)
+    assert installed >= {"dispatcher", "sqlalchemy", "msgspec", "jsonschema_rs", "cryptography"}
+
+
+def test_a_product_service_enqueues_with_the_base_package_alone(
+    python: Path, sqlite_url: str, tmp_path: Path
+):
+    create_keyring(tmp_path / "keyring.json")
+    file = sqlite_url.removeprefix("sqlite:///")
+    with sqlite3.connect(file) as connection:
+        schema = '{"type":"object","properties":{"id":{"type":"string"}}}'
+        connection.execute(
+            "INSERT INTO dispatcher_catalogue VALUES ('order.placed', ?, 1000, 1)", (schema,)
+        )
+    connection.close()
+    reason, first = run(python, "-c", USE, sqlite_url, tmp_path / "keyring.json").split()
+    connection = sqlite3.connect(file)
+    events = connection.execute("SELECT id, is_sealed FROM dispatcher_events ORDER BY seq")
+    (one, is_sealed), (_, is_second_sealed) = events.fetchall()
+    (new,) = connection.execute("SELECT count(*) FROM dispatcher_deliveries").fetchone()
+    connection.close()
+    assert reason == "schema_invalid"
+    assert (one, is_sealed, is_second_sealed) == (first, 0, 1)
+    assert new == 2
+
+
+def test_importing_the_producer_loads_nothing_of_the_server_even_where_it_is_installed():
+    assert json.loads(run(sys.executable, "-c", IMPORT)) == []
+
+
+def test_importing_the_producer_in_the_base_environment_loads_only_what_is_there(python: Path):
+    assert json.loads(run(python, "-c", IMPORT)) == []
