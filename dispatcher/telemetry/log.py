@@ -7,7 +7,7 @@ write a payload; tracebacks carry no local variables.
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 
@@ -44,8 +44,8 @@ KEYS: Final = frozenset(
 """Every key a log line may have: a documented contract."""
 
 
-def configure(level: str = "info") -> None:
-    """Send log lines of at least this level to standard error."""
+def configure(level: str = "info", file: TextIO | None = None) -> None:
+    """Send log lines of at least this level to a file, by default standard error."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -56,14 +56,15 @@ def configure(level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=file or sys.stderr),
         cache_logger_on_first_use=False,
     )
 
 
 def logger() -> Any:
-    """Give the logger; call it with an event name and allowed keys."""
-    return structlog.get_logger()
+    """Give the logger; call it with an event name and allowed keys. Ask once `configure` was."""
+    # Bound now: the lazy one would be bound anew for every line, those below the level included.
+    return structlog.get_logger().bind()
 
 
 def _only_known_keys(

@@ -33,6 +33,7 @@ class Metrics:
             ("subscription", "move", "code"),
             registry=registry,
         )
+        self._settled: dict[tuple[str, str, str], Counter] = {}
         self.attempt_seconds = Histogram(
             "dispatcher_attempt_seconds",
             "Time from the first byte written to the answer's status.",
@@ -58,6 +59,14 @@ class Metrics:
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
+
+    def count_settled(self, subscription: str, move: str, code: str) -> None:
+        """Count a turn that ended. Finding the counter of three labels costs more than counting."""
+        labels = (subscription, move, code)
+        counter = self._settled.get(labels)
+        if counter is None:
+            counter = self._settled[labels] = self.settled.labels(*labels)
+        counter.inc()
 
     def render(self) -> bytes:
         """Give all metrics in the Prometheus text format."""
