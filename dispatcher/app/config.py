@@ -165,7 +165,8 @@ def load_config(path: Path | None = None) -> Config:
     Without a path: `DISPATCHER_CONFIG`, else `dispatcher.toml` in this folder, else the defaults.
     """
     named = path or (Path(os.environ[CONFIG_VARIABLE]) if CONFIG_VARIABLE in os.environ else None)
-    found = named or (Path(FILE_NAME) if Path(FILE_NAME).is_file() else None)
+    # Whatever stands there under this name must be readable: a folder or a dead link is a fault.
+    found = named or (Path(FILE_NAME) if os.path.lexists(FILE_NAME) else None)
     content = _parse(found) if found is not None else {}
     for own in ("base", "source"):
         if own in content:

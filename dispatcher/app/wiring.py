@@ -9,6 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from dispatcher.app.clock import SystemClock, chance, mint_token, mint_webhook_id
 from dispatcher.app.config import Config
@@ -18,12 +19,13 @@ from dispatcher.network.resolver import SystemResolver
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
+from dispatcher.store.database import Database
 from dispatcher.store.enqueueing import OUTBOX_CHANNEL
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.registry import POLICY_CHANNEL
 from dispatcher.store.retention import RetentionStore
-from dispatcher.store.wakeup import listen
+from dispatcher.store.wakeup import listen, watch_epoch
 from dispatcher.telemetry.log import logger
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.kit import Kit, Resolver, Step, WorkerSettings
@@ -69,13 +71,19 @@ async def open_kit(
         metrics=metrics or Metrics(),
         log=logger(),
         step=step,
-        listen_policy=partial(listen, house.registry_database, POLICY_CHANNEL),
+        listen_policy=_policy_listener(house.registry_database),
         listen_outbox=partial(listen, outbox, OUTBOX_CHANNEL),
     )
     try:
         yield kit
     finally:
         await transport.aclose()
+
+
+def _policy_listener(registry: Database) -> Callable[[Callable[[], None]], Any]:
+    if registry.is_sqlite:
+        return partial(watch_epoch, registry)
+    return partial(listen, registry, POLICY_CHANNEL)
 
 
 def _system_resolver(config: Config, clock: SystemClock) -> Resolver:

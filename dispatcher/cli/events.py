@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
-from dispatcher.app.config import Config, load_config, read_text
+from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json, print_table
-from dispatcher.model.errors import NotFound
+from dispatcher.model.delivery import State
+from dispatcher.model.errors import InvalidInput, NotFound
 from dispatcher.producer import enqueue as put
 from dispatcher.store.history import Filter
 
@@ -41,12 +42,12 @@ def enqueue(
     Services do this in their own transaction with 'dispatcher.producer.enqueue' or, in any
     language on PostgreSQL, with the function dispatcher.dispatcher_enqueue(...).
     """
-    content = sys.stdin.read() if payload == "-" else _file(payload)
+    content = sys.stdin.buffer.read() if payload == "-" else _file(payload)
     event_id = run_async(
         _enqueue(
             load_config(config_path),
             event_type,
-            content.encode(),
+            content,
             tenant=tenant,
             subjects=list(subjects),
             idempotency_key=idempotency_key,
@@ -80,7 +81,7 @@ def trace(event_id: str, config_path: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("--state", help="waiting, leased, parked, delivered, dead or dropped.")
+@click.option("--state", type=click.Choice([each.value for each in State]), help="Only these.")
 @click.option("--subscription", help="Only this subscription.")
 @click.option("--event", "event_id", help="Only this event.")
 @click.option("--after", default=0, help="Continue after this delivery number.")
@@ -127,6 +128,7 @@ async def _trace(config: Config, event_id: str) -> dict[str, Any]:
         if event is None:
             raise NotFound(
                 f"no event {event_id}",
+                where="EVENT_ID",
                 fix="'dispatcher deliveries' lists what there is",
                 code="event_unknown",
             )
@@ -153,5 +155,13 @@ def _print_attempt(attempt: dict[str, Any]) -> None:
     click.echo(f"      fields: {', '.join(fields) or 'none, envelope only'}")
 
 
-def _file(path: str) -> str:
-    return read_text(Path(path), "the payload")
+def _file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InvalidInput(
+            f"cannot read the payload: {error.strerror}",
+            where=path,
+            fix="check the path and its permissions",
+            code="payload_unreadable",
+        ) from None

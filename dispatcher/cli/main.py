@@ -11,7 +11,12 @@ from typing import Any, Final
 
 import click
 
-from dispatcher.model.errors import ApprovalRequired, DispatcherError, NotConfirmed
+from dispatcher.model.errors import (
+    ApprovalRequired,
+    DispatcherError,
+    InvalidInput,
+    NotConfirmed,
+)
 
 _COMMANDS: Final = {
     "init": ("dispatcher.cli.setup", "init", "Write a configuration and a keyring here."),
@@ -75,7 +80,7 @@ def main() -> None:
     """Run a command line, and exit with its status."""
     as_json = "--json" in sys.argv
     try:
-        outcome: Any = tree(standalone_mode=False)
+        outcome: Any = tree(prog_name="dispatcher", standalone_mode=False)
     except DispatcherError as error:
         _explain(error, as_json)
         sys.exit(next(status for kind, status in _STATUS if isinstance(error, kind)))
@@ -85,9 +90,17 @@ def main() -> None:
         click.echo("stopped", err=True)
         sys.exit(130)
     except click.ClickException as error:
-        error.show()
+        _explain(_usage(error), as_json)
         sys.exit(2)
     sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _usage(error: click.ClickException) -> InvalidInput:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    command = context.command_path if context is not None else "dispatcher"
+    return InvalidInput(
+        error.format_message(), where=command, fix=f"see '{command} --help'", code="usage"
+    )
 
 
 def _explain(error: DispatcherError, as_json: bool) -> None:

@@ -7,7 +7,7 @@ fetched from anywhere but the folder of the file that names it.
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,13 +29,14 @@ _KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
 
 def read_registry(paths: Iterable[Path]) -> Registry:
     """Read every `.toml` file of the given files and folders. Raises `RegistryInvalid`."""
+    paths = tuple(paths)
     faults: list[Fault] = []
     found: dict[str, list[Any]] = {"event_types": [], "connectors": [], "subscriptions": []}
     files = _files(paths)
     for file in files:
         _read_file(file, found, faults)
     if faults:
-        raise invalid(faults)
+        raise invalid(faults, paths)
     return Registry(
         event_types=tuple(sorted(found["event_types"], key=lambda each: each.name)),
         connectors=tuple(sorted(found["connectors"], key=lambda each: each.name)),
@@ -43,17 +44,18 @@ def read_registry(paths: Iterable[Path]) -> Registry:
     )
 
 
-def invalid(faults: Iterable[Fault]) -> RegistryInvalid:
+def invalid(faults: Iterable[Fault], paths: Iterable[Path]) -> RegistryInvalid:
     """Make one error of all faults, each on its own line."""
     lines = [f"{fault.where}: {fault.why} (fix: {fault.fix})" for fault in faults]
     count = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
     return RegistryInvalid(
         "\n  ".join((f"{count} in the registry files", *lines)),
+        where=", ".join(map(str, paths)),
         fix="correct the files and apply again; nothing was changed",
     )
 
 
-def _files(paths: Iterable[Path]) -> list[Path]:
+def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if path.is_dir():
@@ -63,7 +65,11 @@ def _files(paths: Iterable[Path]) -> list[Path]:
         else:
             raise RegistryInvalid("no such file or folder", where=str(path), fix="check the path")
     if not files:
-        raise RegistryInvalid("no .toml file there", fix="name the folder of your registry files")
+        raise RegistryInvalid(
+            "no .toml file there",
+            where=", ".join(map(str, paths)),
+            fix="name the folder of your registry files",
+        )
     if len(files) > FILES_MAX:
         raise RegistryInvalid(f"more than {FILES_MAX} files", fix="name a smaller folder")
     return files

@@ -48,10 +48,11 @@ class RevisionControl:
         Raises `RegistryInvalid` with every fault, `ApprovalRequired` when one person is not enough,
         `Conflict` when another revision became active meanwhile.
         """
+        paths = tuple(paths)
         registry = read_registry(paths)
         faults = find_faults(registry, self.loopback)
         if faults:
-            raise invalid(faults)
+            raise invalid(faults, paths)
         base = await self.registry.active()
         if registry == base.registry:
             await self.catalogue.publish(registry.event_types, base.revision)

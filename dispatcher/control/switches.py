@@ -68,6 +68,7 @@ class SwitchControl:
             tripped = ", ".join(str(s.target) for s in await self.registry.switches())
             raise NotFound(
                 f"no switch is on for {target}",
+                where=str(target),
                 fix=f"these are on: {tripped}" if tripped else "no switch is on at all",
                 code="switch_unknown",
             )

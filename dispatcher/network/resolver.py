@@ -10,6 +10,7 @@ import socket
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Protocol
@@ -113,6 +114,7 @@ class StaticResolver:
         """Nothing is remembered."""
 
 
+@lru_cache(maxsize=NAMES_CACHED_MAX)
 def is_literal(host: str) -> bool:
     """True when the host is an address already."""
     try:

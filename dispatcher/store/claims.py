@@ -105,7 +105,7 @@ class ClaimStore:
 
     async def waiting_lanes(self) -> dict[Lane, int]:
         """Give each lane that has waiting rows, and microseconds until its first is due."""
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             rows = await self._database.execute(connection, _WAITING_LANES)
             return {Lane(lane): wait_us for lane, wait_us in rows}
 

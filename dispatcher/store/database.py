@@ -1,18 +1,20 @@
 """One database of either plane: its engine, its dialect, its clock, its errors.
 
 Every other module of this room works through a `Database`. PostgreSQL is reached by asyncpg,
-SQLite by aiosqlite with a write-ahead log, full synchronisation and one connection, so that its
-single writer is never contended inside the process. Foreign exceptions end here; no error text
-holds a URL, for it may hold a password.
+SQLite by aiosqlite with a write-ahead log, full synchronisation, one connection that writes, so
+that the single writer is never contended inside the process, and one that reads beside it. Foreign
+exceptions end here; no error text holds a URL, for it may hold a password.
 """
 
 import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import TextClause, event, text
-from sqlalchemy.engine import CursorResult, make_url
+from sqlalchemy.engine import URL, CursorResult, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -22,11 +24,14 @@ from dispatcher.model.errors import ConfigInvalid, SchemaMismatch, StoreUnavaila
 from dispatcher.store.tables import render
 
 SQLITE_BUSY_SECONDS: Final = 15
+MEMORY: Final = ":memory:"
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _HOT_SETTINGS: Final = {
     # A generic plan made while the queue was empty scans for ever after (performance spec 2, 6.1).
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
+    # What the road touches was written a moment ago and lies in memory: by its key, not by a scan.
+    "random_page_cost": "1.1",
     "application_name": "dispatcher",
 }
 
@@ -34,13 +39,20 @@ _HOT_SETTINGS: Final = {
 class Database:
     """An open database, and the clock of dialects whose server has none (`wall_us`, in UTC)."""
 
-    def __init__(self, engine: AsyncEngine, wall_us: Callable[[], int], name: str) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        wall_us: Callable[[], int],
+        name: str,
+        reader: AsyncEngine | None = None,
+    ) -> None:
         self.engine = engine
         self.dialect = engine.dialect.name
         self.name = name
         self.wall_us = wall_us
         self._texts: dict[str, TextClause] = {}
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._reader = reader or engine
 
     @property
     def is_sqlite(self) -> bool:
@@ -63,8 +75,28 @@ class Database:
             async with self.begin() as connection:
                 yield connection
             return
+        async with self._connected(self._autocommit) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def look(self) -> AsyncIterator[AsyncConnection]:
+        """Open a connection for one statement that only reads: it waits for no writer."""
+        async with self._connected(self._reader if self.is_sqlite else self._autocommit) as opened:
+            yield opened
+
+    @asynccontextmanager
+    async def view(self) -> AsyncIterator[AsyncConnection]:
+        """Open one consistent view for several statements that only read."""
+        engine = self._reader
+        if not self.is_sqlite:
+            engine = engine.execution_options(isolation_level="REPEATABLE READ")
+        async with self._connected(engine) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _connected(self, engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         try:
-            async with self._autocommit.connect() as connection:
+            async with engine.connect() as connection:
                 yield connection
         except (DBAPIError, PoolTimeout, OSError) as error:
             raise self._translated(error) from error
@@ -94,9 +126,25 @@ class Database:
         clause, clock = self.prepare(sql, {})
         await connection.execute(clause, [row | clock for row in rows])
 
+    def make_file(self) -> None:
+        """Make an embedded database's file and folder where there are none; only migrations do."""
+        file = self.engine.url.database
+        if not self.is_sqlite or not file or file == MEMORY:
+            return
+        try:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).touch()
+        except OSError as error:
+            raise StoreUnavailable(
+                f"the file of the {self.name} database cannot be made: {error.strerror}",
+                fix="choose a folder that this user may write to",
+                where=file,
+            ) from None
+
     async def aclose(self) -> None:
         """Close every connection."""
         await self.engine.dispose()
+        await self._reader.dispose()
 
     def _translated(self, error: Exception) -> Exception:
         original: Any = getattr(error, "orig", None) or error
@@ -143,25 +191,40 @@ def open_database(url: str, wall_us: Callable[[], int], *, name: str, pool: int 
         raise _bad_url(name)
     target = parsed.set(drivername=_DRIVERS[backend])
     if backend == "sqlite":
-        engine = create_async_engine(
-            target,
-            pool_size=1,
-            max_overflow=0,
-            pool_timeout=SQLITE_BUSY_SECONDS * 4,
-            connect_args={"timeout": SQLITE_BUSY_SECONDS},
-            poolclass=AsyncAdaptedQueuePool,
+        writer = _sqlite_engine(target, name, begin="BEGIN IMMEDIATE")
+        # A database in memory is its one connection; a file can be read beside its writer.
+        in_memory = target.database in (None, "", MEMORY)
+        return Database(
+            writer,
+            wall_us,
+            name,
+            None if in_memory else _sqlite_engine(target, name, begin="BEGIN"),
         )
-        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "begin", _begin_immediate)
-    else:
-        engine = create_async_engine(
-            target,
-            pool_size=pool,
-            max_overflow=4,
-            pool_timeout=30,
-            connect_args={"timeout": 10, "server_settings": _HOT_SETTINGS},
-        )
+    engine = create_async_engine(
+        target,
+        pool_size=pool,
+        max_overflow=4,
+        pool_timeout=30,
+        connect_args={"timeout": 10, "server_settings": _HOT_SETTINGS},
+    )
     return Database(engine, wall_us, name)
+
+
+def _sqlite_engine(target: URL, name: str, *, begin: str) -> AsyncEngine:
+    engine = create_async_engine(
+        target,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=SQLITE_BUSY_SECONDS * 4,
+        connect_args={"timeout": SQLITE_BUSY_SECONDS},
+        poolclass=AsyncAdaptedQueuePool,
+    )
+    event.listen(engine.sync_engine, "do_connect", partial(_refuse_to_make, name))
+    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    # A deferred transaction that writes later fails at once when another writer was faster; an
+    # immediate one waits its turn. A deferred one that only reads waits for nobody.
+    event.listen(engine.sync_engine, "begin", lambda opened: opened.exec_driver_sql(begin))
+    return engine
 
 
 def _bad_url(name: str) -> ConfigInvalid:
@@ -173,15 +236,19 @@ def _bad_url(name: str) -> ConfigInvalid:
     )
 
 
+def _refuse_to_make(name: str, _dialect: object, _record: object, places: Any, _more: Any) -> None:
+    # SQLite itself would make an empty database wherever a path is mistyped.
+    if places[0] != MEMORY and not Path(places[0]).exists():
+        raise StoreUnavailable(
+            f"there is no file of the {name} database",
+            fix="check the path in the config, or run 'dispatcher migrate' to make it",
+            where=str(places[0]),
+        )
+
+
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
-
-
-def _begin_immediate(connection: Any) -> None:
-    # A deferred transaction that writes later fails at once when another writer was faster;
-    # an immediate one waits its turn.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -71,6 +71,7 @@ class GroupCommit(Generic[Row, Result]):
     async def _flush_batch(self, batch: list[tuple[Row, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._flush([row for row, _ in batch])
+            settled = list(zip(batch, results, strict=True))
         except BaseException as error:
             for _, future in batch:
                 if not future.done():
@@ -79,6 +80,6 @@ class GroupCommit(Generic[Row, Result]):
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future), result in settled:
             if not future.done():
                 future.set_result(result)

@@ -75,6 +75,6 @@ class HistoryStore:
         return await self._rows(_ATTEMPTS, seq=seq)
 
     async def _rows(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             found = await self._database.execute(connection, sql, **parameters)
             return [dict(row) for row in found.mappings()]

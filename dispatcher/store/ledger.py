@@ -129,7 +129,8 @@ class LedgerStore:
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
         self._worker = worker
-        self._field_sets: dict[tuple[Field, ...], str] = {}
+        self._names: dict[tuple[Field, ...], str] = {}
+        self._field_sets: set[str] = set()
         self._scopes = ScopeMemory(database)
         self._scope_ids: set[ScopeId] = set()
 
@@ -164,20 +165,30 @@ class LedgerStore:
 
     async def _remember(self, disclosures: Sequence[Disclosure]) -> None:
         """Write the field sets and scopes these rows name, where they are new to this worker."""
-        new = {d.sealed.shaped.disclosed for d in disclosures} - self._field_sets.keys()
+        named = {self._name(d.sealed): d.sealed.shaped.disclosed for d in disclosures}
+        new = {name: fields for name, fields in named.items() if name not in self._field_sets}
         scopes = {d.sealed.cleared.scope.id: d.sealed.cleared.scope for d in disclosures}
         if not new and scopes.keys() <= self._scope_ids:
             return
-        ids = {fields: content_hash(field.line for field in fields) for fields in new}
         rows = [
-            {"id": ids[fields], "fields": msgspec.json.encode([f.line for f in fields]).decode()}
-            for fields in new
+            {"id": name, "fields": msgspec.json.encode([f.line for f in fields]).decode()}
+            for name, fields in new.items()
         ]
         async with self._database.begin() as connection:
             await self._database.execute_many(connection, _KNOWN_FIELDS, rows)
             await self._scopes.remember(connection, scopes.values())
-        self._field_sets |= ids
+        self._field_sets |= new.keys()
         self._scope_ids |= scopes.keys()
+
+    def _name(self, sealed: Sealed) -> str:
+        """Name the set of fields disclosed by the hash of its content, as scopes are named too."""
+        disclosed, scope = sealed.shaped.disclosed, sealed.cleared.scope
+        if disclosed is scope.fields:
+            return scope.id
+        name = self._names.get(disclosed)
+        if name is None:
+            name = self._names[disclosed] = content_hash(field.line for field in disclosed)
+        return name
 
     def _row(self, disclosure: Disclosure) -> tuple[Any, ...]:
         sealed = disclosure.sealed
@@ -197,7 +208,7 @@ class LedgerStore:
             route.agreement,
             msgspec.json.encode(disclosure.subjects).decode(),
             cleared.scope.id,
-            self._field_sets[sealed.shaped.disclosed],
+            self._name(sealed),
             sealed.body_sha256.hex(),
             len(sealed.body),
             ",".join(disclosure.key_ids),

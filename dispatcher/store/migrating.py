@@ -22,6 +22,7 @@ _LOCK: Final = 0x64697370  # "disp"
 
 async def migrate(database: Database, plane: str) -> str | None:
     """Bring a plane to its head; give the revision it was at before, or `None` if it was empty."""
+    database.make_file()
     async with database.begin() as connection:
         return await connection.run_sync(_upgrade, plane)
 

@@ -25,7 +25,7 @@ from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from
 NOBODY_SUBSCRIBED: Final = "nobody_subscribed"
 
 _CLAIM: Final = f"""
-SELECT {EVENT_COLUMNS}, d.id, d.due_us
+SELECT {EVENT_COLUMNS}, d.id, d.due_us, d.judged_epoch
 FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
 WHERE d.lane = '' AND d.due_us >= :floor AND d.due_us <= {{now}}
 ORDER BY d.due_us, d.id LIMIT :limit
@@ -96,12 +96,17 @@ _fields = msgspec.json.Decoder(tuple[Field, ...])
 
 @dataclass(frozen=True, slots=True)
 class NewEvent:
-    """A claimed event and the intake row it came in, which becomes its first delivery."""
+    """A claimed event and the intake row it came in, which becomes its first delivery.
+
+    `is_parked_before` tells that it was refused once: whatever it was refused for, a sealed payload
+    is then no sign that a producer library has checked it.
+    """
 
     event: Event
     slot: DeliveryId
     is_sealed: bool
     due_us: int
+    is_parked_before: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,15 +217,21 @@ class OutboxStore:
         claim = _CLAIM if self._database.is_sqlite else f"{_CLAIM} FOR UPDATE OF d SKIP LOCKED"
         async with self._database.begin() as connection:
             rows = await self._database.execute(connection, claim, limit=limit, floor=floor_us)
-            events = [
-                NewEvent(event_from(row, self._open_payload), row[11], bool(row[8]), row[12])
-                for row in rows
-            ]
+            events = [self._new(row) for row in rows]
             yield Intake(self._database, connection, events, self._remembered)
+
+    def _new(self, row: Sequence[Any]) -> NewEvent:
+        return NewEvent(
+            event_from(row, self._open_payload),
+            slot=row[11],
+            is_sealed=bool(row[8]),
+            due_us=row[12],
+            is_parked_before=row[13] is not None,
+        )
 
     async def scope(self, scope_id: ScopeId) -> Scope | None:
         """Load a scope that a delivery was filed or attempted under."""
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             found = await self._database.execute(connection, _SCOPE, id=scope_id)
             fields = found.scalar_one_or_none()
         return Scope(scope_id, _fields.decode(fields)) if fields is not None else None

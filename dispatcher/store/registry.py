@@ -95,15 +95,13 @@ class RegistryStore:
 
     async def active(self) -> Active:
         """Read the revision and epoch in force."""
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             found = await self._database.execute(connection, _ACTIVE)
             return _active(found.one())
 
     async def policy_now(self) -> tuple[Active, tuple[Switch, ...], tuple[StoredKey, ...]]:
         """Read revision, switches and keys in one consistent view."""
-        async with self._database.begin() as connection:
-            if not self._database.is_sqlite:
-                await connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        async with self._database.view() as connection:
             active = _active((await self._database.execute(connection, _ACTIVE)).one())
             switches = await self._switches(connection)
             keys = await self._database.execute(connection, _KEYS)
@@ -149,13 +147,13 @@ class RegistryStore:
 
     async def keys(self) -> tuple[StoredKey, ...]:
         """Read every signing key, newest first."""
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             keys = await self._database.execute(connection, _KEYS)
             return tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in keys)
 
     async def switches(self) -> tuple[Switch, ...]:
         """Read the switches that are on."""
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             return await self._switches(connection)
 
     async def trip(self, target: Target, *, reason: str, actor: str) -> tuple[int, Epoch]:

@@ -1,7 +1,7 @@
 """Reading rows into the model: events with their payloads opened, leased deliveries.
 
-Used by the claiming modules. A payload that does not open is not an error here: it becomes `None`,
-and the gates park the delivery with a reason, so that one broken row cannot stop a batch.
+Used by the claiming modules. A payload that does not open is not an error here: it becomes empty,
+which is no JSON, so shaping parks the delivery with a reason and one broken row cannot stop a batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,6 +18,7 @@ EVENT_COLUMNS: Final = (
     "e.payload, e.is_sealed, e.ordering_key, e.traceparent"
 )
 DELIVERY_COLUMNS: Final = "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id"
+UNREADABLE: Final = b""
 _subjects = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -36,7 +37,7 @@ def event_from(row: Sequence[Any], open_payload: PayloadOpener) -> Event:
     if payload is not None:
         payload = bytes(payload)
         if is_sealed:
-            payload = open_payload(payload, tenant, event_id)
+            payload = open_payload(payload, tenant, event_id) or UNREADABLE
     return Event(
         seq=seq,
         id=EventId(event_id),

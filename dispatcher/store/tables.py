@@ -65,7 +65,8 @@ def render(sql: str, dialect: str) -> str:
     return sql.format(now=clock, **names)
 
 
-_POSTGRESQL_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+# Not `clock_timestamp()`: an index cannot be searched for a value that changes within a statement.
+_POSTGRESQL_NOW: Final = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)"
 
 
 def _table(metadata: MetaData, dialect: str, name: str, *columns: Column[Any]) -> Table[Any]:

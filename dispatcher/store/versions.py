@@ -18,7 +18,7 @@ HEADS: Final = {"registry": "registry_0001", "outbox": "outbox_0001"}
 
 async def check_schema(database: Database, plane: str) -> None:
     """Raise `SchemaMismatch` unless the plane is at the revision this release works with."""
-    async with database.single() as connection:
+    async with database.look() as connection:
         found = await connection.run_sync(current_version, plane)
     wanted = HEADS[plane]
     if found == wanted:

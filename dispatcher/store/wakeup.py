@@ -1,28 +1,44 @@
 """Listens for "there is something new": policy changes, and events just committed.
 
-Only a hint: polling finds everything a lost notification would have announced. PostgreSQL only; on
-SQLite there is nothing to listen to. Used by the worker, which hands in what to do on a hint.
+Only a hint: polling finds everything a lost notification would have announced. On SQLite, which has
+nothing to listen to, a cheap look at the epoch takes its place. Used by the worker, which hands in
+what to do on a hint.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from dispatcher.model.errors import DispatcherError
 from dispatcher.store.database import Database
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS: Final = 1.0
+WATCH_SECONDS: Final = 0.02
+_EPOCH: Final = "SELECT epoch FROM {policy} WHERE id = 1"
 
 
 async def listen(database: Database, channel: str, hint: Callable[[], None]) -> None:
     """Call `hint` for each notification, reconnecting for ever; runs until cancelled."""
-    if database.is_sqlite:
-        return
-    while True:
+    while not database.is_sqlite:
         try:
             await _listen_once(database, channel, hint)
         except DispatcherError:
             await asyncio.sleep(RETRY_SECONDS)
+
+
+async def watch_epoch(registry: Database, hint: Callable[[], None]) -> None:
+    """Call `hint` whenever the policy's epoch moved, where nothing notifies of it."""
+    seen = None
+    while True:
+        try:
+            async with registry.look() as connection:
+                epoch = (await registry.execute(connection, _EPOCH)).scalar()
+        except DispatcherError:
+            epoch = seen
+        if epoch != seen:
+            seen = epoch
+            hint()
+        await asyncio.sleep(WATCH_SECONDS)
 
 
 async def _listen_once(database: Database, channel: str, hint: Callable[[], None]) -> None:

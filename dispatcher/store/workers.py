@@ -96,7 +96,7 @@ class WorkerStore:
 
     async def all(self) -> list[WorkerRow]:
         """Read every row, without fencing anyone."""
-        async with self._database.single() as connection:
+        async with self._database.look() as connection:
             rows = await self._database.execute(connection, _ALL)
             return [WorkerRow(*row) for row in rows]
 

@@ -8,7 +8,6 @@ keyring key. Called by the worker, the producer and upkeep through the small pro
 it must never write a key or a plaintext anywhere, and never open what does not verify.
 """
 
-import base64
 import hmac
 import os
 from collections.abc import Callable
@@ -80,8 +79,7 @@ class Vault:
     def pseudonym(self, tenant: str, subject: str) -> str:
         """Name a person for the ledger: the same within a tenant, unlinkable across tenants."""
         code = hmac.digest(self._naming_key(tenant), subject.encode(), "sha256")
-        text = base64.b32encode(code[:_PSEUDONYM_BYTES]).decode()
-        return PSEUDONYM_PREFIX + text.rstrip("=").lower()
+        return PSEUDONYM_PREFIX + code[:_PSEUDONYM_BYTES].hex()
 
     def __repr__(self) -> str:
         return f"Vault(primary={self._primary!r})"

@@ -57,7 +57,7 @@ class Courier:
         """Take one leased delivery as far as it gets, and settle it."""
         step, snapshot = self._kit.step, self._policy.snapshot
         step(Step.PREFLIGHT)
-        filed = await self._scope(leased.filed_scope)
+        filed = await self._scope(leased)
         cleared = preflight(leased, snapshot, filed)
         if isinstance(cleared, Refusal):
             self._settle(leased, None, cleared)
@@ -92,7 +92,13 @@ class Courier:
         if self._settle(leased, cleared, result).is_endpoint_gone:
             await self._stop_gone_endpoint(leased.subscription)
 
-    async def _scope(self, scope_id: ScopeId) -> Scope:
+    async def _scope(self, leased: Leased) -> Scope:
+        """Give the scope of the filing: as a rule today's own, for its id is its content."""
+        scope_id = leased.filed_scope
+        route = self._policy.snapshot.routes.get(leased.subscription)
+        today = route.scopes.get(leased.event.type) if route is not None else None
+        if today is not None and today.id == scope_id:
+            return today
         known = self._scopes.get(scope_id)
         if known is None:
             known = await self._kit.outbox.scope(scope_id) or Scope(scope_id, ())
@@ -165,9 +171,7 @@ class Courier:
     def record(self, leased: Leased, settlement: Settlement, epoch: Epoch) -> None:
         """Hand a settlement to the group commit, and say so in one log line."""
         self._settlements.put(Settled(settlement, epoch))
-        self._kit.metrics.settled.labels(
-            leased.subscription, settlement.move.value, settlement.code
-        ).inc()
+        self._kit.metrics.count_settled(leased.subscription, settlement.move.value, settlement.code)
         say = (
             self._kit.log.debug
             if settlement.status and settlement.status < 300

@@ -35,11 +35,12 @@ class Leaser:
         if not orders:
             return len(due)
         kit.step(Step.LEASE)
+        lease_seconds = self._policy.delivery_lease_seconds
         leased, floors = await kit.claims.lease(
             orders,
             token=kit.mint_token(),
-            lease_us=int(kit.settings.lease_seconds * 1_000_000),
-            lease_ends=kit.clock.boot() + kit.settings.lease_seconds,
+            lease_us=int(lease_seconds * 1_000_000),
+            lease_ends=kit.clock.boot() + lease_seconds,
         )
         self._floors |= floors
         self._desk.accept(

@@ -37,6 +37,7 @@ class PolicyWatch:
         self.lease_ends = 0.0
         self.in_flight = 0
         self.hint = asyncio.Event()
+        self.delivery_lease_seconds = kit.settings.lease_seconds
         self._today = date.min
 
     async def start(self) -> None:
@@ -52,12 +53,18 @@ class PolicyWatch:
                     await self.hint.wait()
             except TimeoutError:
                 pass
+            is_moved = self.hint.is_set()
             self.hint.clear()
             try:
-                await self._read()
-            except DispatcherError as error:
+                # A connection that hangs is given up with the lease it failed to renew.
+                async with asyncio.timeout(self._kit.settings.policy_lease_seconds):
+                    if is_moved:
+                        await self._reload()
+                    await self._read()
+            except (DispatcherError, TimeoutError) as error:
+                reason = error.reason if isinstance(error, DispatcherError) else "registry_silent"
                 self._kit.metrics.policy_failures.inc()
-                self._kit.log.warning("policy_unreadable", reason=error.reason, why=error.why)
+                self._kit.log.warning("policy_unreadable", reason=reason, why=str(error))
 
     async def leave(self) -> None:
         """Say goodbye after a drain, so that nobody waits for this worker."""
@@ -104,6 +111,9 @@ class PolicyWatch:
         if active.revision != self.snapshot.revision:
             kit.resolver.forget()
         self._today, self.keys, self.snapshot = today, keys, snapshot
+        # A lease shorter than an attempt would never let that attempt begin.
+        longest = max((route.attempt_seconds for route in snapshot.routes.values()), default=0.0)
+        self.delivery_lease_seconds = max(kit.settings.lease_seconds, 2 * longest)
         kit.metrics.epoch.set(snapshot.epoch)
         kit.metrics.revision.set(snapshot.revision)
         kit.log.info("policy_obeyed", epoch=snapshot.epoch, revision=snapshot.revision)

@@ -25,6 +25,8 @@ from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
 
 LIMIT_MIN: Final = 16
+DOUBLINGS_MAX: Final = 16
+PAUSES: Final = 2
 
 
 @dataclass(slots=True)
@@ -46,17 +48,20 @@ class Relay:
         self._floor_us = 0
         self._floor_ends = 0.0
         self._busy: set[str] = set()
+        self._full_turns = 0
 
     async def turn(self) -> int:
-        """Plan one batch; give how many events it held."""
+        """Plan one batch; give how many events it held, 1 where windows must empty first."""
         kit = self._kit
         if self._policy.lease_ends <= kit.clock.boot():
             return 0
-        batch = _Batch(
-            self._policy.snapshot, kit.mint_token(), kit.clock.boot() + kit.settings.lease_seconds
-        )
+        limit = self._limit()
+        if not limit:
+            return 1
+        lease_seconds = self._policy.delivery_lease_seconds
+        batch = _Batch(self._policy.snapshot, kit.mint_token(), kit.clock.boot() + lease_seconds)
         kit.step(Step.CLAIM)
-        async with kit.outbox.intake(limit=self._limit(), floor_us=self._floor()) as intake:
+        async with kit.outbox.intake(limit=limit, floor_us=self._floor()) as intake:
             if not intake.events:
                 return 0
             await self._seal_clear(intake)
@@ -67,7 +72,7 @@ class Relay:
                 batch.filings,
                 epoch=batch.snapshot.epoch,
                 token=batch.token,
-                lease_us=int(kit.settings.lease_seconds * 1_000_000),
+                lease_us=int(lease_seconds * 1_000_000),
             )
         kit.step(Step.FILED)
         self._floor_us = intake.events[-1].due_us
@@ -85,12 +90,19 @@ class Relay:
     def _limit(self) -> int:
         """Claim about as many as can be leased at once: one filed as waiting costs a write more.
 
-        Never none, so that full windows of some partners cannot keep events from the others.
+        Windows that are full get two pauses to empty. Where they stay full, claims grow from turn to
+        turn, so that slow partners cannot keep events from the others.
         """
         routes = self._policy.snapshot.routes
         room = sum(self._desk.room(routes[name]) for name in self._busy if name in routes)
         most = self._kit.settings.claim_batch_max
-        return min(most, max(room, LIMIT_MIN)) if self._busy else most
+        if not self._busy or room >= LIMIT_MIN:
+            self._full_turns = 0
+            return min(most, room) if self._busy else most
+        self._full_turns += 1
+        if self._full_turns <= PAUSES:
+            return 0
+        return min(most, LIMIT_MIN << min(self._full_turns - PAUSES - 1, DOUBLINGS_MAX))
 
     def _floor(self) -> int:
         """Skip what was claimed before, and look at everything again once a second."""
@@ -111,7 +123,7 @@ class Relay:
 
     def _plan(self, new: NewEvent, batch: _Batch) -> Iterator[Filing]:
         event, snapshot = new.event, batch.snapshot
-        planned = self._judge_clear(new, snapshot) or plan(
+        planned = self._judge_payload(new, snapshot) or plan(
             event, snapshot, self._kit.mint_webhook_id
         )
         if isinstance(planned, Refusal):
@@ -126,10 +138,11 @@ class Relay:
             yield Filing(event=event, slot=slot, state=state, planned=delivery)
             slot = None
 
-    def _judge_clear(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
-        """Check a row that no producer library has checked."""
+    def _judge_payload(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
+        """Check a row that no producer library has checked; theirs come sealed."""
         event_type = snapshot.event_types.get(new.event.type)
-        if new.is_sealed or event_type is None or new.event.payload is None:
+        is_checked = new.is_sealed and not new.is_parked_before
+        if is_checked or event_type is None or new.event.payload is None:
             return None
         return check_payload(new.event.payload, event_type)
 

@@ -97,7 +97,7 @@ def test_a_pseudonym_is_stable_and_belongs_to_one_tenant() -> None:
     vault = Vault(NEW)
     name = vault.pseudonym("acme", "user-1")
     assert name.startswith("sub_")
-    assert len(name) == 4 + 26
+    assert len(name) == 4 + 32
     assert name == Vault(NEW).pseudonym("acme", "user-1")
     assert name != vault.pseudonym("acme", "user-2")
     assert name != vault.pseudonym("bolt", "user-1")
