@@ -1,0 +1,65 @@
+"""The real worker, wired as `app` wires it, that may end itself between two steps of the road.
+
+    python -m tests.support.world_worker --config FILE --kill-before STEP --after-count N
+
+It ends with SIGKILL, as if the power had gone, when it comes to STEP for the Nth time.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+from dispatcher.app.config import Config, load_config
+from dispatcher.app.house import open_house
+from dispatcher.app.running import run_async
+from dispatcher.app.wiring import open_kit
+from dispatcher.telemetry import log
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.worker.kit import Step
+from dispatcher.worker.loop import Worker
+
+
+def die_at(fatal: Step, count: int) -> Callable[[Step], None]:
+    """Make the callback that kills this process."""
+    left = count
+
+    def step(here: Step) -> None:
+        nonlocal left
+        if here is fatal:
+            left -= 1
+            if left <= 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return step
+
+
+def never(_step: Step) -> None:
+    return
+
+
+async def work(config: Config, step: Callable[[Step], None]) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with open_house(config) as house, open_kit(house, metrics=Metrics(), step=step) as kit:
+        await house.check_schema()
+        await Worker(kit).run(stop)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--kill-before", type=Step)
+    parser.add_argument("--after-count", type=int, default=1)
+    given = parser.parse_args()
+    config = load_config(given.config)
+    log.configure(config.log.level)
+    step = die_at(given.kill_before, given.after_count) if given.kill_before else never
+    run_async(work(config, step))
+
+
+if __name__ == "__main__":
+    main()
