@@ -133,7 +133,7 @@ class Database:
             return
         try:
             Path(file).parent.mkdir(parents=True, exist_ok=True)
-            Path(file).touch()
+            Path(file).touch(mode=0o600)
         except OSError as error:
             raise StoreUnavailable(
                 f"the file of the {self.name} database cannot be made: {error.strerror}",
