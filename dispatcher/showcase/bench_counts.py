@@ -15,7 +15,8 @@ from dispatcher.showcase.receiver import Tally
 from dispatcher.store.database import Database
 from dispatcher.store.tables import OUTBOX_TABLES, REGISTRY_TABLES, render
 
-_SETTLE_SECONDS: Final = 10.0
+_LOOKS_MAX: Final = 500
+_LOOK_SECONDS: Final = 0.02
 _WRITES: Final = """
 SELECT relname, n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_user_tables
 WHERE schemaname = 'dispatcher'
@@ -63,11 +64,13 @@ class RowWrites:
 async def read_row_writes(database: Database) -> RowWrites:
     """Read the statistics once nobody else is connected: a server process writes its share into
     them at the latest when it ends."""
-    async with asyncio.timeout(_SETTLE_SECONDS):
-        while await _scalar(database, _OTHERS):
-            await asyncio.sleep(0.02)
+    for _ in range(_LOOKS_MAX):
+        if not await _scalar(database, _OTHERS):
+            break
+        await asyncio.sleep(_LOOK_SECONDS)
     async with database.single() as connection:
-        rows = dict((await connection.execute(text(_WRITES))).tuples().all())
+        found = (await connection.execute(text(_WRITES))).all()
+    rows = {row[0]: row[1] for row in found}
     known = {name: rows.get(name, 0) for name in (*OUTBOX_TABLES, *REGISTRY_TABLES)}
     return RowWrites(road=sum(known[name] for name in OUTBOX_TABLES), heartbeats=known["workers"])
 
@@ -78,9 +81,10 @@ async def find_discrepancies(database: Database, events: int, total: int, got: T
     if got.distinct != events:
         found.append(f"{got.distinct} distinct webhook-ids arrived of {events} events")
     async with database.single() as connection:
-        states = (await connection.execute(text(render(_STATES, database.dialect)))).tuples().all()
-    if dict(states) != {"delivered": total}:
-        found.append(f"deliveries are {dict(states)}, not {total} delivered")
+        rows = await connection.execute(text(render(_STATES, database.dialect)))
+        states = {row[0]: row[1] for row in rows}
+    if states != {"delivered": total}:
+        found.append(f"deliveries are {states}, not {total} delivered")
     for name, sql in (("rows", _LEDGER_ALL), ("first attempts delivered", _LEDGER)):
         rows = await _scalar(database, render(sql, database.dialect))
         if rows != total:

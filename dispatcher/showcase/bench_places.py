@@ -44,7 +44,7 @@ class Place:
 
 @contextmanager
 def open_places(database: str | None) -> Iterator[tuple[list[Place], str]]:
-    """Give the places to measure on, and why there is no PostgreSQL among them, if there is none."""
+    """Give the places to measure on, and why PostgreSQL is not among them where it is not."""
     with ExitStack() as stack:
         url = _parse(database)
         beside = url.partition("///")[2] if url is not None and _is_sqlite(url) else None

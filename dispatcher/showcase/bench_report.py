@@ -4,6 +4,7 @@ Used by `dispatcher bench`. It prints figures as they are, says what was measure
 and never judges them.
 """
 
+import asyncio
 import json
 import os
 import platform
@@ -37,10 +38,11 @@ def spread(figures: Sequence[float], digits: int) -> dict[str, float]:
     }
 
 
-def machine(loop: str) -> dict[str, Any]:
+def machine() -> dict[str, Any]:
     """Say what the figures were made on."""
+    loop = asyncio.get_running_loop()
     return {
-        "loop": loop,
+        "loop": "uvloop" if type(loop).__module__.startswith("uvloop") else "asyncio",
         "cores": os.cpu_count(),
         "versions": {
             "dispatcher": version("dispatcher"),
@@ -73,8 +75,8 @@ def print_table(report: dict[str, Any]) -> None:
     for name, section in sections.items():
         durable = ", ".join(f"{key} {value}" for key, value in section["settings"].items())
         click.echo(f"{name}: {section['source']}; {durable}")
-    if report["not_measured"]:
-        click.echo(f"postgresql: not measured, {report['not_measured']}")
+    for name, why in report["not_measured"].items():
+        click.echo(f"{name}: not measured, {why}")
     for discrepancy in report["discrepancies"]:
         click.secho(f"not as it should be: {discrepancy}", fg="red")
 

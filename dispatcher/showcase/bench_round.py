@@ -7,8 +7,8 @@ when the first claim begins and when the last settlement is durable. The clock r
 import asyncio
 import dataclasses
 import time
-from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,10 +79,12 @@ class _WatchedOutbox(OutboxStore):
         super().__init__(house.outbox_database, house.open_payload)
         self._watch = watch
 
-    def intake(self, *, limit: int, floor_us: int) -> AbstractAsyncContextManager[Intake]:
+    @asynccontextmanager
+    async def intake(self, *, limit: int, floor_us: int) -> AsyncIterator[Intake]:
         """Tell, then claim."""
         self._watch.claiming()
-        return super().intake(limit=limit, floor_us=floor_us)
+        async with super().intake(limit=limit, floor_us=floor_us) as intake:
+            yield intake
 
 
 class _WatchedLedger(LedgerStore):

@@ -15,6 +15,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, Self, cast
 
+from dispatcher.app.running import run_async
+
 _ANSWER: Final = b"HTTP/1.1 204 No Content\r\n\r\n"
 _HEAD_ENDS: Final = b"\r\n\r\n"
 _LENGTH: Final = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]+)", re.IGNORECASE)
@@ -141,7 +143,7 @@ class _Questions(asyncio.Protocol):
         for _ in range(data.count(b"\n")):
             _say(self._take())
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """End with the program that started us, however it ended."""
         self._ended.set()
 
@@ -158,14 +160,6 @@ async def _serve() -> None:
     await ended.wait()
 
 
-def _main() -> None:
-    with suppress(ImportError):
-        import uvloop  # noqa: PLC0415 - where it is installed
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve())
-
-
 if __name__ == "__main__":
-    _main()
+    with suppress(KeyboardInterrupt):
+        run_async(_serve())

@@ -1,7 +1,7 @@
 """Reading rows into the model: events with their payloads opened, leased deliveries.
 
 Used by the claiming modules. A payload that does not open is not an error here: it becomes empty,
-which is no JSON, so shaping parks the delivery with a reason and one broken row cannot stop a batch.
+which is no JSON, so shaping parks the delivery with a reason. One broken row stops no batch.
 """
 
 from collections.abc import Callable, Sequence

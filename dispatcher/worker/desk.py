@@ -40,12 +40,15 @@ class Desk:
         self._tasks: set[asyncio.Task[None]] = set()
         self.carried = 0
 
-    def room(self, route: Route, coming: int = 0) -> int:
-        """How many more of a subscription may be leased, with `coming` of any on their way."""
+    def room(self, route: Route, coming: int = 0, here: int = 0) -> int:
+        """How many more of this subscription may be leased.
+
+        `coming` are on their way in all, `here` of them for this subscription.
+        """
         window = self._windows.get(route.subscription)
         taken = window.active + len(window.queue) if window is not None else 0
         return min(
-            route.concurrency * (1 + QUEUE_PER_WINDOW) - taken,
+            route.concurrency * (1 + QUEUE_PER_WINDOW) - taken - here,
             self._kit.settings.queued_max - self.carried - coming,
         )
 

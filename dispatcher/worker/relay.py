@@ -90,8 +90,8 @@ class Relay:
     def _limit(self) -> int:
         """Claim about as many as can be leased at once: one filed as waiting costs a write more.
 
-        Windows that are full get two pauses to empty. Where they stay full, claims grow from turn to
-        turn, so that slow partners cannot keep events from the others.
+        Windows that are full get two pauses to empty. Where they stay full, claims grow from turn
+        to turn, so that slow partners cannot keep events from the others.
         """
         routes = self._policy.snapshot.routes
         room = sum(self._desk.room(routes[name]) for name in self._busy if name in routes)
@@ -149,7 +149,7 @@ class Relay:
     def _has_room(self, delivery: Planned, route: Route, batch: _Batch) -> bool:
         if delivery.lane in batch.snapshot.closed:
             return False
-        if self._desk.room(route, batch.taken.total()) <= batch.taken[route.subscription]:
+        if self._desk.room(route, batch.taken.total(), batch.taken[route.subscription]) <= 0:
             return False
         batch.taken[route.subscription] += 1
         return True

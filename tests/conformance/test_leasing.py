@@ -1,6 +1,7 @@
 """Step 2 of the road: a due delivery is leased to one worker, and comes back when it is lost."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -206,11 +207,14 @@ async def test_a_worker_that_lost_its_lease_cannot_settle_what_another_now_holds
 
 async def test_rescuers_at_once_rescue_each_lease_once(postgres):
     road = Road(postgres)
-    await road.leased(60, lease_us=1)
+    leased = await road.leased(60, lease_us=1)
+    await road.disclose(*map(sealed, leased[:30]))
     await asyncio.sleep(0.01)
     rescued = await asyncio.gather(*(road.claims.rescue() for _ in range(4)))
     assert sum(rescued) == 60
-    assert {each["attempt"] for each in await road.deliveries()} == {1}
+    # An attempt counts where the ledger has its row, and counts once.
+    attempts = Counter(each["attempt"] for each in await road.deliveries())
+    assert attempts == {1: 30, 0: 30}
 
 
 async def test_a_parked_delivery_is_judged_again_once_for_each_new_policy(road: Road):

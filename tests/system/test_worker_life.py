@@ -441,6 +441,22 @@ def test_a_payload_inserted_by_hand_that_does_not_fit_is_parked(
     assert home.mailboxes[0].count == 1
 
 
+def test_a_payload_that_does_not_fit_is_refused_however_often_it_is_judged(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    home.apply(Partner("/ok"))
+    insert_by_hand(home, "evt_bad", b'{"order": "no number"}')
+    home.start_ready()
+    home.until_states(parked=1)
+    judged = "SELECT judged_epoch FROM {deliveries}"
+    before = home.rows(judged)[0][0]
+    home.hold("tenant:south")  # any switch has parked rows judged again, by now sealed
+    until(lambda: home.rows(judged)[0][0] > before and home.states()["parked"] == 1)
+    assert codes(home, "parked") == {"schema_invalid"}
+    assert home.mailboxes[0].count == 0
+
+
 def test_an_event_of_an_unknown_type_is_parked_until_the_type_is_known(sqlite_home: Home) -> None:
     home = sqlite_home
     home.apply(Partner("/ok"))
