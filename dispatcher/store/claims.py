@@ -72,8 +72,8 @@ _LOST_ATTEMPT: Final = """
 UPDATE {disclosures} SET outcome = 'unknown', code = 'lease_lost', ended_us = {now}
 WHERE delivery_id = :id AND attempt = :attempt + 1 AND outcome IS NULL
 """
-# The attempt counts only if the ledger has its row. It may have disclosed under a narrower scope than
-# the delivery names: keep the narrower.
+# The attempt counts only if the ledger has its row. It may have disclosed under a narrower scope
+# than the delivery names: keep the narrower.
 _RESCUE: Final = """
 UPDATE {deliveries} SET state = 'waiting', due_us = {now}, lease_token = NULL,
     leased_until_us = NULL,
