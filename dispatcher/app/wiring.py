@@ -49,6 +49,7 @@ async def open_kit(
     worker = WorkerId(f"{host}-{pid}-{secrets.token_hex(3)}")
     settings = WorkerSettings(**config.worker.model_dump(), loopback_inboxes=config.network.inboxes)
     transport = Transport(_network_settings(config))
+    own = _system_resolver(config, house.clock)
     kit = Kit(
         id=worker,
         host=host,
@@ -62,7 +63,7 @@ async def open_kit(
         registry=house.registry,
         workers=house.workers,
         vault=house.vault,
-        resolver=resolver or _system_resolver(config, house.clock),
+        resolver=resolver or own,
         transport=transport,
         clock=house.clock,
         chance=chance,
@@ -78,6 +79,7 @@ async def open_kit(
         yield kit
     finally:
         await transport.aclose()
+        own.close()
 
 
 def _policy_listener(registry: Database) -> Callable[[Callable[[], None]], Any]:
@@ -86,7 +88,7 @@ def _policy_listener(registry: Database) -> Callable[[Callable[[], None]], Any]:
     return partial(listen, registry, POLICY_CHANNEL)
 
 
-def _system_resolver(config: Config, clock: SystemClock) -> Resolver:
+def _system_resolver(config: Config, clock: SystemClock) -> SystemResolver:
     network = config.network
     return SystemResolver(
         dns_seconds=network.dns_seconds, cache_seconds=network.dns_cache_seconds, clock=clock.boot

@@ -21,7 +21,7 @@ class NetworkSettings:
     answer_bytes_max: int = 65536
     keepalive_seconds: float = 60.0
     close_after_each: bool = False
-    connections_per_partner_max: int = 256
+    connections_per_partner_max: int = 1024
     interim_answers_max: int = 8
     ca_file: str | None = None
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)

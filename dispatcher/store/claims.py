@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from dispatcher.model.ids import Epoch, Lane, LeaseToken
 from dispatcher.model.letter import Leased
+from dispatcher.model.verdict import Reason
 from dispatcher.store.database import Database
 from dispatcher.store.rows import (
     DELIVERY_COLUMNS,
@@ -62,7 +63,8 @@ WHERE id IN (SELECT x.id FROM {{deliveries}} x
 """
 _LEASED_SQLITE: Final = f"""
 SELECT {EVENT_COLUMNS}, {DELIVERY_COLUMNS}, d.lane, 0
-FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq WHERE d.lease_token = :token
+FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
+WHERE d.lease_token = :token AND d.leased_until_us IS NOT NULL
 """
 
 _LOST: Final = """
@@ -84,9 +86,17 @@ UPDATE {deliveries} SET state = 'waiting', due_us = {now}, lease_token = NULL,
 WHERE id = :id
 """
 _REJUDGE: Final = """
-UPDATE {deliveries} SET state = 'waiting', due_us = {now}, judged_epoch = :epoch
-WHERE id IN (SELECT id FROM {deliveries}
-             WHERE state = 'parked' AND judged_epoch < :epoch ORDER BY judged_epoch LIMIT :n)
+UPDATE {{deliveries}} SET state = 'waiting', due_us = {{now}}, judged_epoch = :epoch
+WHERE id IN (SELECT id FROM {{deliveries}}
+             WHERE state = 'parked' AND judged_epoch < :epoch
+             ORDER BY judged_epoch LIMIT :n {lock})
+  AND state = 'parked' AND judged_epoch < :epoch
+"""
+_PARK_LANE: Final = """
+UPDATE {{deliveries}} SET state = 'parked', due_us = NULL, code = :code, judged_epoch = :epoch
+WHERE id IN (SELECT id FROM {{deliveries}}
+             WHERE lane = :lane AND due_us IS NOT NULL ORDER BY due_us LIMIT :n {lock})
+  AND due_us IS NOT NULL
 """
 
 
@@ -158,9 +168,30 @@ class ClaimStore:
 
     async def rejudge(self, epoch: Epoch, *, rows_max: int = 1000) -> int:
         """Put rows parked under an earlier policy back on the road, to be judged again."""
-        async with self._database.begin() as connection:
-            done = await self._database.execute(connection, _REJUDGE, epoch=epoch, n=rows_max)
+        async with self._database.single() as connection:
+            done = await self._database.execute(
+                connection, self._locking(_REJUDGE), epoch=epoch, n=rows_max
+            )
             return done.rowcount
+
+    async def park_lane(
+        self, lane: Lane, reason: Reason, epoch: Epoch, *, rows_max: int = 1000
+    ) -> int:
+        """Park what waits in a lane that policy no longer knows; give how many rows that were."""
+        async with self._database.single() as connection:
+            done = await self._database.execute(
+                connection,
+                self._locking(_PARK_LANE),
+                lane=lane,
+                code=reason.value,
+                epoch=epoch,
+                n=rows_max,
+            )
+            return done.rowcount
+
+    def _locking(self, sql: str) -> str:
+        """Let a statement that picks rows pass over those another worker has in hand."""
+        return sql.format(lock="" if self._database.is_sqlite else "FOR UPDATE SKIP LOCKED")
 
     def _event(self, row: Any) -> Any:
         return event_from(row, self._open_payload)

@@ -30,6 +30,8 @@ _HOT_SETTINGS: Final = {
     # A generic plan made while the queue was empty scans for ever after (performance spec 2, 6.1).
     "plan_cache_mode": "force_custom_plan",
     "jit": "off",
+    # The ledger's promise needs it, whatever the database's own default is.
+    "synchronous_commit": "on",
     # What the road touches was written a moment ago and lies in memory: by its key, not by a scan.
     "random_page_cost": "1.1",
     "application_name": "dispatcher",
@@ -157,10 +159,18 @@ class Database:
                 fix="run 'dispatcher migrate'",
                 where=self.name,
             )
+        if getattr(original, "sqlstate", None) == _INSUFFICIENT_PRIVILEGE:
+            return StoreUnavailable(
+                f"the {self.name} database does not let this user do that",
+                fix="use the role that owns the tables, or grant it what it needs",
+                where=self.name,
+                code="database_forbidden",
+            )
         is_lost = isinstance(error, PoolTimeout | OSError) or getattr(
             error, "connection_invalidated", False
         )
-        if is_lost or _UNREACHABLE.search(f"{kind} {said}"):
+        state = getattr(original, "sqlstate", None) or ""
+        if is_lost or state[:2] in _PASSING or _UNREACHABLE.search(f"{kind} {said}"):
             return StoreUnavailable(
                 f"the {self.name} database cannot be used ({kind})",
                 fix="check that it runs, and the address, name and credentials in the config",
@@ -169,9 +179,13 @@ class Database:
         return error
 
 
+_INSUFFICIENT_PRIVILEGE: Final = "42501"
+_PASSING: Final = ("08", "40", "53", "55", "57", "58")
+"""SQLSTATE classes that speak of the server's condition, a deadlock included: worth another try."""
+
 _UNREACHABLE: Final = re.compile(
     "Connection|InvalidPassword|InvalidAuthorization|InvalidCatalogName|CannotConnectNow"
-    "|Shutdown|TimeoutError|unable to open|is locked|disk I/O|readonly|not a database"
+    "|Shutdown|TimeoutError|unable to open|is locked|is full|disk I/O|readonly|not a database"
     "|OperatorIntervention|ReadOnlySQLTransaction"
 )
 """Kinds and words of the drivers' errors that mean the database, not the statement, is at fault."""
@@ -202,6 +216,7 @@ def open_database(url: str, wall_us: Callable[[], int], *, name: str, pool: int 
         )
     engine = create_async_engine(
         target,
+        hide_parameters=True,
         pool_size=pool,
         max_overflow=4,
         pool_timeout=30,
@@ -213,6 +228,7 @@ def open_database(url: str, wall_us: Callable[[], int], *, name: str, pool: int 
 def _sqlite_engine(target: URL, name: str, *, begin: str) -> AsyncEngine:
     engine = create_async_engine(
         target,
+        hide_parameters=True,
         pool_size=1,
         max_overflow=0,
         pool_timeout=SQLITE_BUSY_SECONDS * 4,

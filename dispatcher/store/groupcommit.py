@@ -40,9 +40,6 @@ class GroupCommit(Generic[Row, Result]):
             self._writer = asyncio.create_task(self._write())
         return future
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     async def drain(self) -> None:
         """Return when everything put so far is written or has failed."""
         while self._writer is not None:

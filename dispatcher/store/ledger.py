@@ -172,11 +172,12 @@ class LedgerStore:
             return
         rows = [
             {"id": name, "fields": msgspec.json.encode([f.line for f in fields]).decode()}
-            for name, fields in new.items()
+            for name, fields in sorted(new.items())
         ]
         async with self._database.begin() as connection:
             await self._database.execute_many(connection, _KNOWN_FIELDS, rows)
-            await self._scopes.remember(connection, scopes.values())
+            written = await self._scopes.remember(connection, scopes.values())
+        self._scopes.confirm(written)
         self._field_sets |= new.keys()
         self._scope_ids |= scopes.keys()
 

@@ -20,7 +20,7 @@ from dispatcher.model.letter import Planned
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.verdict import Refusal
 from dispatcher.store.database import Database
-from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from
+from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from, read_subjects
 
 NOBODY_SUBSCRIBED: Final = "nobody_subscribed"
 
@@ -98,6 +98,7 @@ _fields = msgspec.json.Decoder(tuple[Field, ...])
 class NewEvent:
     """A claimed event and the intake row it came in, which becomes its first delivery.
 
+    `has_subjects` is false where a hand-written row does not say properly whom it is about.
     `is_parked_before` tells that it was refused once: whatever it was refused for, a sealed payload
     is then no sign that a producer library has checked it.
     """
@@ -107,6 +108,7 @@ class NewEvent:
     is_sealed: bool
     due_us: int
     is_parked_before: bool
+    has_subjects: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,21 +126,31 @@ class Filing:
 
 
 class ScopeMemory:
-    """Keeps the content of every scope that rows name, by id, and asks the database once each."""
+    """Keeps the content of every scope that rows name, by id, and writes each once.
+
+    A scope counts as kept only when its transaction has committed: see `confirm`.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._known: set[ScopeId] = set()
 
-    async def remember(self, connection: AsyncConnection, scopes: Iterable[Scope]) -> None:
-        """Write the scopes not yet known to be there, in the caller's transaction."""
+    async def remember(self, connection: AsyncConnection, scopes: Iterable[Scope]) -> set[ScopeId]:
+        """Write the scopes not yet kept, in the caller's transaction; give their ids.
+
+        In the order of their ids, so that two workers never wait for each other.
+        """
         new = {scope.id: scope for scope in scopes if scope.id not in self._known}
         rows = [
-            {"id": scope.id, "fields": msgspec.json.encode(scope.fields).decode()}
-            for scope in new.values()
+            {"id": scope_id, "fields": msgspec.json.encode(new[scope_id].fields).decode()}
+            for scope_id in sorted(new)
         ]
         await self._database.execute_many(connection, _KNOWN_SCOPE, rows)
-        self._known |= new.keys()
+        return set(new)
+
+    def confirm(self, scope_ids: Iterable[ScopeId]) -> None:
+        """Note that the transaction that wrote these has committed."""
+        self._known.update(scope_ids)
 
 
 class Intake:
@@ -155,6 +167,7 @@ class Intake:
         self._connection = connection
         self._remembered = remembered
         self.events = events
+        self.written_scopes: set[ScopeId] = set()
 
     async def file(
         self, filings: Sequence[Filing], *, epoch: Epoch, token: LeaseToken, lease_us: int
@@ -162,7 +175,7 @@ class Intake:
         """Write every filing; give the row ids of those that carry a planned delivery."""
         terms = {"epoch": epoch, "token": token, "lease_us": lease_us}
         scopes = {f.planned.scope.id: f.planned.scope for f in filings if f.planned is not None}
-        await self._remembered.remember(self._connection, scopes.values())
+        self.written_scopes |= await self._remembered.remember(self._connection, scopes.values())
         slots = [_slot_row(filing) for filing in filings if filing.slot is not None]
         filed = {
             filing.planned.webhook_id: filing.slot
@@ -218,7 +231,9 @@ class OutboxStore:
         async with self._database.begin() as connection:
             rows = await self._database.execute(connection, claim, limit=limit, floor=floor_us)
             events = [self._new(row) for row in rows]
-            yield Intake(self._database, connection, events, self._remembered)
+            intake = Intake(self._database, connection, events, self._remembered)
+            yield intake
+        self._remembered.confirm(intake.written_scopes)
 
     def _new(self, row: Sequence[Any]) -> NewEvent:
         return NewEvent(
@@ -227,6 +242,7 @@ class OutboxStore:
             is_sealed=bool(row[8]),
             due_us=row[12],
             is_parked_before=row[13] is not None,
+            has_subjects=read_subjects(row[5]) is not None,
         )
 
     async def scope(self, scope_id: ScopeId) -> Scope | None:

@@ -44,12 +44,20 @@ def event_from(row: Sequence[Any], open_payload: PayloadOpener) -> Event:
         tenant=tenant,
         type=kind,
         producer=producer,
-        subjects=_subjects.decode(subjects),
+        subjects=read_subjects(subjects) or (),
         occurred_us=occurred_us,
         payload=payload,
         ordering_key=key,
         traceparent=trace,
     )
+
+
+def read_subjects(text: str) -> tuple[str, ...] | None:
+    """Read whom an event is about; `None` when a row written by hand does not say it properly."""
+    try:
+        return _subjects.decode(text)
+    except (msgspec.MsgspecError, UnicodeError):
+        return None
 
 
 def leased_from(

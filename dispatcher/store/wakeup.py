@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Final
 
-from dispatcher.model.errors import DispatcherError
 from dispatcher.store.database import Database
 
 RETRY_SECONDS: Final = 1.0
@@ -22,7 +21,7 @@ async def listen(database: Database, channel: str, hint: Callable[[], None]) -> 
     while not database.is_sqlite:
         try:
             await _listen_once(database, channel, hint)
-        except DispatcherError:
+        except Exception:  # noqa: BLE001 - whatever ended it: a hint lost is found by polling
             await asyncio.sleep(RETRY_SECONDS)
 
 
@@ -33,7 +32,7 @@ async def watch_epoch(registry: Database, hint: Callable[[], None]) -> None:
         try:
             async with registry.look() as connection:
                 epoch = (await registry.execute(connection, _EPOCH)).scalar()
-        except DispatcherError:
+        except Exception:  # noqa: BLE001 - only a hint: the reading of policy itself reports
             epoch = seen
         if epoch != seen:
             seen = epoch

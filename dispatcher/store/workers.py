@@ -34,7 +34,7 @@ FROM {workers} ORDER BY id
 _FENCE: Final = """
 UPDATE {workers} SET is_fenced = true WHERE NOT is_fenced AND seen_us + lease_us < {now}
 """
-_FORGET: Final = "DELETE FROM {workers} WHERE is_fenced AND seen_us < {now} - :silent_us"
+_FORGET: Final = "DELETE FROM {workers} WHERE seen_us < {now} - :silent_us"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +107,6 @@ class WorkerStore:
         return await self.all()
 
     async def forget_silent(self, silent_us: int) -> None:
-        """Remove fenced rows of workers long gone."""
+        """Remove rows of workers long gone; one that wakes after all enters the list afresh."""
         async with self._database.single() as connection:
             await self._database.execute(connection, _FORGET, silent_us=silent_us)

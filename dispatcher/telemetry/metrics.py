@@ -60,6 +60,12 @@ class Metrics:
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
 
+        self.settlements_lost = Counter(
+            "dispatcher_settlements_lost",
+            "Outcomes that could not be recorded within their lease.",
+            registry=registry,
+        )
+
     def count_settled(self, subscription: str, move: str, code: str) -> None:
         """Count a turn that ended. Finding the counter of three labels costs more than counting."""
         labels = (subscription, move, code)

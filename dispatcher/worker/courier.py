@@ -7,6 +7,7 @@ happens, the turn ends in exactly one settlement, unless the process dies.
 
 import asyncio
 
+from dispatcher.model.delivery import Move, Outcome
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, ScopeId
 from dispatcher.model.letter import (
@@ -19,9 +20,11 @@ from dispatcher.model.letter import (
     Stopped,
     Trouble,
 )
+from dispatcher.model.registry import STANDARD_RETRY_SECONDS
 from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.switch import Target, TargetKind
-from dispatcher.model.verdict import Reason, Refusal, hold
+from dispatcher.model.verdict import Reason, Refusal, hold, refuse
 from dispatcher.stages.gates.addresses import admit
 from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
@@ -33,8 +36,6 @@ from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
-
-NO_RETRIES: tuple[float, ...] = ()
 
 
 class Courier:
@@ -58,41 +59,61 @@ class Courier:
         step, snapshot = self._kit.step, self._policy.snapshot
         step(Step.PREFLIGHT)
         filed = await self._scope(leased)
+        if filed is None:
+            self._settle(leased, snapshot, refuse(Reason.SCOPE_UNKNOWN))
+            return
         cleared = preflight(leased, snapshot, filed)
         if isinstance(cleared, Refusal):
-            self._settle(leased, None, cleared)
+            self._settle(leased, snapshot, cleared)
             return
         stopped = self._may_begin(cleared, filed)
         if stopped is not None:
-            self._settle(leased, None, hold(stopped.reason))
+            self._settle(leased, snapshot, hold(stopped.reason))
             return
         step(Step.RESOLVE)
         addresses = await self._kit.resolver.resolve(cleared.route.endpoint.host)
         if isinstance(addresses, Trouble):
-            self._settle(leased, None, addresses)
+            self._settle(leased, snapshot, addresses)
             return
         step(Step.ADMIT)
         admitted = admit(cleared, addresses, self._kit.settings.loopback_inboxes)
         if isinstance(admitted, Refusal):
-            self._settle(leased, None, admitted)
+            self._settle(leased, snapshot, admitted)
             return
         step(Step.SHAPE)
         shaped = shape(admitted)
         if isinstance(shaped, Refusal):
-            self._settle(leased, None, shaped)
+            self._settle(leased, snapshot, shaped)
             return
         step(Step.SEAL)
         sealed = seal(shaped)
         step(Step.DISCLOSE)
-        if not await self._disclose(sealed):
+        if not await self._disclose(sealed, snapshot):
             return
         step(Step.POST)
-        result = await self._post(sealed, filed)
+        result = await self._post(sealed, filed, snapshot)
         step(Step.SETTLE)
-        if self._settle(leased, cleared, result).is_endpoint_gone:
+        if self._settle(leased, snapshot, result, cleared.scope).is_endpoint_gone:
             await self._stop_gone_endpoint(leased.subscription)
 
-    async def _scope(self, leased: Leased) -> Scope:
+    def park_faulty(self, leased: Leased, error: Exception) -> None:
+        """Set aside a delivery that a fault of ours stopped, so that it is not tried for ever.
+
+        How far it came is not known: if the ledger has a row for the attempt, it says "unknown".
+        """
+        self._kit.log.error("courier_failed", delivery=leased.id, error=type(error).__name__)
+        settlement = Settlement(
+            id=leased.id,
+            token=leased.token,
+            attempt=leased.attempt,
+            move=Move.PARK,
+            failures=leased.failures,
+            outcome=Outcome.UNKNOWN,
+            code=Reason.INTERNAL_FAULT,
+        )
+        self.record(leased, settlement, self._policy.snapshot.epoch)
+
+    async def _scope(self, leased: Leased) -> Scope | None:
         """Give the scope of the filing: as a rule today's own, for its id is its content."""
         scope_id = leased.filed_scope
         route = self._policy.snapshot.routes.get(leased.subscription)
@@ -101,8 +122,9 @@ class Courier:
             return today
         known = self._scopes.get(scope_id)
         if known is None:
-            known = await self._kit.outbox.scope(scope_id) or Scope(scope_id, ())
-            self._scopes[scope_id] = known
+            known = await self._kit.outbox.scope(scope_id)
+            if known is not None:
+                self._scopes[scope_id] = known
         return known
 
     def _may_begin(self, cleared: Cleared, filed: Scope) -> Stopped | None:
@@ -114,7 +136,7 @@ class Courier:
             policy_lease_ends=self._policy.lease_ends,
         )
 
-    async def _disclose(self, sealed: Sealed) -> bool:
+    async def _disclose(self, sealed: Sealed, snapshot: Snapshot) -> bool:
         """Write the ledger row; `False` when the lease is lost, and with it the right to settle."""
         event, vault = sealed.leased.event, self._kit.vault
         keys = self._policy.keys.get(sealed.leased.subscription, ())
@@ -127,10 +149,17 @@ class Courier:
             return await self._disclosures.put(row)
         except DispatcherError as error:
             self._kit.log.error("ledger_unwritable", reason=error.reason, why=error.why)
-            self._settle(sealed.leased, sealed.cleared, Stopped(Reason.LEDGER_UNAVAILABLE))
+            self._settle(
+                sealed.leased,
+                snapshot,
+                Stopped(Reason.LEDGER_UNAVAILABLE),
+                sealed.cleared.scope,
+            )
             return False
 
-    async def _post(self, sealed: Sealed, filed: Scope) -> Answer | Trouble | Stopped:
+    async def _post(
+        self, sealed: Sealed, filed: Scope, snapshot: Snapshot
+    ) -> Answer | Trouble | Stopped:
         def last_check() -> Departure | Stopped:
             # Runs between the guarded connection and the first byte, and never awaits.
             stopped = self._may_begin(sealed.cleared, filed)
@@ -145,7 +174,8 @@ class Courier:
             result = await self._kit.transport.post(sealed, last_check)
         except asyncio.CancelledError:
             # A drain ran out of time: the partner may have it, and the ledger will say so.
-            self._settle(sealed.leased, sealed.cleared, Trouble("aborted", is_begun=True))
+            aborted = Trouble("aborted", is_begun=True)
+            self._settle(sealed.leased, snapshot, aborted, sealed.cleared.scope)
             raise
         finally:
             self._policy.in_flight -= 1
@@ -153,19 +183,23 @@ class Courier:
         return result
 
     def _settle(
-        self, leased: Leased, cleared: Cleared | None, result: Answer | Trouble | Stopped | Refusal
+        self,
+        leased: Leased,
+        judged: Snapshot,
+        result: Answer | Trouble | Stopped | Refusal,
+        used: Scope | None = None,
     ) -> Settlement:
-        route = self._policy.snapshot.routes.get(leased.subscription)
+        """Settle under the snapshot the letter was judged under; `used` once the ledger has it."""
+        route = judged.routes.get(leased.subscription)
         settlement = settle(
             leased,
-            cleared.scope if cleared is not None else None,
+            used,
             result,
-            route.retry_seconds if route is not None else NO_RETRIES,
+            route.retry_seconds if route is not None else STANDARD_RETRY_SECONDS,
             self._kit.chance(),
             self._kit.clock.wall_us(),
         )
-        epoch = cleared.epoch if cleared is not None else self._policy.snapshot.epoch
-        self.record(leased, settlement, epoch)
+        self.record(leased, settlement, judged.epoch)
         return settlement
 
     def record(self, leased: Leased, settlement: Settlement, epoch: Epoch) -> None:
@@ -193,5 +227,7 @@ class Courier:
     async def _stop_gone_endpoint(self, subscription: str) -> None:
         """A partner answered 410: hold the subscription until a person looks at it."""
         target = Target(TargetKind.SUBSCRIPTION, subscription)
+        if any(switch.target == target for switch in self._policy.snapshot.switches):
+            return
         await self._kit.registry.trip(target, reason=Reason.ENDPOINT_GONE, actor="dispatcher")
         self._policy.hint.set()

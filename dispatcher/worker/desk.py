@@ -43,14 +43,17 @@ class Desk:
     def room(self, route: Route, coming: int = 0, here: int = 0) -> int:
         """How many more of this subscription may be leased.
 
-        `coming` are on their way in all, `here` of them for this subscription.
+        `coming` are on their way in all, `here` of them for this subscription. Its own window is
+        always its own: only the queues behind the windows share what this worker may hold, so that
+        no partner can fill it for the others.
         """
         window = self._windows.get(route.subscription)
-        taken = window.active + len(window.queue) if window is not None else 0
-        return min(
-            route.concurrency * (1 + QUEUE_PER_WINDOW) - taken - here,
+        taken = here + (window.active + len(window.queue) if window is not None else 0)
+        behind = min(
+            route.concurrency * (1 + QUEUE_PER_WINDOW) - taken,
             self._kit.settings.queued_max - self.carried - coming,
         )
+        return max(route.concurrency - taken, behind, 0)
 
     def accept(self, deliveries: Iterable[tuple[Leased, Route]]) -> None:
         """Queue leased deliveries, starting couriers where the window is open."""
@@ -74,10 +77,7 @@ class Desk:
                 try:
                     await self._courier.carry(leased)
                 except Exception as error:  # noqa: BLE001
-                    # A fault of ours: the lease runs out and the delivery is rescued.
-                    self._kit.log.error(
-                        "courier_failed", delivery=leased.id, error=type(error).__name__
-                    )
+                    self._courier.park_faulty(leased, error)
                 finally:
                     self.carried -= 1
         finally:

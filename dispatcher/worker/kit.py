@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
+from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import LeaseToken, WebhookId, WorkerId
 from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.store.catalogue import CatalogueStore
@@ -117,3 +118,10 @@ class Kit:
     step: Callable[[Step], None]
     listen_policy: Callable[[Callable[[], None]], Any]
     listen_outbox: Callable[[Callable[[], None]], Any]
+
+    def report(self, line: str, error: Exception) -> None:
+        """Log what went wrong: in full where the text is ours, else by its kind alone."""
+        if isinstance(error, DispatcherError):
+            self.log.warning(line, reason=error.reason, why=error.why)
+        else:
+            self.log.error(line, error=type(error).__name__)

@@ -5,6 +5,7 @@ visited, however many rows wait in it.
 """
 
 from dispatcher.model.ids import Lane
+from dispatcher.model.snapshot import Snapshot
 from dispatcher.store.claims import LaneOrder
 from dispatcher.worker.desk import Desk
 from dispatcher.worker.kit import Kit, Step
@@ -31,7 +32,7 @@ class Leaser:
             return 0
         waiting = await kit.claims.waiting_lanes()
         due = {lane for lane, wait_us in waiting.items() if wait_us <= 0} - snapshot.closed.keys()
-        orders = self._orders(due)
+        orders = self._orders(due, snapshot)
         if not orders:
             return len(due)
         kit.step(Step.LEASE)
@@ -50,9 +51,8 @@ class Leaser:
         )
         return max(len(leased), 1)
 
-    def _orders(self, due: set[Lane]) -> list[LaneOrder]:
+    def _orders(self, due: set[Lane], snapshot: Snapshot) -> list[LaneOrder]:
         """Share each subscription's room among its due lanes."""
-        snapshot = self._policy.snapshot
         now = self._kit.clock.boot()
         if now >= self._floors_end:
             self._floors, self._floors_end = {}, now + LOOK_AGAIN_SECONDS

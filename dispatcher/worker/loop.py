@@ -8,6 +8,7 @@ away stops nothing for good: every loop tries again, and sending stops with the 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from tenacity import (
     AsyncRetrying,
@@ -26,6 +27,9 @@ from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.relay import Relay
 from dispatcher.worker.upkeep import Upkeep
+
+TURN_SECONDS: Final = 5.0
+"""How long a drain waits for a claim under way."""
 
 
 class Worker:
@@ -51,6 +55,7 @@ class Worker:
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy)
         self._bell = asyncio.Event()
+        self._is_stopping = False
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
@@ -83,6 +88,11 @@ class Worker:
         failed = [
             loop for loop in loops if loop.done() and not loop.cancelled() and loop.exception()
         ]
+        # A turn under way is finished: cut off in its commit, its rows would wait out their lease.
+        self._is_stopping = True
+        self._bell.set()
+        turns = others[1:3]
+        await asyncio.wait(turns, timeout=TURN_SECONDS)
         await _cancel([*others, stopping])
         self.desk.give_back(self.policy.snapshot.epoch)
         abandoned = await self.desk.finish(kit.settings.drain_seconds)
@@ -100,14 +110,16 @@ class Worker:
         """Turn without pause while there is plenty, soon when there was something, else seldom."""
         settings = self._kit.settings
         pause = settings.poll_busy_seconds
-        while True:
+        plenty = max(1, settings.claim_batch_max // 2)
+        while not self._is_stopping:
             try:
                 found = await turn()
-            except DispatcherError as error:
-                self._kit.log.warning("turn_failed", reason=error.reason, why=error.why)
+            except Exception as error:  # noqa: BLE001 - one bad batch must not end the worker
+                self._kit.report("turn_failed", error)
                 found = 0
             self._kit.metrics.in_flight.set(self.desk.carried)
-            if found >= settings.claim_batch_max // 2 and self.desk.carried < settings.queued_max:
+            if found >= plenty and self.desk.carried < settings.queued_max:
+                await asyncio.sleep(0)
                 continue
             pause = (
                 settings.poll_busy_seconds if found else min(2 * pause, settings.poll_idle_seconds)
@@ -126,15 +138,19 @@ class Worker:
 
     async def _settle_durably(self, settled: Sequence[Settled]) -> Sequence[None]:
         """Record settlements, trying again while the leases last: the rows are ours alone."""
-        done: Sequence[None] = ()
-        async for attempt in AsyncRetrying(
+        trying = AsyncRetrying(
             retry=retry_if_exception_type(StoreUnavailable),
             stop=stop_after_delay(self._kit.settings.lease_seconds),
             wait=wait_random_exponential(multiplier=0.05, max=2),
             reraise=True,
-        ):
-            with attempt:
-                done = await self._kit.ledger.settle(settled)
+        )
+        try:
+            done: Sequence[None] = await trying(self._kit.ledger.settle, settled)
+        except Exception as error:
+            # The leases run out, the attempts become "unknown", and partners may see duplicates.
+            self._kit.report("settlements_lost", error)
+            self._kit.metrics.settlements_lost.inc(len(settled))
+            raise
         self._kit.step(Step.SETTLED)
         return done
 

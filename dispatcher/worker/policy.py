@@ -61,10 +61,9 @@ class PolicyWatch:
                     if is_moved:
                         await self._reload()
                     await self._read()
-            except (DispatcherError, TimeoutError) as error:
-                reason = error.reason if isinstance(error, DispatcherError) else "registry_silent"
+            except Exception as error:  # noqa: BLE001 - unread for any cause, the lease runs out
                 self._kit.metrics.policy_failures.inc()
-                self._kit.log.warning("policy_unreadable", reason=reason, why=str(error))
+                self._kit.report("policy_unreadable", error)
 
     async def leave(self) -> None:
         """Say goodbye after a drain, so that nobody waits for this worker."""

@@ -15,7 +15,7 @@ from dispatcher.model.event import Event
 from dispatcher.model.ids import DeliveryId, LeaseToken
 from dispatcher.model.letter import Leased, Planned
 from dispatcher.model.snapshot import Route, Snapshot
-from dispatcher.model.verdict import Refusal
+from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
 from dispatcher.store.outbox import Filing, Intake, NewEvent
@@ -140,6 +140,8 @@ class Relay:
 
     def _judge_payload(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
         """Check a row that no producer library has checked; theirs come sealed."""
+        if not new.has_subjects:
+            return refuse(Reason.SUBJECTS_INVALID)
         event_type = snapshot.event_types.get(new.event.type)
         is_checked = new.is_sealed and not new.is_parked_before
         if is_checked or event_type is None or new.event.payload is None:

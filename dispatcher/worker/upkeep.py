@@ -7,8 +7,9 @@ Runs beside the road in small batches; a chore that fails is logged and tried ag
 import asyncio
 from typing import Final
 
-from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Revision
+from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.verdict import Reason
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 
@@ -35,8 +36,8 @@ class Upkeep:
         while True:
             try:
                 await self.turn()
-            except DispatcherError as error:
-                self._kit.log.warning("upkeep_failed", reason=error.reason, why=error.why)
+            except Exception as error:  # noqa: BLE001 - one chore's fault must not end the others
+                self._kit.report("upkeep_failed", error)
             await asyncio.sleep(self._kit.settings.upkeep_seconds)
 
     async def turn(self) -> None:
@@ -52,9 +53,16 @@ class Upkeep:
         for _ in range(REJUDGE_BATCHES):
             if await kit.claims.rejudge(snapshot.epoch, rows_max=REJUDGE_ROWS) < REJUDGE_ROWS:
                 break
+        await self._park_orphans(snapshot)
         if self._turns % RETENTION_EVERY == 0:
             await self._forget()
         self._turns += 1
+
+    async def _park_orphans(self, snapshot: Snapshot) -> None:
+        """Park what waits for subscriptions that are gone; it is judged again if they return."""
+        known = {lane for lane, _ in snapshot.open_lanes} | snapshot.closed.keys()
+        for lane in (await self._kit.claims.waiting_lanes()).keys() - known:
+            await self._kit.claims.park_lane(lane, Reason.SUBSCRIPTION_UNKNOWN, snapshot.epoch)
 
     async def _forget(self) -> None:
         kit, count, after = self._kit, 0, 0

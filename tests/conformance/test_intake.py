@@ -13,7 +13,17 @@ from dispatcher.store.rows import UNREADABLE
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
-from tests.support.letters import LANE, MINUTE_US, NARROW, TOKEN, WIDE, Road, planned, rows
+from tests.support.letters import (
+    LANE,
+    MINUTE_US,
+    NARROW,
+    TOKEN,
+    WIDE,
+    Road,
+    change,
+    planned,
+    rows,
+)
 
 TERMS = {"epoch": Epoch(7), "token": TOKEN, "lease_us": MINUTE_US}
 
@@ -218,3 +228,26 @@ async def test_many_workers_filing_at_once_file_every_event_once(postgres):
     filed = await road.deliveries()
     assert len(filed) == 200
     assert {each["lane"] for each in filed} == {LANE}
+
+
+async def file_and_fail(road: Road) -> None:
+    async with road.outbox.intake(limit=9, floor_us=0) as intake:
+        (new,) = intake.events
+        filing = Filing(event=new.event, slot=new.slot, state=State.LEASED, planned=planned())
+        await intake.file([filing], **TERMS)
+        raise RuntimeError
+
+
+async def test_a_filing_that_was_rolled_back_leaves_no_scope_believed_written(road: Road):
+    await road.enqueue(1)
+    with pytest.raises(RuntimeError):
+        await file_and_fail(road)
+    await road.file()
+    assert await road.outbox.scope(WIDE.id) == WIDE
+
+
+async def test_subjects_written_by_hand_that_cannot_be_read_stop_no_batch(road: Road):
+    await road.enqueue(2)
+    await change(road.database, "UPDATE {events} SET subjects = '[[1]]' WHERE seq = 1")
+    async with road.outbox.intake(limit=9, floor_us=0) as intake:
+        assert [new.has_subjects for new in intake.events] == [False, True]

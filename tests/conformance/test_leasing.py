@@ -7,6 +7,8 @@ import pytest
 
 from dispatcher.model.delivery import Move, Outcome, State
 from dispatcher.model.ids import Epoch, LeaseToken
+from dispatcher.model.letter import Leased
+from dispatcher.model.verdict import Reason
 from dispatcher.store.claims import LaneOrder
 from tests.support.letters import LANE, NARROW, WIDE, Road, change, sealed, settlement
 
@@ -242,3 +244,38 @@ async def test_final_deliveries_never_come_back(road: Road):
         State.DELIVERED,
         State.DEAD,
     }
+
+
+async def test_judging_again_takes_no_row_from_a_worker_that_leased_it_meanwhile(postgres):
+    road = Road(postgres)
+    leased = await road.leased(40)
+    for each in leased:
+        await road.settle(settlement(each, Move.PARK, None, code="tenant_not_served"), epoch=4)
+    for _ in range(10):
+        await change(
+            postgres,
+            "UPDATE {deliveries} SET state = 'parked', due_us = NULL,"
+            " judged_epoch = 4, lease_token = NULL, leased_until_us = NULL",
+        )
+        taken: list[Leased] = []
+
+        async def judge_and_lease(name: str, taken: list[Leased] = taken) -> None:
+            for turn in range(10):
+                await road.claims.rejudge(Epoch(5), rows_max=7)
+                taken += await road.lease(rows_max=5, token=LeaseToken(f"{name}{turn}"))
+
+        await asyncio.gather(*(judge_and_lease(name) for name in "abcd"))
+        assert len(taken) == len({each.id for each in taken})
+
+
+async def test_what_waits_in_a_lane_policy_no_longer_knows_is_parked(road: Road):
+    await road.leased(3)
+    await change(
+        road.database,
+        "UPDATE {deliveries} SET state = 'waiting', due_us = 1,"
+        " lease_token = NULL, leased_until_us = NULL",
+    )
+    parked = await road.claims.park_lane(LANE, Reason.SUBSCRIPTION_UNKNOWN, Epoch(4))
+    states = {(each["state"], each["code"], each["due_us"]) for each in await road.deliveries()}
+    assert (parked, states) == (3, {("parked", "subscription_unknown", None)})
+    assert await road.claims.rejudge(Epoch(5)) == 3

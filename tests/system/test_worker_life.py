@@ -279,6 +279,67 @@ def test_a_hanging_partner_does_not_delay_another(home: Home) -> None:
     assert busy < 10 * calm + 0.5, f"{busy:.3f} s instead of {calm:.3f} s"
 
 
+BOTH = ("order.paid", "order.sent")
+
+
+def test_a_hanging_partner_with_a_wide_window_cannot_fill_the_worker(sqlite_home: Home) -> None:
+    home = sqlite_home
+    home.write_config(queued_max=64)
+    healthy = Partner("/ok/brook", "brook", ("order.sent",))
+    home.apply(
+        Partner("/hang", attempt_seconds=4.0, concurrency=200),
+        healthy,
+        event_types=BOTH,
+    )
+    home.enqueue(300)
+    home.start_ready()
+    until(lambda: count_at(home, "/hang") >= 64, home.voices)
+    home.enqueue(20, kind="order.sent")
+    until(lambda: count_at(home, "/ok/brook") == 20, home.voices, seconds=3.0)
+
+
+def test_a_worker_that_claims_one_at_a_time_works_and_drains(sqlite_home: Home) -> None:
+    home = sqlite_home
+    home.write_config(claim_batch_max=1)
+    home.apply(Partner("/ok"))
+    worker = home.start_ready()
+    home.enqueue(10)
+    home.until_states(delivered=10)
+    worker.send(signal.SIGTERM)
+    assert worker.wait() == 0
+
+
+def test_what_waits_for_a_removed_subscription_is_parked_until_it_is_back(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    there = Partner("/ok", "brook", ("order.sent",))
+    home.apply(Partner("/ok"), there, event_types=BOTH)
+    home.hold("connector:brook")
+    home.start_ready()
+    home.enqueue(3, kind="order.sent")
+    home.until_states(waiting=3)
+    home.apply(Partner("/ok"), event_types=BOTH)
+    home.until_states(parked=3)
+    assert codes(home, "parked") == {"subscription_unknown"}
+    home.apply(Partner("/ok"), there, event_types=BOTH)
+    home.release("connector:brook")
+    home.until_states(delivered=3)
+
+
+def test_subjects_written_by_hand_that_cannot_be_read_park_that_event_alone(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    home.apply(Partner("/ok"))
+    insert_by_hand(home, "evt_odd", b'{"order": 7}')
+    home.write("UPDATE {events} SET subjects = '[[1]]'")
+    home.enqueue(5)
+    home.start_ready()
+    home.until_states(parked=1, delivered=5)
+    assert codes(home, "parked") == {"subjects_invalid"}
+
+
 def slowness(home: Home, path: str, since: int) -> float:
     """Seconds from the last commit to the arrival of 99 of 100 deliveries of its batch."""
     enqueued_us = home.rows("SELECT max(enqueued_us) FROM {events}")[0][0]
