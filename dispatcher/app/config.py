@@ -5,20 +5,35 @@ are reported together, each with its place. Relative paths are taken from the co
 A secret is given by file or environment, and no error or repr shows a database URL.
 """
 
+import getpass
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from dispatcher.model.errors import ConfigInvalid
 
 FILE_NAME: Final = "dispatcher.toml"
 PREFIX: Final = "DISPATCHER__"
 CONFIG_VARIABLE: Final = "DISPATCHER_CONFIG"
+DEBUG_VARIABLE: Final = "DISPATCHER_DEBUG"
 DATA_FOLDER: Final = "dispatcher-data"
+FILE_BYTES_MAX: Final = 1_048_576
+_URL_TERMS: Final = {
+    "host": re.compile(r"/[^\x00]*\Z"),
+    "ssl": re.compile(r"(?:disable|allow|prefer|require|verify-ca|verify-full)\Z"),
+}
+"""What may stand after the `?` of a PostgreSQL URL: a socket's folder, and how TLS is used."""
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -76,7 +91,7 @@ class NetworkSection(_Section):
     dns_cache_seconds: Seconds = 30.0
     keepalive_seconds: Seconds = 60.0
     answer_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 65536
-    connections_per_partner_max: Count = 256
+    connections_per_partner_max: Count = 1024
     ca_file: Path | None = None
     loopback_inboxes: tuple[str, ...] = ()
 
@@ -85,7 +100,10 @@ class NetworkSection(_Section):
     def _each_is_address_and_port(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for pair in given:
             address, _, port = pair.rpartition(":")
-            if address not in ("127.0.0.1", "[::1]") or not port.isascii() or not port.isdigit():
+            is_port = (
+                port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535
+            )
+            if address not in ("127.0.0.1", "[::1]") or not is_port:
                 raise ValueError("each is 127.0.0.1:PORT or [::1]:PORT")
         return given
 
@@ -153,6 +171,8 @@ class Config(BaseSettings):
         url = section.url.get_secret_value()
         if section.url_file is not None:
             url = read_text(self.base / section.url_file, "url_file").strip()
+        plane = "registry" if section is self.registry else "outbox"
+        _check_url(url, where=f"{plane}.url")
         scheme, found, file = url.partition(":///")
         if found and scheme.startswith("sqlite") and file not in ("", ":memory:"):
             return f"{scheme}:///{self.base / file}"
@@ -176,16 +196,33 @@ def load_config(path: Path | None = None) -> Config:
         config = Config(**content, base=base, source=found)
     except ValidationError as error:
         raise _invalid(error, found) from None
+    except SettingsError as error:
+        raise _unreadable_value(str(error)) from None
     _check(config, found)
     return config
+
+
+def wants_trace() -> bool:
+    """True when `DISPATCHER_DEBUG` asks for the trace of a fault of our own."""
+    return os.environ.get(DEBUG_VARIABLE, "") not in ("", "0")
+
+
+def actor_name() -> str:
+    """Name who is at the command line; a container's user may have a number and no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
 
 
 def read_text(path: Path, what: str) -> str:
     """Read a small text file, or raise `ConfigInvalid` naming it."""
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        return _bounded(path)
+    except (OSError, RuntimeError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        if isinstance(error, UnicodeDecodeError):
+            reason = "it is not UTF-8 text"
         raise ConfigInvalid(
             f"cannot read {what}: {reason}",
             where=str(path),
@@ -194,13 +231,67 @@ def read_text(path: Path, what: str) -> str:
         ) from None
 
 
+def _bounded(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(FILE_BYTES_MAX + 1)
+    if len(content) > FILE_BYTES_MAX:
+        raise ValueError(f"it is larger than {FILE_BYTES_MAX} bytes")
+    return content.decode()
+
+
 def _parse(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(read_text(path, "the configuration"))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigInvalid(
-            f"not valid TOML: {error}", where=str(path), fix="compare with config.example.toml"
-        ) from None
+        why = str(error)
+    except RecursionError:
+        why = "nested too deeply"
+    except ValueError:
+        why = "a number with too many digits, or a date that is none"
+    raise ConfigInvalid(
+        f"not valid TOML: {why}", where=str(path), fix="compare with config.example.toml"
+    )
+
+
+def _unreadable_value(said: str) -> ConfigInvalid:
+    # The library's text is: error parsing value for field "network" from source "..."
+    section = next((part for part in said.split('"')[1:2]), "")
+    return ConfigInvalid(
+        f"{section}: a value cannot be read",
+        where=f"environment: {PREFIX}{section.upper()}...",
+        fix=f'set {PREFIX}{section.upper()}__KEY for each key; write a list as JSON: ["..."]',
+    )
+
+
+def _check_url(url: str, *, where: str) -> None:
+    """Refuse what the drivers would stumble over; the store knows which databases there are."""
+    scheme, _, rest = url.partition("://")
+    # What stands before the first `@` may be a password with any sign in it: it is not looked at.
+    place = rest.partition("@")[2] or rest
+    try:
+        parts = urlsplit(f"{scheme}://{place}")
+        has_port = parts.port != 0
+    except ValueError:
+        has_port = False
+    if not has_port:
+        raise _bad_url("the port is not from 1 to 65535, or the host is none", where)
+    terms = parse_qsl(parts.query, keep_blank_values=True)
+    if terms and not scheme.startswith("postgresql"):
+        raise _bad_url("it takes no parameters after '?'", where)
+    if not all(name in _URL_TERMS for name, _ in terms):
+        raise _bad_url(f"the only parameters are {' and '.join(sorted(_URL_TERMS))}", where)
+    for name, value in terms:
+        if not _URL_TERMS[name].match(value):
+            raise _bad_url(f"the parameter {name} has a value it cannot have", where)
+
+
+def _bad_url(why: str, where: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"not a database URL this product works with: {why}",
+        where=where,
+        fix="use postgresql://USER@HOST:PORT/NAME, with ?ssl=verify-full for TLS, or sqlite:///FILE",
+        code="database_url",
+    )
 
 
 def _invalid(error: ValidationError, path: Path | None) -> ConfigInvalid:

@@ -146,7 +146,7 @@ async def _deliveries(config: Config, wanted: Filter, *, counts: bool) -> list[d
 
 
 def _print_attempt(attempt: dict[str, Any]) -> None:
-    fields = [line.split(" ")[0] for line in json.loads(attempt["fields"] or "[]")]
+    fields = [line.rsplit(" ", 4)[0] for line in json.loads(attempt["fields"] or "[]")]
     outcome = attempt["outcome"] or "begun, possibly disclosed"
     status = f" {attempt['status']}" if attempt["status"] else ""
     click.echo(f"    attempt {attempt['attempt']} {moment(attempt['begun_us'])}: {outcome}{status}")

@@ -1,12 +1,13 @@
 """The command tree, and the one place where an error becomes a message and an exit status.
 
 Commands are imported when they are asked for, so that `--help` is quick. Exit status: 0 done,
-1 a check failed, 2 bad input or configuration, 3 needs approval, 4 refused by policy.
+1 a check failed, 2 bad input or configuration, 3 needs approval. A fault of our own is 1 too.
 """
 
 import importlib
 import json
 import sys
+import traceback
 from typing import Any, Final
 
 import click
@@ -92,6 +93,13 @@ def main() -> None:
     except click.ClickException as error:
         _explain(_usage(error), as_json)
         sys.exit(2)
+    except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a stack trace
+        from dispatcher.app.config import wants_trace
+
+        if wants_trace():
+            traceback.print_exc()
+        _explain(_own_fault(error), as_json)
+        sys.exit(1)
     sys.exit(outcome if isinstance(outcome, int) else 0)
 
 
@@ -100,6 +108,16 @@ def _usage(error: click.ClickException) -> InvalidInput:
     command = context.command_path if context is not None else "dispatcher"
     return InvalidInput(
         error.format_message(), where=command, fix=f"see '{command} --help'", code="usage"
+    )
+
+
+def _own_fault(error: Exception) -> DispatcherError:
+    # The text of an unforeseen error may hold anything, a payload's value too: its kind does not.
+    return DispatcherError(
+        f"something unforeseen went wrong ({type(error).__name__})",
+        where=" ".join(sys.argv[1:2]),
+        fix="this is a fault of dispatcher: please report it; "
+        "set DISPATCHER_DEBUG=1 to see the trace",
     )
 
 

@@ -46,5 +46,8 @@ def moment(microseconds: int | None) -> str | None:
     """Write a stored time for a person."""
     if microseconds is None:
         return None
-    at = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    try:
+        at = datetime.fromtimestamp(microseconds / 1_000_000, UTC)
+    except (OverflowError, ValueError, OSError):  # a row written by hand
+        return f"{microseconds} us"
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"

@@ -1,12 +1,11 @@
 """`apply`: registry files become the active revision."""
 
-import getpass
 from pathlib import Path
 
 import click
 
 from dispatcher.app.clock import mint_secret
-from dispatcher.app.config import Config, load_config
+from dispatcher.app.config import Config, actor_name, load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, print_json
@@ -53,4 +52,4 @@ async def _apply(config: Config, paths: tuple[Path, ...], reason: str) -> Applie
             loopback=config.network.inboxes,
             mint_secret=mint_secret,
         )
-        return await control.apply(paths, author=getpass.getuser(), reason=reason)
+        return await control.apply(paths, author=actor_name(), reason=reason)

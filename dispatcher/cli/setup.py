@@ -1,5 +1,6 @@
 """`init` and `migrate`: from an empty folder to databases that are ready."""
 
+import os
 from pathlib import Path
 
 import click
@@ -8,7 +9,7 @@ from dispatcher.app.config import DATA_FOLDER, FILE_NAME, Config, load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, json_option, print_json
-from dispatcher.model.errors import Conflict
+from dispatcher.model.errors import ConfigInvalid, Conflict
 from dispatcher.vault.keyring import create_keyring
 
 _TEMPLATE = """\
@@ -36,7 +37,7 @@ def init(dev: bool, as_json: bool) -> None:
     Nothing that exists is overwritten. Next: 'dispatcher migrate'.
     """
     path = Path(FILE_NAME)
-    if path.exists():
+    if os.path.lexists(path):
         raise Conflict(
             "there is a configuration here already",
             where=str(path.resolve()),
@@ -48,7 +49,10 @@ def init(dev: bool, as_json: bool) -> None:
     text = _TEMPLATE.format(
         environment="dev" if dev else "production", approvals=1 if dev else 2, data=DATA_FOLDER
     )
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise _unwritable("the configuration", path, error) from None
     if as_json:
         print_json({"config": str(path.resolve()), "keyring": str(keyring.resolve()), "dev": dev})
         return
@@ -84,8 +88,20 @@ async def _migrate(config: Config) -> dict[str, str | None]:
 
 def ensure_keyring(path: Path) -> bool:
     """Make a keyring where there is none; true when it is new."""
-    if path.exists():
-        return False
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        if path.exists():
+            return False
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable("the folder of the keyring", path.parent, error) from None
     create_keyring(path)
     return True
+
+
+def _unwritable(what: str, path: Path, error: OSError) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"{what} cannot be made: {error.strerror}",
+        where=str(path.absolute()),
+        fix="work in a folder that this user may write to, and move away what stands there",
+        code="folder_unwritable",
+    )

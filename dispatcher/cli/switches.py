@@ -1,12 +1,11 @@
 """`hold` and `release`: stop sending at once, and start again."""
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from dispatcher.app.config import Config, load_config
+from dispatcher.app.config import Config, actor_name, load_config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json
@@ -29,9 +28,17 @@ def hold(
     event-type; for example connector:acme.
 
     Events are kept and no retry is spent. Returns when every live worker has confirmed, or its
-    policy lease has run out, and prints how long that took.
+    policy lease has run out, and prints how long that took, and how many lanes match; a warning
+    says so when none does.
     """
     held = run_async(_hold(load_config(config_path), _parse(target), reason, wait_seconds))
+    if not held.lanes:
+        # Under --json too: the document is on standard output, and this is meant for a person.
+        click.echo(
+            f"{click.style('warning', fg='yellow', bold=True)}: nothing in the active revision "
+            f"matches {held.target}; the switch is on all the same",
+            err=True,
+        )
     if as_json:
         print_json(asdict(held) | {"target": str(held.target)})
         return
@@ -41,6 +48,7 @@ def hold(
         + (f", {held.workers_fenced} silent ones fenced" if held.workers_fenced else "")
         + f", in flight at the time: {held.in_flight}"
     )
+    click.echo("1 lane matches" if held.lanes == 1 else f"{held.lanes} lanes match")
 
 
 @click.command()
@@ -61,13 +69,13 @@ def release(target: str, config_path: Path | None, as_json: bool) -> None:
 async def _hold(config: Config, target: Target, reason: str, wait_seconds: float) -> Held:
     async with open_house(config) as house:
         return await _control(house).hold(
-            target, reason=reason, actor=getpass.getuser(), wait_seconds=wait_seconds
+            target, reason=reason, actor=actor_name(), wait_seconds=wait_seconds
         )
 
 
 async def _release(config: Config, target: Target) -> int:
     async with open_house(config) as house:
-        return await _control(house).release(target, actor=getpass.getuser())
+        return await _control(house).release(target, actor=actor_name())
 
 
 def _control(house: House) -> SwitchControl:

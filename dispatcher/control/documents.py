@@ -6,6 +6,7 @@ fetched from anywhere but the folder of the file that names it.
 """
 
 import json
+import stat
 import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ from dispatcher.stages.revising.faults import Fault
 
 FILE_BYTES_MAX: Final = 1_048_576
 FILES_MAX: Final = 10_000
+_UNREADABLE: Final = (OSError, RuntimeError, ValueError)
+"""What reading hostile files raises; too deep nesting and circles of links are `RuntimeError`."""
 
 _KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
     "event_type": ("event_types", TypeAdapter(EventType)),
@@ -58,9 +61,15 @@ def invalid(faults: Iterable[Fault], paths: Iterable[Path]) -> RegistryInvalid:
 def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
-        if path.is_dir():
+        try:
+            is_folder, is_file = path.is_dir(), path.is_file()
+        except OSError as error:
+            raise RegistryInvalid(
+                f"cannot be read: {error.strerror}", where=str(path), fix="check the path"
+            ) from None
+        if is_folder:
             files.extend(sorted(path.rglob("*.toml")))
-        elif path.is_file():
+        elif is_file:
             files.append(path)
         else:
             raise RegistryInvalid("no such file or folder", where=str(path), fix="check the path")
@@ -78,8 +87,8 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 def _read_file(file: Path, found: dict[str, list[Any]], faults: list[Fault]) -> None:
     try:
         content = tomllib.loads(_read(file))
-    except (OSError, ValueError) as error:
-        faults.append(Fault(where=str(file), why=f"cannot be read: {error}", fix="mend the file"))
+    except _UNREADABLE as error:
+        faults.append(Fault(where=str(file), why=_said(error), fix="mend the file"))
         return
     for kind, documents in content.items():
         if kind not in _KINDS or not isinstance(documents, list):
@@ -134,12 +143,11 @@ def _with_schema(
         return None
     try:
         schema = json.loads(_read(_inside(file.parent, named)))
-    except (OSError, ValueError, RecursionError) as error:
-        faults.append(
-            Fault(where=f"{where}: schema {named}", why=f"cannot be read: {error}", fix="mend it")
-        )
+        canonical = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    except _UNREADABLE as error:
+        where = f"{where}: schema {named!r}"
+        faults.append(Fault(where=where, why=_said(error), fix="mend it"))
         return None
-    canonical = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return document | {"schema": canonical}
 
 
@@ -151,6 +159,19 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def _read(path: Path) -> str:
-    if path.stat().st_size > FILE_BYTES_MAX:
+    # A size on record means nothing for a device or a pipe, so those are never opened.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError("not a regular file")
+    with path.open("rb") as file:
+        content = file.read(FILE_BYTES_MAX + 1)
+    if len(content) > FILE_BYTES_MAX:
         raise ValueError(f"larger than {FILE_BYTES_MAX} bytes")
-    return path.read_text(encoding="utf-8")
+    return content.decode()
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "cannot be read: nested too deeply"
+    if isinstance(error, OSError) and error.strerror:
+        return f"cannot be read: {error.strerror}"
+    return f"cannot be read: {error}"

@@ -13,6 +13,7 @@ from typing import Final
 from dispatcher.model.errors import NotConfirmed, NotFound
 from dispatcher.model.ids import Epoch
 from dispatcher.model.switch import Target
+from dispatcher.stages.revising.compiling import count_lanes
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerRow, WorkerStore
 
@@ -21,7 +22,10 @@ POLL_SECONDS: Final = 0.01
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """A confirmed stop. `confirmed_us` is wall time; `in_flight` was on the wire at that moment."""
+    """A confirmed stop. `confirmed_us` is wall time; `in_flight` was on the wire at that moment.
+
+    `lanes` counts what the target matches in the active revision: none may be a misspelt name.
+    """
 
     switch: int
     epoch: Epoch
@@ -31,6 +35,7 @@ class Held:
     workers_confirmed: int
     workers_fenced: int
     in_flight: int
+    lanes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +55,7 @@ class SwitchControl:
         switch, epoch = await self.registry.trip(target, reason=reason, actor=actor)
         rows = await self._confirmed(epoch, wait_seconds)
         confirmed_us = self.wall_us()
+        active = await self.registry.active()
         return Held(
             switch=switch,
             epoch=epoch,
@@ -59,6 +65,7 @@ class SwitchControl:
             workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
             workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
             in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
+            lanes=count_lanes(active.registry, target),
         )
 
     async def release(self, target: Target, *, actor: str) -> int:

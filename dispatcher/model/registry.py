@@ -107,17 +107,3 @@ class Registry:
     event_types: tuple[EventType, ...] = field(default=())
     connectors: tuple[Connector, ...] = field(default=())
     subscriptions: tuple[Subscription, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RevisionRecord:
-    """One numbered, immutable, content-addressed state of the registry."""
-
-    number: int
-    parent_hash: str
-    hash: str
-    author: str
-    approver: str
-    reason: str
-    created_us: int
-    registry: Registry

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
+from dispatcher.model.endpoint import parse_host
+
 
 class TargetKind(StrEnum):
     """What a switch can stop."""
@@ -39,7 +41,8 @@ class Target:
         ):
             kinds = ", ".join(f"{each}:NAME" for each in list(TargetKind)[1:])
             raise ValueError(f"a target is 'everything' or one of {kinds}; got {text!r}")
-        return cls(TargetKind(kind), name)
+        is_host = kind == TargetKind.HOST
+        return cls(TargetKind(kind), parse_host(name) if is_host else name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

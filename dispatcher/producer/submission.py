@@ -16,6 +16,7 @@ from dispatcher.model.verdict import Reason
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_LAST_US: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,4 +147,12 @@ def _microseconds(moment: object) -> int | None:
             fix="pass an aware datetime, as in datetime.now(UTC)",
             code="occurred_at_naive",
         )
-    return (moment - _EPOCH) // _MICROSECOND
+    moment_us = (moment - _EPOCH) // _MICROSECOND
+    if not 0 <= moment_us <= _LAST_US:
+        raise EnqueueRefused(
+            "'occurred_at' is not from 1970 to 9999",
+            where="occurred_at",
+            fix="pass when it happened, or leave it out for now",
+            code="occurred_at_invalid",
+        )
+    return moment_us

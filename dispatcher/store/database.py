@@ -170,9 +170,12 @@ class Database:
             error, "connection_invalidated", False
         )
         state = getattr(original, "sqlstate", None) or ""
-        if is_lost or state[:2] in _PASSING or _UNREACHABLE.search(f"{kind} {said}"):
+        telling = _UNREACHABLE.search(f"{kind} {said}")
+        if is_lost or telling or state[:2] in _PASSING:
+            # Of the driver's own words only those we know to be harmless are passed on.
+            words = f"{kind}: {telling[0]}" if telling else kind
             return StoreUnavailable(
-                f"the {self.name} database cannot be used ({kind})",
+                f"the {self.name} database cannot be used ({words})",
                 fix="check that it runs, and the address, name and credentials in the config",
                 where=self.name,
             )

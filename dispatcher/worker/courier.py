@@ -7,7 +7,6 @@ happens, the turn ends in exactly one settlement, unless the process dies.
 
 import asyncio
 
-from dispatcher.model.delivery import Move, Outcome
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, ScopeId
 from dispatcher.model.letter import (
@@ -30,7 +29,7 @@ from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
-from dispatcher.stages.settling.settle import settle
+from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
@@ -97,21 +96,9 @@ class Courier:
             await self._stop_gone_endpoint(leased.subscription)
 
     def park_faulty(self, leased: Leased, error: Exception) -> None:
-        """Set aside a delivery that a fault of ours stopped, so that it is not tried for ever.
-
-        How far it came is not known: if the ledger has a row for the attempt, it says "unknown".
-        """
+        """Set aside a delivery that a fault of ours stopped, so that it is not tried for ever."""
         self._kit.log.error("courier_failed", delivery=leased.id, error=type(error).__name__)
-        settlement = Settlement(
-            id=leased.id,
-            token=leased.token,
-            attempt=leased.attempt,
-            move=Move.PARK,
-            failures=leased.failures,
-            outcome=Outcome.UNKNOWN,
-            code=Reason.INTERNAL_FAULT,
-        )
-        self.record(leased, settlement, self._policy.snapshot.epoch)
+        self.record(leased, set_aside(leased), self._policy.snapshot.epoch)
 
     async def _scope(self, leased: Leased) -> Scope | None:
         """Give the scope of the filing: as a rule today's own, for its id is its content."""

@@ -22,6 +22,7 @@ from tests.support.letters import Road, rows
 TYPE = "order.placed"
 GOOD = {"id": "o1"}
 NAIVE = datetime(2024, 1, 1)  # noqa: DTZ001 - what is to be refused
+EARLY = datetime(1969, 12, 31, tzinfo=UTC)
 EVENTS = "SELECT * FROM {events} ORDER BY seq"
 
 
@@ -189,6 +190,7 @@ REFUSALS: dict[str, tuple[str, Any, dict[str, Any]]] = {
     "schema_invalid: half a surrogate pair": (TYPE, {"id": "\ud800"}, {}),
     "occurred_at_naive: no zone": (TYPE, GOOD, {"occurred_at": NAIVE}),
     "occurred_at_naive: a text": (TYPE, GOOD, {"occurred_at": "2024-01-01T00:00:00Z"}),
+    "occurred_at_invalid: before the epoch": (TYPE, GOOD, {"occurred_at": EARLY}),
     "argument_invalid: a blank key": (TYPE, GOOD, {"idempotency_key": ""}),
     "argument_invalid: a NUL in a key": (TYPE, GOOD, {"ordering_key": "a\0b"}),
     "argument_invalid: no producer": (TYPE, GOOD, {"producer": None}),

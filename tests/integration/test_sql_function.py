@@ -139,6 +139,7 @@ async def test_python_and_sql_agree_on_what_the_same_payload_is(
         ("tenant_missing", "22023", {"tenant": "  "}),
         ("subjects_missing", "22023", {"subjects": None}),
         ("subjects_missing", "22023", {"subjects": ["ann", None]}),
+        ("subjects_missing", "22023", {"subjects": [["ann", "bob"]]}),
         ("event_type_unknown", "22023", {"kind": "order.unheard"}),
         ("event_type_unknown", "22023", {"kind": None}),
         ("schema_invalid", "22023", {"payload": None}),
@@ -159,6 +160,22 @@ async def test_a_refusal_is_an_error_with_a_code_and_nothing_is_written(
     assert caught.value.sqlstate == sqlstate
     assert len(await rows(road.database, "SELECT * FROM {events}")) == 1
     assert len(await road.deliveries()) == 1
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["20000-01-01 00:00:00+00", "0044-03-15 BC", "1969-12-31 23:59:59+00", "infinity", "-infinity"],
+)
+async def test_a_moment_that_no_envelope_can_write_is_refused(
+    plain: asyncpg.Connection, road: Road, moment: str
+):
+    with pytest.raises(asyncpg.PostgresError, match=r"^occurred_at_invalid: ") as caught:
+        await plain.fetchval(
+            "SELECT dispatcher.dispatcher_enqueue('shop', 'order.placed', '{}', '{\"id\":\"o\"}',"
+            f" p_occurred_at => '{moment}')"
+        )
+    assert caught.value.sqlstate == "22023"
+    assert await rows(road.database, "SELECT * FROM {events}") == []
 
 
 async def test_text_that_is_no_json_is_refused_by_the_database_itself(

@@ -26,6 +26,8 @@ from tests.support.world_nursery import ROOT
 
 PASSWORD = "hunter2-correct-horse"
 VALUE = "4929-1234-5678-9012"
+DEEP = b"a = " + b"[" * 50_000
+LONG = b"a = " + b"9" * 5_000
 Prepare = Callable[[Home], object]
 
 
@@ -69,6 +71,11 @@ def config_is_folder(home: Home) -> None:
 def config_is_dead_link(home: Home) -> None:
     home.config.unlink()
     home.config.symlink_to("nowhere.toml")
+
+
+def config_is_endless(home: Home) -> None:
+    home.config.unlink()
+    home.config.symlink_to("/dev/zero")
 
 
 def both_urls(url: str) -> Prepare:
@@ -136,6 +143,15 @@ def registry_with(old: str, new: str) -> Prepare:
         content = file.read_text()
         assert old in content
         file.write_text(content.replace(old, new))
+
+    return prepare
+
+
+def registry_link(name: str, target: str) -> Prepare:
+    def prepare(home: Home) -> None:
+        home.write_registry(Partner("/ok"))
+        (home.files / name).unlink()
+        (home.files / name).symlink_to(target)
 
     return prepare
 
@@ -241,6 +257,23 @@ CONFIG = (
         says=("worker.lease_seconds",),
     ),
     Case(
+        "a list in the environment that is no JSON",
+        "config_invalid",
+        nothing,
+        env={"DISPATCHER__NETWORK__LOOPBACK_INBOXES": "127.0.0.1:80"},
+        says=("NETWORK", "JSON"),
+    ),
+    Case(
+        "a section in the environment that is no JSON",
+        "config_invalid",
+        nothing,
+        env={"DISPATCHER__NETWORK": VALUE},
+        says=("NETWORK",),
+    ),
+    Case("a config nested too deeply", "config_invalid", config_text(DEEP), says=("deeply",)),
+    Case("a config with an endless number", "config_invalid", config_text(LONG), says=("digits",)),
+    Case("a config without an end", "config_unreadable", config_is_endless, says=("larger",)),
+    Case(
         "several faults at once",
         "config_invalid",
         config_text(
@@ -265,6 +298,18 @@ CONFIG = (
 DATABASE = (
     Case("a closed port", "database_unreachable", database_behind_closed_port),
     Case("no database URL", "database_url", both_urls(f"mysql://app:{PASSWORD}@localhost/x")),
+    Case(
+        "a port that no host has",
+        "database_url",
+        both_urls(f"postgresql://app:{PASSWORD}@localhost:99999/x"),
+        says=("65535",),
+    ),
+    Case(
+        "a parameter that the driver does not know",
+        "database_url",
+        both_urls(f"postgresql://app:{PASSWORD}@localhost/x?sslmode=prefer"),
+        says=("ssl",),
+    ),
     Case("nonsense as a URL", "database_url", both_urls(f"{PASSWORD}")),
     Case(
         "a SQLite file in a folder that is not there",
@@ -332,6 +377,47 @@ DATABASE = (
 )
 REGISTRY = (
     Case("a registry file that is no TOML", "registry_invalid", registry_text("a = ["), APPLY),
+    Case(
+        "a registry file nested too deeply",
+        "registry_invalid",
+        registry_text(DEEP.decode()),
+        APPLY,
+        says=("deeply",),
+    ),
+    Case(
+        "a registry file with an endless number",
+        "registry_invalid",
+        registry_text(LONG.decode()),
+        APPLY,
+        says=("registry.toml",),
+    ),
+    Case(
+        "a registry file without an end",
+        "registry_invalid",
+        registry_link("registry.toml", "/dev/zero"),
+        ("apply", "integrations"),
+        says=("not a regular file",),
+    ),
+    Case(
+        "a registry path that no file can have",
+        "registry_invalid",
+        nothing,
+        ("apply", "x" * 300),
+    ),
+    Case(
+        "a schema file that leads to itself",
+        "registry_invalid",
+        registry_link("schema.json", "schema.json"),
+        APPLY,
+        says=("schema.json",),
+    ),
+    Case(
+        "a control character in a text",
+        "registry_invalid",
+        registry_with('owner = "ada"', 'owner = "ada"\nagreement = "A\\u0000"'),
+        APPLY,
+        says=("agreement", "control character"),
+    ),
     Case(
         "no registry files",
         "registry_invalid",
@@ -569,6 +655,41 @@ def assert_told(case: Case, home: Home, before: Any) -> None:
         done = home.command(*case.argv, *more, given=case.given, env=case.env)
         assert_said(case, done, as_json=bool(more))
         assert state_of(home) == before
+
+
+def folder_is_a_file(folder: Path) -> Path:
+    (folder / "dispatcher-data").write_text("")
+    return folder
+
+
+@pytest.mark.parametrize("command", ["init", "run"])
+@pytest.mark.parametrize(
+    "place", [folder_is_a_file, lambda _: Path("/proc")], ids=["a file", "read-only"]
+)
+def test_a_folder_that_cannot_be_used_is_told_clearly(
+    sqlite_home: Home, clear_folder: Path, command: str, place: Callable[[Path], Path]
+) -> None:
+    folder = place(clear_folder)
+    before = sorted(clear_folder.iterdir())
+    done = sqlite_home.command(command, folder=folder)
+    case = Case("a folder", "folder_unwritable", nothing, says=("dispatcher-data",))
+    assert_said(case, done, as_json=False)
+    assert sorted(clear_folder.iterdir()) == before
+
+
+def test_a_hold_on_a_name_that_nothing_bears_warns_and_is_on(sqlite_home: Home) -> None:
+    home = sqlite_home
+    home.apply(Partner("/ok"))
+    done = home.run(*HOLD, "connector:acmee")
+    assert "0 lanes match" in done.out
+    assert "warning: nothing in the active revision matches connector:acmee" in done.err
+    done = home.run(*HOLD, "connector:acmee", "--json")
+    assert done.json["lanes"] == 0
+    assert "warning" in done.err
+    done = home.run(*HOLD, "connector:acme")
+    assert "1 lane matches" in done.out
+    assert done.err == ""
+    assert "2 switches" in home.run("release", "connector:acmee").out
 
 
 def other_login(home: Home, **parts: Any) -> str:

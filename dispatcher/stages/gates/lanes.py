@@ -71,9 +71,10 @@ def lane_targets(
 
 def plain_target(target: Target) -> Target:
     """Give the target with its host name in canonical form, as endpoints have it."""
-    if target.kind is TargetKind.HOST:
-        return Target(TargetKind.HOST, target.name.lower().removesuffix("."))
-    return target
+    if target.kind is not TargetKind.HOST:
+        return target
+    bare = target.name[1:-1] if target.name.startswith("[") else target.name
+    return Target(TargetKind.HOST, _canonical(bare) or target.name)
 
 
 def has_hidden_steps(path: str) -> bool:

@@ -15,7 +15,7 @@ from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
 from dispatcher.model.registry import Connector, EventType, Registry, Subscription
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
-from dispatcher.model.switch import Switch, Target
+from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Refusal
 from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
 from dispatcher.stages.shaping.scopes import resolve_scope
@@ -61,6 +61,29 @@ def compile_snapshot(
         closed=closed,
         open_lanes=tuple(open_lanes),
     )
+
+
+def count_lanes(registry: Registry, target: Target) -> int:
+    """Count the lanes that a switch on this target touches.
+
+    A tenant's switch touches every lane of a connector that serves it, shared with others or not.
+    """
+    wanted = plain_target(target)
+    known = {each.name for each in registry.event_types}
+    connectors = {each.name: each for each in registry.connectors}
+    count = 0
+    for subscription in registry.subscriptions:
+        connector = connectors.get(subscription.connector)
+        endpoint = _endpoint(subscription.url)
+        if connector is None or endpoint is None:
+            continue
+        is_served = wanted.kind is TargetKind.TENANT and wanted.name in connector.tenants
+        for event_type in known.intersection(subscription.scope):
+            touching = lane_targets(
+                connector.name, subscription.name, endpoint.host, event_type, connector.tenants
+            )
+            count += is_served or wanted in touching
+    return count
 
 
 def _routes(registry: Registry, event_types: Mapping[str, EventType]) -> Iterable[_Parts]:

@@ -7,8 +7,8 @@ of affairs. It never changes the registry and never stops at the first fault.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Final
 
 from dispatcher.model.endpoint import parse_endpoint, parse_host
@@ -19,9 +19,10 @@ from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit, classify
 from dispatcher.stages.shaping.scopes import resolve_scope
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+_UNWRITABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 PAYLOAD_BYTES_LIMIT: Final = 16 * 1024 * 1024
-CONCURRENCY_LIMIT: Final = 10_000
+CONCURRENCY_LIMIT: Final = 1_000
 ATTEMPT_SECONDS_LIMIT: Final = 300
 RETRY_SECONDS_LIMIT: Final = 7 * 86_400
 RETRIES_LIMIT: Final = 50
@@ -53,6 +54,14 @@ def find_faults(registry: Registry, loopback: frozenset[tuple[str, int]]) -> tup
 
 
 def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[Fault]:
+    for kind, objects in (
+        ("event type", registry.event_types),
+        ("connector", registry.connectors),
+        ("subscription", registry.subscriptions),
+    ):
+        for each in objects:
+            for key, value in _fields(each):
+                yield from _check_texts(f"{kind} {each.name!r}: {key}", value)
     yield from _check_names("event type", (each.name for each in registry.event_types))
     yield from _check_names("connector", (each.name for each in registry.connectors))
     yield from _check_names("subscription", (each.name for each in registry.subscriptions))
@@ -72,6 +81,27 @@ def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[
         connector_of = connectors.get(subscription.connector)
         if connector_of is not None:
             yield from _check_scope(subscription, connector_of, sound)
+
+
+def _fields(thing: Any) -> Iterator[tuple[str, object]]:
+    return ((each.name, getattr(thing, each.name)) for each in fields(thing))
+
+
+def _check_texts(where: str, value: object) -> Iterator[Fault]:
+    """Find text that no database keeps and no line of a log shows, however deep it lies."""
+    if isinstance(value, str):
+        if _UNWRITABLE.search(value):
+            yield Fault(where, "holds a control character", "write readable text on one line")
+    elif isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _check_texts(where, name)
+            yield from _check_texts(f"{where} {name!r}", inner)
+    elif isinstance(value, tuple | list):
+        for inner in value:
+            yield from _check_texts(where, inner)
+    elif is_dataclass(value):
+        for name, inner in _fields(value):
+            yield from _check_texts(f"{where} {name}", inner)
 
 
 def _check_names(kind: str, names: Iterable[str]) -> Iterator[Fault]:

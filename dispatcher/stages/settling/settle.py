@@ -102,6 +102,14 @@ def _settle_failure(
     )
 
 
+def set_aside(leased: Leased) -> Settlement:
+    """Park a delivery that a fault of ours stopped.
+
+    How far it came is not known: if the ledger has a row for the attempt, it will say "unknown".
+    """
+    return _end(leased, Move.PARK, Outcome.UNKNOWN, code=Reason.INTERNAL_FAULT)
+
+
 def _end(
     leased: Leased,
     move: Move,

@@ -1,7 +1,7 @@
 """Make the exact plaintext of one delivery: the envelope, and what the scope grants of the payload.
 
 Called by the courier once a letter is admitted, and by previews. The same letter gives the same
-bytes, on every machine and at every retry. It never sends a payload it cannot read.
+bytes, on every machine and at every retry. It never sends an event it cannot read.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ _DECODER: Final = msgspec.json.Decoder()
 
 
 def shape(admitted: Admitted) -> Shaped | Refusal:
-    """Project, wrap and encode; a payload that is no JSON object is refused."""
+    """Project, wrap and encode; an event that cannot be read or dated is refused."""
     cleared = admitted.cleared
     event = cleared.leased.event
     if event.payload is None:
@@ -30,16 +30,26 @@ def shape(admitted: Admitted) -> Shaped | Refusal:
         return refuse(Reason.PAYLOAD_UNREADABLE, detail="not JSON")
     if not isinstance(document, dict):
         return refuse(Reason.PAYLOAD_UNREADABLE, detail="not a JSON object")
+    occurred = format_moment(event.occurred_us)
+    if occurred is None:
+        return refuse(Reason.EVENT_UNREADABLE, detail="its moment is not from year 1 to 9999")
     data, disclosed = project(document, cleared.scope)
     body = {
         "id": cleared.leased.webhook_id,
         "type": event.type,
-        "timestamp": format_moment(event.occurred_us),
+        "timestamp": occurred,
         "data": data,
     }
     return Shaped(admitted=admitted, plaintext=_ENCODER.encode(body), disclosed=disclosed)
 
 
-def format_moment(moment_us: int) -> str:
-    """Write microseconds since the epoch as RFC 3339 in UTC, always with six decimals."""
-    return (_START + timedelta(microseconds=moment_us)).isoformat(timespec="microseconds") + "Z"
+def format_moment(moment_us: int) -> str | None:
+    """Write microseconds since the epoch as RFC 3339 in UTC, always with six decimals.
+
+    Gives `None` for a moment that RFC 3339 cannot write; a row may have been written by hand.
+    """
+    try:
+        moment = _START + timedelta(microseconds=moment_us)
+    except OverflowError:
+        return None
+    return moment.isoformat(timespec="microseconds") + "Z"

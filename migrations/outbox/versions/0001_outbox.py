@@ -58,11 +58,15 @@ BEGIN
         RAISE EXCEPTION 'tenant_missing: name the tenant the event belongs to'
             USING ERRCODE = '22023';
     END IF;
-    IF p_subjects IS NULL
+    IF p_subjects IS NULL OR array_ndims(p_subjects) > 1
         OR EXISTS (SELECT 1 FROM unnest(p_subjects) AS s WHERE s IS NULL OR btrim(s) = '')
     THEN
         RAISE EXCEPTION 'subjects_missing: say whom the event is about; an empty array is allowed'
             USING ERRCODE = '22023';
+    END IF;
+    IF p_occurred_at < '1970-01-01 00:00:00+00' OR p_occurred_at >= '10000-01-01 00:00:00+00' THEN
+        RAISE EXCEPTION 'occurred_at_invalid: the moment is not from 1970 to 9999'
+            USING ERRCODE = '22023', HINT = 'Pass when it happened, or leave it out for now.';
     END IF;
     IF btrim(p_idempotency_key) = '' THEN
         RAISE EXCEPTION 'argument_invalid: the idempotency key is blank'

@@ -1,6 +1,6 @@
 """What a product service hands in is brought into one form before the database is touched."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -47,7 +47,22 @@ def test_a_moment_becomes_microseconds_to_the_last_digit():
     assert make(occurred_at=datetime(2262, 4, 11, 23, 47, 16, 854775, UTC)).occurred_us == (
         9_223_372_036_854_775
     )
-    assert make(occurred_at=datetime(1969, 12, 31, 23, 59, 59, 999999, UTC)).occurred_us == -1
+    assert make(occurred_at=datetime(1970, 1, 1, tzinfo=UTC)).occurred_us == 0
+    assert make(occurred_at=datetime.max.replace(tzinfo=UTC)).occurred_us == 253402300799999999
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(1969, 12, 31, 23, 59, 59, 999999, UTC),
+        datetime.min.replace(tzinfo=UTC),
+        datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
+    ],
+)
+def test_a_moment_that_no_envelope_can_write_is_refused(moment: datetime):
+    with pytest.raises(EnqueueRefused) as caught:
+        make(occurred_at=moment)
+    assert caught.value.reason == "occurred_at_invalid"
 
 
 @pytest.mark.parametrize("payload", [{"a": 1j}, {1: object()}, {"n": "\udfff"}])

@@ -6,8 +6,9 @@ import pytest
 
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.registry import Destination
+from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
-from dispatcher.stages.gates.lanes import judge_lane
+from dispatcher.stages.gates.lanes import judge_lane, plain_target
 from tests.unit.stages import builders
 
 
@@ -165,3 +166,16 @@ def test_all_reasons_are_collected_each_once():
     ) == verdict.reasons
     assert "everything" in verdict.detail
     assert "connector:acme" in verdict.detail
+
+
+@pytest.mark.parametrize(
+    ("written", "host"),
+    [
+        ("Hooks.ACME.example.", "hooks.acme.example"),
+        ("2001:DB8:0:0::1", "2001:db8::1"),
+        ("[2001:db8::0:1]", "2001:db8::1"),
+        ("no host", "no host"),
+    ],
+)
+def test_a_host_is_compared_in_its_canonical_form(written, host):
+    assert Target(TargetKind.HOST, host) == plain_target(Target(TargetKind.HOST, written))

@@ -2,7 +2,11 @@
 
 import time
 
+import pytest
+
+from dispatcher.model.switch import Target
 from dispatcher.model.verdict import Reason
+from dispatcher.stages.revising.compiling import count_lanes
 from tests.unit.stages import builders
 
 
@@ -72,3 +76,35 @@ def test_ten_thousand_subscriptions_under_a_thousand_switches_compile_in_seconds
     policy = builders.snapshot(held, *(f"subscription:s{number}" for number in range(1000)))
     assert 9_000 == len(policy.open_lanes)
     assert time.perf_counter() - began < 5
+
+
+@pytest.mark.parametrize(
+    ("target", "lanes"),
+    [
+        ("everything", 3),
+        ("connector:acme", 2),
+        ("connector:acmee", 0),
+        ("tenant:north", 3),
+        ("tenant:south", 1),
+        ("tenant:west", 0),
+        ("host:HOOKS.acme.example.", 3),
+        ("host:hooks.brook.example", 0),
+        ("subscription:brook-orders", 1),
+        ("event-type:order.sent", 1),
+        ("event-type:ghost", 0),
+    ],
+)
+def test_the_lanes_that_a_switch_touches_are_counted(target, lanes):
+    held = builders.registry(
+        event_types=(builders.event_type(), builders.event_type("order.sent")),
+        connectors=(
+            builders.connector(),
+            builders.connector("brook", tenants=("north", "south")),
+        ),
+        subscriptions=(
+            builders.subscription(scope={"order.paid": (), "order.sent": (), "ghost": ()}),
+            builders.subscription("brook-orders", connector="brook"),
+            builders.subscription("no-connector", connector="ghost"),
+        ),
+    )
+    assert lanes == count_lanes(held, Target.parse(target))

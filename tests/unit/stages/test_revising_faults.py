@@ -46,6 +46,7 @@ def test_duplicate_names_are_faults():
         ({"url": "https://hooks.acme.example/a/../b"}, "url"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": -1}, "concurrency"),
+        ({"concurrency": 1001}, "concurrency"),
         ({"attempt_seconds": 0}, "attempt_seconds"),
         ({"attempt_seconds": float("nan")}, "attempt_seconds"),
         ({"attempt_seconds": float("inf")}, "attempt_seconds"),
@@ -167,3 +168,19 @@ def test_all_faults_are_found_at_once():
             ),
         )
     )
+
+
+@pytest.mark.parametrize("sign", ["\0", "\n", "\x1b", "\x7f", "\x85", "\ud800"])
+def test_text_that_a_database_or_a_log_cannot_keep_is_a_fault_wherever_it_lies(sign):
+    destination = Destination(host="hooks.acme.example", reason=f"or{sign}ders")
+    held = connector(
+        agreement=f"A{sign}1", tenants=("north", f"s{sign}"), destinations=(destination,)
+    )
+    assert [
+        "connector 'acme': tenants",
+        "connector 'acme': destinations reason",
+        "connector 'acme': agreement",
+    ] == places(connectors=(held,))
+    scope = {"order.paid": ("$.id",), f"x{sign}": ()}
+    of = "subscription 'acme-orders'"
+    assert f"{of}: scope" in places(subscriptions=(subscription(scope=scope),))

@@ -7,7 +7,7 @@ from dispatcher.model.letter import Answer, Stopped, Trouble
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Reason, hold, refuse
 from dispatcher.stages.settling.backoff import read_retry_after
-from dispatcher.stages.settling.settle import HOLD_PAUSE_US, LEASE_PAUSE_US, settle
+from dispatcher.stages.settling.settle import HOLD_PAUSE_US, LEASE_PAUSE_US, set_aside, settle
 from tests.unit.stages import builders
 
 SCHEDULE = (10.0, 100.0)
@@ -169,3 +169,8 @@ def test_retry_after_never_lowers_the_wait():
 )
 def test_retry_after_is_read_narrowly_and_bounded_to_a_day(text, expected_us):
     assert expected_us == read_retry_after(text, MOMENT_US)
+
+
+def test_what_a_fault_of_ours_stopped_is_parked_and_not_said_to_have_stayed_here():
+    done = set_aside(builders.leased())
+    assert (Move.PARK, Outcome.UNKNOWN, "internal_fault") == (done.move, done.outcome, done.code)

@@ -1,5 +1,7 @@
 """The exact plaintext of a delivery."""
 
+from dataclasses import replace
+
 import msgspec
 import pytest
 
@@ -140,3 +142,14 @@ def test_an_unreadable_payload_is_refused(payload):
 )
 def test_a_moment_always_has_six_decimals(moment_us, text):
     assert text == format_moment(moment_us)
+
+
+@pytest.mark.parametrize("moment_us", [-(2**63), 2**63 - 1, 10**30, 253_402_300_800_000_000])
+def test_a_row_whose_moment_cannot_be_written_is_refused(moment_us):
+    letter = admitted(b'{"id":"o1"}', "$.id")
+    leased = letter.cleared.leased
+    moved = replace(leased, event=replace(leased.event, occurred_us=moment_us))
+    refused = shape(replace(letter, cleared=replace(letter.cleared, leased=moved)))
+    assert isinstance(refused, Refusal)
+    assert (Reason.EVENT_UNREADABLE,) == refused.reasons
+    assert not refused.is_hold

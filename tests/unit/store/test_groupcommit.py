@@ -77,7 +77,7 @@ async def test_the_batch_grows_while_a_flush_is_on_its_way(
     for row in (1, 2, 3):
         later.append(commit.put(row))
         await asyncio.sleep(0.001)
-    assert len(commit) == 3
+    assert not any(row.done() for row in later)
     flush.gate.set()
     await asyncio.gather(first, *later)
     assert flush.batches == [[0], [1, 2, 3]]
@@ -106,7 +106,6 @@ async def test_draining_returns_when_everything_is_written(
     rows = [commit.put(row) for row in range(6)]
     await commit.drain()
     assert all(row.done() for row in rows)
-    assert len(commit) == 0
     await commit.drain()
 
 
