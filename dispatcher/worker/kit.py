@@ -5,6 +5,7 @@ the transport are protocols so that a seed and a drill can stand in for the worl
 at every boundary of the road, before the step of that name.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,16 @@ from dispatcher.store.retention import RetentionStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.sealer import Vault
+
+
+async def rest(event: asyncio.Event, seconds: float) -> bool:
+    """Wait for an event, but no longer than this; say whether it came."""
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 class Step(StrEnum):

@@ -22,14 +22,14 @@ from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Settled
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.desk import Desk
-from dispatcher.worker.kit import Kit, Step
+from dispatcher.worker.kit import Kit, Step, rest
 from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.relay import Relay
 from dispatcher.worker.upkeep import Upkeep
 
 TURN_SECONDS: Final = 5.0
-"""How long a drain waits for a claim under way."""
+"""How long a drain waits for a turn under way."""
 
 
 class Worker:
@@ -55,7 +55,8 @@ class Worker:
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy)
         self._bell = asyncio.Event()
-        self._is_stopping = False
+        self._stopping = asyncio.Event()
+        self._leaving = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then drain."""
@@ -65,8 +66,8 @@ class Worker:
         loops = [
             asyncio.create_task(each)
             for each in (
-                self.policy.run(),
-                self._upkeep.run(),
+                self.policy.run(self._leaving),
+                self._upkeep.run(self._stopping),
                 self._pace(self._relay.turn, self._bell),
                 self._pace(self._leaser.turn, asyncio.Event()),
                 kit.listen_policy(self.policy.hint.set),
@@ -89,14 +90,16 @@ class Worker:
             loop for loop in loops if loop.done() and not loop.cancelled() and loop.exception()
         ]
         # A turn under way is finished: cut off in its commit, its rows would wait out their lease.
-        self._is_stopping = True
+        self._stopping.set()
         self._bell.set()
-        turns = others[1:3]
-        await asyncio.wait(turns, timeout=TURN_SECONDS)
+        await asyncio.wait(others[:3], timeout=TURN_SECONDS)
         await _cancel([*others, stopping])
         self.desk.give_back(self.policy.snapshot.epoch)
         abandoned = await self.desk.finish(kit.settings.drain_seconds)
         await self._settlements.drain()
+        self._leaving.set()
+        self.policy.hint.set()
+        await asyncio.wait([policy_loop], timeout=TURN_SECONDS)
         await _cancel([policy_loop])
         try:
             await self.policy.leave()
@@ -111,7 +114,7 @@ class Worker:
         settings = self._kit.settings
         pause = settings.poll_busy_seconds
         plenty = max(1, settings.claim_batch_max // 2)
-        while not self._is_stopping:
+        while not self._stopping.is_set():
             try:
                 found = await turn()
             except Exception as error:  # noqa: BLE001 - one bad batch must not end the worker
@@ -124,17 +127,10 @@ class Worker:
             pause = (
                 settings.poll_busy_seconds if found else min(2 * pause, settings.poll_idle_seconds)
             )
-            await self._rest(pause, bell)
-
-    async def _rest(self, seconds: float, bell: asyncio.Event) -> None:
-        bell.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await bell.wait()
-        except TimeoutError:
-            return
-        # What woke us is seldom alone: a few milliseconds make one batch of many.
-        await asyncio.sleep(self._kit.settings.commit_gather_seconds)
+            bell.clear()
+            if await rest(bell, pause):
+                # What woke us is seldom alone: a few milliseconds make one batch of many.
+                await asyncio.sleep(settings.commit_gather_seconds)
 
     async def _settle_durably(self, settled: Sequence[Settled]) -> Sequence[None]:
         """Record settlements, trying again while the leases last: the rows are ours alone."""

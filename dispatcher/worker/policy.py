@@ -19,7 +19,7 @@ from dispatcher.model.snapshot import Snapshot
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.store.registry import StoredKey
 from dispatcher.vault.places import signing_key_place
-from dispatcher.worker.kit import Kit
+from dispatcher.worker.kit import Kit, rest
 
 NOTHING: Final = Snapshot(
     revision=Revision(0), epoch=Epoch(0), routes={}, routes_by_type={}, event_types={}
@@ -45,15 +45,10 @@ class PolicyWatch:
         await self._register()
         await self._read()
 
-    async def run(self) -> None:
-        """Read again at every poll or hint, for ever."""
-        while True:
-            try:
-                async with asyncio.timeout(self._kit.settings.policy_poll_seconds):
-                    await self.hint.wait()
-            except TimeoutError:
-                pass
-            is_moved = self.hint.is_set()
+    async def run(self, leaving: asyncio.Event) -> None:
+        """Read again at every poll or hint until told to leave; a reading under way is finished."""
+        while not leaving.is_set():
+            is_moved = await rest(self.hint, self._kit.settings.policy_poll_seconds)
             self.hint.clear()
             try:
                 # A connection that hangs is given up with the lease it failed to renew.

@@ -10,7 +10,7 @@ from typing import Final
 from dispatcher.model.ids import Revision
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.verdict import Reason
-from dispatcher.worker.kit import Kit
+from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
 
 RETENTION_ROWS: Final = 1000
@@ -31,14 +31,14 @@ class Upkeep:
         self._published = Revision(0)
         self._turns = 0
 
-    async def run(self) -> None:
-        """Take a turn at every interval, for ever."""
-        while True:
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Take a turn at every interval, until told to stop; a turn under way is finished."""
+        while not stopping.is_set():
             try:
                 await self.turn()
             except Exception as error:  # noqa: BLE001 - one chore's fault must not end the others
                 self._kit.report("upkeep_failed", error)
-            await asyncio.sleep(self._kit.settings.upkeep_seconds)
+            await rest(stopping, self._kit.settings.upkeep_seconds)
 
     async def turn(self) -> None:
         """Do the chores that are due."""
