@@ -662,9 +662,16 @@ def folder_is_a_file(folder: Path) -> Path:
     return folder
 
 
+def folder_takes_nothing(folder: Path) -> Path:
+    """A folder where not even root can make a file, by a name inside the test's own folder."""
+    link = folder.parent / "locked"
+    link.symlink_to("/proc")
+    return link
+
+
 @pytest.mark.parametrize("command", ["init", "run"])
 @pytest.mark.parametrize(
-    "place", [folder_is_a_file, lambda _: Path("/proc")], ids=["a file", "read-only"]
+    "place", [folder_is_a_file, folder_takes_nothing], ids=["a file", "read-only"]
 )
 def test_a_folder_that_cannot_be_used_is_told_clearly(
     sqlite_home: Home, clear_folder: Path, command: str, place: Callable[[Path], Path]
