@@ -64,11 +64,8 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction: committed at the end of the block, rolled back on an error."""
-        try:
-            async with self.engine.begin() as connection:
-                yield connection
-        except (DBAPIError, PoolTimeout, OSError) as error:
-            raise self._translated(error) from error
+        async with self._connected(self.engine) as connection, connection.begin():
+            yield connection
 
     @asynccontextmanager
     async def single(self) -> AsyncIterator[AsyncConnection]:
