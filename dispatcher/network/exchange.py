@@ -1,8 +1,8 @@
-"""One request out, one bounded answer in, on a connection that is held already.
+"""One bounded answer, on a connection that is held and has just been written to.
 
-Called by the transport alone, after the last check; reads with aiohttp's own response parser. Only
+Called by the transport alone; reads with aiohttp's own response parser. Only
 the status and `Retry-After` are kept: the body is counted, bounded and thrown away, never unpacked,
-never returned. It must never write twice, nor give a connection back that is not clean.
+never returned. It must never write, nor give a connection back that is not clean.
 """
 
 import asyncio
@@ -46,15 +46,12 @@ def prepare(held: Held, settings: NetworkSettings) -> None:
     )
 
 
-async def exchange(
-    held: Held, request: bytes, ends: float, settings: NetworkSettings
-) -> Answer | Trouble:
-    """Write the request and read its answer until `ends` (on the loop's clock).
+async def read_answer(held: Held, ends: float, settings: NetworkSettings) -> Answer | Trouble:
+    """Read the answer to what was written, until `ends` (on the loop's clock).
 
-    The first thing done is the write. The connection goes back to the pool or is dropped; when the
-    caller is cancelled it is dropped before the cancellation travels on.
+    The connection goes back to the pool or is dropped; when the caller is cancelled it is dropped
+    before the cancellation travels on.
     """
-    held.transport.write(request)
     deadline = Deadline(held.transport)
     timer = asyncio.get_running_loop().call_at(ends, deadline)
     is_clean = False

@@ -1,9 +1,9 @@
 """The door: posts a sealed letter to its vetted addresses and brings back a bounded answer.
 
 Step 9 of the road, called by `worker.courier` for every delivery, retry, replay and test send. A
-connection is taken first; then, with no await in between, the caller's last check is made and the
-bytes are written. It must never resolve, redirect, retry after a byte was written, keep a cookie,
-or accept anything but a `Sealed` letter.
+connection is taken first; then, with no await in between, the letter is signed, the caller's last
+check is made, and the bytes are written. It must never resolve, redirect, retry after a byte was
+written, keep a cookie, or accept anything but a `Sealed` letter.
 """
 
 import asyncio
@@ -15,13 +15,14 @@ from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.model.snapshot import Route
 from dispatcher.network.dialer import Dial, GuardedConnector, Held, make_dial
-from dispatcher.network.exchange import exchange, prepare
+from dispatcher.network.exchange import prepare, read_answer
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.tls import make_context
 from dispatcher.network.troubles import CONNECT_ERRORS, connect_trouble
 from dispatcher.network.wire import write_headers, write_prefix
 
 Depart = Callable[[], Departure | Stopped]
+Check = Callable[[], Stopped | None]
 LINES_MAX: Final = 4096
 _CLOSED: Final = Trouble("connect_failed", is_begun=False)
 _HEADER_INVALID: Final = Trouble("header_invalid", is_begun=False)
@@ -46,11 +47,14 @@ class Transport:
         self._lines: dict[tuple[str, Endpoint, float], Line] = {}
         self._is_closed = False
 
-    async def post(self, sealed: Sealed, depart: Depart) -> Answer | Trouble | Stopped:
-        """Send one letter. `depart` is called when a connection is held, right before the write.
+    async def post(
+        self, sealed: Sealed, depart: Depart, check: Check
+    ) -> Answer | Trouble | Stopped:
+        """Send one letter. When a connection is held, `depart` signs, and then `check` has the
+        last word: the very next thing is the write.
 
-        Where it says `Stopped`, nothing was sent and the connection stays usable. The whole attempt
-        ends after the route's `attempt_seconds`.
+        Where either says `Stopped`, nothing was sent and the connection stays usable. The whole
+        attempt ends after the route's `attempt_seconds`.
         """
         if not isinstance(sealed, Sealed):
             raise TypeError("only a sealed letter may leave")
@@ -69,10 +73,10 @@ class Transport:
         except CONNECT_ERRORS as error:
             return connect_trouble(error)
         # No await from here to the first byte.
-        request = self._write_out(held, prefix, sealed.body, depart)
-        if not isinstance(request, bytes):
-            return request
-        return await exchange(held, request, ends, self._settings)
+        unsent = self._write(held, prefix, sealed.body, depart, check)
+        if unsent is not None:
+            return unsent
+        return await read_answer(held, ends, self._settings)
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight are cut. Nothing is sent after this."""
@@ -87,21 +91,28 @@ class Transport:
         """How many connections are open, idle ones included."""
         return sum(connector.open_connections for connector in self._connectors.values())
 
-    def _write_out(
-        self, held: Held, prefix: bytes, body: bytes, depart: Depart
-    ) -> bytes | Trouble | Stopped:
-        """Make the last check and the request's bytes; give the connection back if they are not."""
-        request: bytes | Trouble | Stopped = _HEADER_INVALID
+    def _write(
+        self, held: Held, prefix: bytes, body: bytes, depart: Depart, check: Check
+    ) -> Trouble | Stopped | None:
+        """Sign, check, write; where it does not come to that, give the connection back."""
+        is_untouched = True
         try:
             prepare(held, self._settings)
             departure = depart()
-            request = (
-                departure if isinstance(departure, Stopped) else _join(prefix, departure, body)
-            )
+            if isinstance(departure, Stopped):
+                return departure
+            request = _join(prefix, departure, body)
+            if request is None:
+                return _HEADER_INVALID
+            # A process can be frozen between any two instructions: nothing comes between these.
+            stopped = check()
+            if stopped is None:
+                is_untouched = False
+                held.transport.write(request)
+            return stopped
         finally:
-            if not isinstance(request, bytes):
+            if is_untouched:
                 held.give_back()
-        return request
 
     def _line(self, route: Route) -> Line:
         key = (route.connector, route.endpoint, route.attempt_seconds)
@@ -128,9 +139,9 @@ def _add_prefix(line: Line, route: Route, sealed: Sealed) -> bytes:
     return prefix
 
 
-def _join(prefix: bytes, departure: Departure, body: bytes) -> bytes | Trouble:
+def _join(prefix: bytes, departure: Departure, body: bytes) -> bytes | None:
     try:
         headers = write_headers(departure.headers)
     except ValueError:
-        return _HEADER_INVALID
+        return None
     return b"%b%d\r\n%b\r\n%b" % (prefix, len(body), headers, body)

@@ -147,18 +147,18 @@ class Courier:
     async def _post(
         self, sealed: Sealed, filed: Scope, snapshot: Snapshot
     ) -> Answer | Trouble | Stopped:
-        def last_check() -> Departure | Stopped:
-            # Runs between the guarded connection and the first byte, and never awaits.
-            stopped = self._may_begin(sealed.cleared, filed)
-            if stopped is not None:
-                return stopped
+        # Both run between the guarded connection and the first byte, and never await.
+        def sign() -> Departure | Stopped:
             keys = self._policy.keys.get(sealed.leased.subscription, ())
             return depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
+
+        def check() -> Stopped | None:
+            return self._may_begin(sealed.cleared, filed)
 
         began = self._kit.clock.boot()
         self._policy.in_flight += 1
         try:
-            result = await self._kit.transport.post(sealed, last_check)
+            result = await self._kit.transport.post(sealed, sign, check)
         except asyncio.CancelledError:
             # A drain ran out of time: the partner may have it, and the ledger will say so.
             aborted = Trouble("aborted", is_begun=True)

@@ -77,9 +77,12 @@ class Transport(Protocol):
     """Carries a sealed letter out, and nothing else."""
 
     async def post(
-        self, sealed: Sealed, depart: Callable[[], Departure | Stopped]
+        self,
+        sealed: Sealed,
+        depart: Callable[[], Departure | Stopped],
+        check: Callable[[], Stopped | None],
     ) -> Answer | Trouble | Stopped:
-        """Write the letter after `depart` allowed it, with no await between; read the answer."""
+        """Sign with `depart`, ask `check`, and write, with no await between; read the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ from tests.support.hostile import (
     drip_head,
     flood,
     give_hints,
+    go,
     gzip_bomb,
     make_letter,
     receiver,
@@ -48,7 +49,7 @@ async def post_once(script: Script, seconds: float = 2.0) -> object:
     """Post one letter to such a partner; whatever comes, no connection may stay in the pool."""
     async with receiver(script) as partner:
         door = transport_to(partner)
-        result = await door.post(make_letter(partner.url(), seconds=seconds), depart)
+        result = await door.post(make_letter(partner.url(), seconds=seconds), depart, go)
         assert door.open_connections() == 0
         assert len(partner.requests) == 1
         await door.aclose()
@@ -83,7 +84,7 @@ async def test_a_few_interim_answers_are_passed_over() -> None:
     async with receiver(says(hint * 3 + b"HTTP/1.1 202 X\r\nContent-Length: 0\r\n\r\n")) as partner:
         door = transport_to(partner)
         for _ in range(2):
-            assert await door.post(make_letter(partner.url()), depart) == Answer(202)
+            assert await door.post(make_letter(partner.url()), depart, go) == Answer(202)
         assert partner.connections == 1
         await door.aclose()
 
@@ -119,7 +120,7 @@ async def test_a_huge_answer_is_bounded_in_memory(script: Script, kilobytes_max:
         await asyncio.sleep(0)
         tracemalloc.start()
         try:
-            result = await door.post(make_letter(partner.url()), depart)
+            result = await door.post(make_letter(partner.url()), depart, go)
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -133,7 +134,7 @@ async def test_a_compressed_answer_is_not_unpacked_and_the_connection_stays() ->
     async with receiver(gzip_bomb(1)) as partner:
         door = transport_to(partner)
         for _ in range(2):
-            assert await door.post(make_letter(partner.url()), depart) == Answer(200)
+            assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
         assert partner.connections == 1
         await door.aclose()
 
@@ -143,7 +144,7 @@ async def test_a_body_up_to_the_limit_keeps_the_connection(size: int) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
     async with receiver(says(answer)) as partner:
         door = transport_to(partner, answer_bytes_max=16384)
-        assert await door.post(make_letter(partner.url()), depart) == Answer(200)
+        assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
         assert door.open_connections() == (1 if size <= 16384 else 0)
         await door.aclose()
 
@@ -154,7 +155,7 @@ async def test_a_body_of_a_great_many_tiny_chunks_does_not_stall_the_connection(
     async with receiver(says(head + body)) as partner:
         door = transport_to(partner, answer_bytes_max=16384)
         for _ in range(3):
-            assert await door.post(make_letter(partner.url()), depart) == Answer(200)
+            assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
         assert partner.connections == 1
         await door.aclose()
 
@@ -162,7 +163,7 @@ async def test_a_body_of_a_great_many_tiny_chunks_does_not_stall_the_connection(
 async def test_retry_after_is_handed_on_as_it_came_but_bounded() -> None:
     async with receiver(answers(429, headers=f"retry-after: {'9' * 500}\r\n")) as partner:
         door = transport_to(partner)
-        assert await door.post(make_letter(partner.url()), depart) == Answer(429, "9" * 128)
+        assert await door.post(make_letter(partner.url()), depart, go) == Answer(429, "9" * 128)
         await door.aclose()
 
 
@@ -171,7 +172,7 @@ async def test_nobody_listening_is_refused_before_a_byte() -> None:
         port = server.getsockname()[1]
     inboxes = frozenset({("127.0.0.1", port)})
     door = Transport(NetworkSettings(loopback_inboxes=inboxes))
-    result = await door.post(make_letter(f"http://127.0.0.1:{port}/in"), depart)
+    result = await door.post(make_letter(f"http://127.0.0.1:{port}/in"), depart, go)
     assert result == Trouble("connect_refused", is_begun=False)
     await door.aclose()
 
@@ -198,7 +199,7 @@ async def test_a_partner_that_speaks_or_leaves_first_is_not_written_to(
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     door = Transport(NetworkSettings(loopback_inboxes=frozenset({("127.0.0.1", port)})))
-    result = await door.post(make_letter(f"http://127.0.0.1:{port}/in"), depart)
+    result = await door.post(make_letter(f"http://127.0.0.1:{port}/in"), depart, go)
     assert result == Trouble("connection_lost", is_begun=False)
     assert door.open_connections() == 0
     await door.aclose()
@@ -212,9 +213,9 @@ async def test_a_partner_that_speaks_or_leaves_first_is_not_written_to(
 async def test_waiting_for_a_free_connection_is_bounded_too() -> None:
     async with receiver(say_nothing) as partner:
         door = transport_to(partner, connections_per_partner_max=1)
-        holding = asyncio.create_task(door.post(make_letter(partner.url()), depart))
+        holding = asyncio.create_task(door.post(make_letter(partner.url()), depart, go))
         await asyncio.wait_for(partner.arrived.wait(), 1)
-        result = await door.post(make_letter(partner.url(), seconds=0.2), depart)
+        result = await door.post(make_letter(partner.url(), seconds=0.2), depart, go)
         assert result == Trouble("connect_timeout", is_begun=False)
         assert partner.connections == 1
         holding.cancel()

@@ -11,7 +11,7 @@ import pytest
 from dispatcher.model.letter import Answer, Departure, Trouble
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.transport import Transport
-from tests.support.hostile import HEADERS, Receiver, answers, depart, make_letter, receiver
+from tests.support.hostile import HEADERS, Receiver, answers, depart, go, make_letter, receiver
 
 FORBIDDEN = Trouble("address_forbidden", is_begun=False)
 _dialled: list[str] = []
@@ -45,7 +45,7 @@ async def test_a_name_is_never_looked_up_again(dialled: list[str]) -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         _looked_up.clear()
-        assert await door.post(make_letter(partner.url("localhost"), "127.0.0.1"), depart) == (
+        assert await door.post(make_letter(partner.url("localhost"), "127.0.0.1"), depart, go) == (
             Answer(200)
         )
         assert dialled == ["127.0.0.1"]
@@ -56,7 +56,7 @@ async def test_a_name_is_never_looked_up_again(dialled: list[str]) -> None:
 async def test_a_literal_host_is_dialled_as_it_is(dialled: list[str]) -> None:
     async with receiver(answers(200), "127.0.0.3") as partner:
         door = transport_to(partner)
-        assert await door.post(make_letter(partner.url("127.0.0.3"), "127.0.0.3"), depart) == (
+        assert await door.post(make_letter(partner.url("127.0.0.3"), "127.0.0.3"), depart, go) == (
             Answer(200)
         )
         assert dialled == ["127.0.0.3"]
@@ -66,7 +66,7 @@ async def test_a_literal_host_is_dialled_as_it_is(dialled: list[str]) -> None:
 async def test_a_literal_ipv6_host_is_dialled_and_named_in_brackets() -> None:
     async with receiver(answers(200), "::1") as partner:
         door = transport_to(partner)
-        assert await door.post(make_letter(partner.url("::1"), "::1"), depart) == Answer(200)
+        assert await door.post(make_letter(partner.url("::1"), "::1"), depart, go) == Answer(200)
         assert f"Host: [::1]:{partner.port}\r\n".encode() in partner.requests[0].head
         await door.aclose()
 
@@ -74,7 +74,7 @@ async def test_a_literal_ipv6_host_is_dialled_and_named_in_brackets() -> None:
 async def test_a_literal_that_was_not_vetted_is_never_dialled(dialled: list[str]) -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
-        assert await door.post(make_letter(partner.url(), "127.0.0.2"), depart) == FORBIDDEN
+        assert await door.post(make_letter(partner.url(), "127.0.0.2"), depart, go) == FORBIDDEN
         assert dialled == []
         await door.aclose()
 
@@ -83,7 +83,7 @@ async def test_an_endpoint_with_no_vetted_address_is_never_dialled(dialled: list
     letter = make_letter("http://inbox.test:8080/in")
     object.__setattr__(letter.shaped.admitted, "addresses", ())
     door = Transport(NetworkSettings())
-    assert await door.post(letter, depart) == FORBIDDEN
+    assert await door.post(letter, depart, go) == FORBIDDEN
     assert dialled == []
     await door.aclose()
 
@@ -95,10 +95,12 @@ async def test_an_address_that_slipped_past_the_gates_is_refused_at_the_socket(
     address: str, dialled: list[str]
 ) -> None:
     door = Transport(NetworkSettings())
-    assert await door.post(make_letter("http://inbox.test:8080/in", address), depart) == FORBIDDEN
-    assert await door.post(make_letter("http://inbox.test:8080/in", address, address), depart) == (
-        FORBIDDEN
+    assert (
+        await door.post(make_letter("http://inbox.test:8080/in", address), depart, go) == FORBIDDEN
     )
+    assert await door.post(
+        make_letter("http://inbox.test:8080/in", address, address), depart, go
+    ) == (FORBIDDEN)
     assert dialled == []
     await door.aclose()
 
@@ -106,7 +108,7 @@ async def test_an_address_that_slipped_past_the_gates_is_refused_at_the_socket(
 async def test_an_inbox_on_loopback_is_one_port_only(dialled: list[str]) -> None:
     async with receiver(answers(200)) as listed, receiver(answers(200)) as other:
         door = transport_to(listed)
-        assert await door.post(make_letter(other.url()), depart) == FORBIDDEN
+        assert await door.post(make_letter(other.url()), depart, go) == FORBIDDEN
         assert dialled == []
         await door.aclose()
 
@@ -116,7 +118,7 @@ async def test_the_next_vetted_address_is_tried_when_the_first_refuses() -> None
         inboxes = frozenset({("127.0.0.1", partner.port), ("127.0.0.2", partner.port)})
         door = Transport(NetworkSettings(loopback_inboxes=inboxes))
         letter = make_letter(partner.url("inbox.test"), "127.0.0.1", "127.0.0.2")
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         await door.aclose()
 
 
@@ -126,7 +128,7 @@ async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
             location = f"Location: {elsewhere.url()}\r\n"
             async with receiver(answers(status, headers=location)) as partner:
                 door = transport_to(partner, elsewhere)
-                assert await door.post(make_letter(partner.url()), depart) == Answer(status)
+                assert await door.post(make_letter(partner.url()), depart, go) == Answer(status)
                 await door.aclose()
         assert elsewhere.connections == 0
 
@@ -139,7 +141,7 @@ async def test_proxies_in_the_environment_are_not_used(monkeypatch: pytest.Monke
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)
         door = transport_to(partner, proxy)
-        assert await door.post(make_letter(partner.url()), depart) == Answer(201)
+        assert await door.post(make_letter(partner.url()), depart, go) == Answer(201)
         assert proxy.connections == 0
         await door.aclose()
 
@@ -148,7 +150,7 @@ async def test_exactly_these_bytes_leave() -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url(target="/in?a=1&b=%20"), body=b'{"n":1}')
-        await door.post(letter, depart)
+        await door.post(letter, depart, go)
         assert partner.requests[0].head.decode().split("\r\n") == [
             "POST /in?a=1&b=%20 HTTP/1.1",
             f"Host: 127.0.0.1:{partner.port}",
@@ -168,7 +170,7 @@ async def test_a_large_body_arrives_whole() -> None:
     body = bytes(range(256)) * 8192
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
-        assert await door.post(make_letter(partner.url(), body=body), depart) == Answer(200)
+        assert await door.post(make_letter(partner.url(), body=body), depart, go) == Answer(200)
         assert partner.requests[0].body == body
         await door.aclose()
 
@@ -177,7 +179,7 @@ async def test_a_cookie_is_not_sent_back() -> None:
     async with receiver(answers(200, headers="Set-Cookie: a=b; Path=/\r\n")) as partner:
         door = transport_to(partner)
         for _ in range(2):
-            await door.post(make_letter(partner.url()), depart)
+            await door.post(make_letter(partner.url()), depart, go)
         assert b"cookie" not in partner.requests[1].head.lower()
         await door.aclose()
 
@@ -192,10 +194,10 @@ async def test_a_header_that_could_split_the_request_sends_no_byte(
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        result = await door.post(letter, lambda: Departure((header,)))
+        result = await door.post(letter, lambda: Departure((header,)), go)
         assert result == Trouble("header_invalid", is_begun=False)
         assert partner.bytes_received == 0
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert partner.connections == 1
         await door.aclose()
 
@@ -203,5 +205,5 @@ async def test_a_header_that_could_split_the_request_sends_no_byte(
 async def test_only_a_sealed_letter_may_leave() -> None:
     door = Transport(NetworkSettings())
     with pytest.raises(TypeError):
-        await door.post(make_letter("http://inbox.test/in").shaped, depart)  # type: ignore[arg-type]
+        await door.post(make_letter("http://inbox.test/in").shaped, depart, go)  # type: ignore[arg-type]
     await door.aclose()

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import socket
+from typing import NoReturn
 
 import pytest
 
@@ -14,6 +15,7 @@ from tests.support.hostile import (
     Receiver,
     answers,
     depart,
+    go,
     hang_up,
     make_letter,
     receiver,
@@ -34,7 +36,7 @@ async def test_letters_to_one_partner_travel_on_one_connection() -> None:
     async with receiver(answers(200, 204, 202)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        statuses = [await door.post(letter, depart) for _ in range(3)]
+        statuses = [await door.post(letter, depart, go) for _ in range(3)]
         assert statuses == [Answer(200), Answer(204), Answer(202)]
         assert partner.connections == 1
         assert door.open_connections() == 1
@@ -46,7 +48,7 @@ async def test_a_closed_door_sends_nothing() -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         await door.aclose()
-        result = await door.post(make_letter(partner.url()), depart)
+        result = await door.post(make_letter(partner.url()), depart, go)
         assert result == Trouble("connect_failed", is_begun=False)
         assert partner.connections == 0
 
@@ -55,7 +57,7 @@ async def test_two_partners_never_share_a_connection_to_the_same_endpoint() -> N
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         for connector in ("acme", "bolt", "acme", "bolt"):
-            assert await door.post(make_letter(partner.url(), connector=connector), depart) == (
+            assert await door.post(make_letter(partner.url(), connector=connector), depart, go) == (
                 Answer(200)
             )
         assert [request.connection for request in partner.requests] == [1, 2, 1, 2]
@@ -66,8 +68,8 @@ async def test_a_pooled_connection_whose_peer_is_no_longer_vetted_is_dropped_unu
     async with receiver(answers(200), "127.0.0.1", "127.0.0.2") as partner:
         door = transport_to(partner)
         url = partner.url("inbox.test")
-        assert await door.post(make_letter(url, "127.0.0.1"), depart) == Answer(200)
-        assert await door.post(make_letter(url, "127.0.0.2"), depart) == Answer(200)
+        assert await door.post(make_letter(url, "127.0.0.1"), depart, go) == Answer(200)
+        assert await door.post(make_letter(url, "127.0.0.2"), depart, go) == Answer(200)
         await asyncio.sleep(0.05)
         assert [request.peer for request in partner.requests] == ["127.0.0.1", "127.0.0.2"]
         assert door.open_connections() == 1
@@ -79,9 +81,9 @@ async def test_every_pooled_connection_is_looked_at_until_one_is_vetted() -> Non
         door = transport_to(partner)
         url = partner.url("inbox.test")
         old = make_letter(url, "127.0.0.1")
-        await asyncio.gather(*(door.post(old, depart) for _ in range(5)))
+        await asyncio.gather(*(door.post(old, depart, go) for _ in range(5)))
         assert door.open_connections() == 5
-        assert await door.post(make_letter(url, "127.0.0.2"), depart) == Answer(200)
+        assert await door.post(make_letter(url, "127.0.0.2"), depart, go) == Answer(200)
         await asyncio.sleep(0.05)
         assert door.open_connections() == 1
         assert partner.connections == 6
@@ -92,10 +94,10 @@ async def test_an_answer_pushed_on_an_idle_connection_is_never_taken_for_the_nex
     async with receiver(answers(200, 201)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         partner.writers[-1].write(PUSHED)
         await asyncio.sleep(0.05)  # the client's loop reads and parses it
-        assert await door.post(letter, depart) == Answer(201)
+        assert await door.post(letter, depart, go) == Answer(201)
         assert partner.connections == 2
         await door.aclose()
 
@@ -104,9 +106,9 @@ async def test_a_pushed_answer_that_nobody_has_read_yet_is_seen_in_the_kernel() 
     async with receiver(answers(200, 201)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         partner.writers[-1].write(PUSHED)  # in the client's socket at once; its loop has not run
-        assert await door.post(letter, depart) == Answer(201)
+        assert await door.post(letter, depart, go) == Answer(201)
         assert partner.connections == 2
         await door.aclose()
 
@@ -115,12 +117,12 @@ async def test_half_an_answer_pushed_between_letters_does_not_count_either() -> 
     async with receiver(answers(200, 201)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         partner.writers[-1].write(PUSHED[:20])
         await asyncio.sleep(0.05)
         partner.writers[-1].write(PUSHED[20:])
         await asyncio.sleep(0.05)
-        assert await door.post(letter, depart) == Answer(201)
+        assert await door.post(letter, depart, go) == Answer(201)
         await door.aclose()
 
 
@@ -128,9 +130,9 @@ async def test_a_second_answer_behind_the_first_spoils_the_connection() -> None:
     async with receiver(says(OK + PUSHED)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert door.open_connections() == 0
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert partner.connections == 2
         await door.aclose()
 
@@ -139,10 +141,10 @@ async def test_a_connection_the_partner_closed_between_letters_is_replaced() -> 
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         partner.writers[-1].close()
         await asyncio.sleep(0.05)
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert [request.connection for request in partner.requests] == [1, 2]
         await door.aclose()
 
@@ -151,11 +153,11 @@ async def test_a_goodbye_that_nobody_has_read_yet_is_seen_in_the_kernel() -> Non
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         descriptor = partner.writers[-1].get_extra_info("socket").fileno()
         with socket.socket(fileno=os.dup(descriptor)) as same:
             same.shutdown(socket.SHUT_WR)
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert [request.connection for request in partner.requests] == [1, 2]
         await door.aclose()
 
@@ -163,7 +165,7 @@ async def test_a_goodbye_that_nobody_has_read_yet_is_seen_in_the_kernel() -> Non
 async def test_a_letter_is_never_written_twice() -> None:
     async with receiver(hang_up) as partner:
         door = transport_to(partner)
-        result = await door.post(make_letter(partner.url()), depart)
+        result = await door.post(make_letter(partner.url()), depart, go)
         assert result == Trouble("connection_lost", is_begun=True)
         assert len(partner.requests) == 1
         await door.aclose()
@@ -174,28 +176,49 @@ async def test_a_stopped_letter_sends_no_byte_and_leaves_the_connection_usable()
         door = transport_to(partner)
         letter = make_letter(partner.url())
         stopped = Stopped(Reason.SWITCH_ON)
-        assert await door.post(letter, lambda: stopped) == stopped
+        assert await door.post(letter, depart, lambda: stopped) == stopped
+        assert await door.post(letter, lambda: stopped, go) == stopped
         await asyncio.sleep(0.02)
         assert (partner.connections, partner.bytes_received) == (1, 0)
-        assert await door.post(letter, depart) == Answer(200)
-        assert await door.post(letter, lambda: stopped) == stopped
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
+        assert await door.post(letter, depart, lambda: stopped) == stopped
+        assert await door.post(letter, depart, go) == Answer(200)
         assert partner.connections == 1
         assert len(partner.requests) == 2
         await door.aclose()
 
 
-async def test_a_last_check_that_fails_outright_sends_no_byte() -> None:
-    def explode() -> Departure:
+async def test_the_check_has_the_last_word_after_the_signature() -> None:
+    asked: list[str] = []
+
+    def sign() -> Departure:
+        asked.append("signature")
+        return depart()
+
+    def check() -> Stopped:
+        asked.append("check")
+        return Stopped(Reason.SWITCH_ON)
+
+    async with receiver(answers(200)) as partner:
+        door = transport_to(partner)
+        await door.post(make_letter(partner.url()), sign, check)
+        assert asked == ["signature", "check"]
+        await door.aclose()
+
+
+async def test_a_signature_or_a_check_that_fails_outright_sends_no_byte() -> None:
+    def explode() -> NoReturn:
         raise LookupError("no key")
 
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
         with pytest.raises(LookupError):
-            await door.post(letter, explode)
+            await door.post(letter, explode, go)
+        with pytest.raises(LookupError):
+            await door.post(letter, depart, explode)
         assert partner.bytes_received == 0
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert partner.connections == 1
         await door.aclose()
 
@@ -212,9 +235,9 @@ async def test_an_answer_that_ends_the_connection_is_believed(answer: bytes) -> 
     async with receiver(says(answer)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert door.open_connections() == 0
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         assert partner.connections == 2
         await door.aclose()
 
@@ -226,7 +249,7 @@ async def test_an_http_1_0_body_without_length_ends_with_the_connection() -> Non
 
     async with receiver(script) as partner:
         door = transport_to(partner)
-        assert await door.post(make_letter(partner.url()), depart) == Answer(202)
+        assert await door.post(make_letter(partner.url()), depart, go) == Answer(202)
         assert door.open_connections() == 0
         await door.aclose()
 
@@ -235,7 +258,7 @@ async def test_a_partner_may_be_given_a_connection_for_each_letter() -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner, close_after_each=True)
         for _ in range(3):
-            assert await door.post(make_letter(partner.url()), depart) == Answer(200)
+            assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
         assert partner.connections == 3
         assert door.open_connections() == 0
         await door.aclose()
@@ -244,7 +267,7 @@ async def test_a_partner_may_be_given_a_connection_for_each_letter() -> None:
 async def test_a_cancelled_letter_closes_its_connection() -> None:
     async with receiver(say_nothing) as partner:
         door = transport_to(partner)
-        posting = asyncio.create_task(door.post(make_letter(partner.url()), depart))
+        posting = asyncio.create_task(door.post(make_letter(partner.url()), depart, go))
         await asyncio.wait_for(partner.arrived.wait(), 2)
         posting.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -263,7 +286,7 @@ async def test_many_letters_at_once_each_get_their_own_answer() -> None:
         door = transport_to(partner)
         letters = [make_letter(partner.url(), body=b"%d" % number) for number in range(90)]
         for _ in range(3):
-            results = await asyncio.gather(*(door.post(letter, depart) for letter in letters))
+            results = await asyncio.gather(*(door.post(letter, depart, go) for letter in letters))
             assert results == [Answer(200 + number) for number in range(90)]
         assert partner.connections <= 90
         await door.aclose()

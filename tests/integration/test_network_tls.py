@@ -14,7 +14,7 @@ from dispatcher.model.letter import Answer, Trouble
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.tls import make_context
 from dispatcher.network.transport import Transport
-from tests.support.hostile import Receiver, answers, depart, make_letter, receiver
+from tests.support.hostile import Receiver, answers, depart, go, make_letter, receiver
 
 TLS_FAILED = Trouble("tls_failed", is_begun=False)
 HOST = "inbox.test"
@@ -47,7 +47,7 @@ async def test_letters_over_tls_share_a_connection(authority: trustme.CA, ca_fil
         door = transport_to(partner, ca_file)
         letter = make_letter(partner.url(HOST), "127.0.0.1", body=bytes(100_000))
         for _ in range(5):
-            assert await door.post(letter, depart) == Answer(200)
+            assert await door.post(letter, depart, go) == Answer(200)
             await asyncio.sleep(0.01)
         assert partner.connections == 1
         assert len(partner.requests[0].body) == 100_000
@@ -61,9 +61,9 @@ async def test_an_answer_pushed_over_tls_is_not_taken_either(
     async with receiver(answers(200, 201), tls=tls) as partner:
         door = transport_to(partner, ca_file)
         letter = make_letter(partner.url(HOST), "127.0.0.1")
-        assert await door.post(letter, depart) == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
         partner.writers[-1].write(b"HTTP/1.1 299 Pushed\r\nContent-Length: 0\r\n\r\n")
-        assert await door.post(letter, depart) == Answer(201)
+        assert await door.post(letter, depart, go) == Answer(201)
         assert partner.connections == 2
         await door.aclose()
 
@@ -74,14 +74,16 @@ async def test_a_certificate_for_an_address_is_checked_as_one(
     tls = serving(authority.issue_cert("127.0.0.1"))
     async with receiver(answers(200), tls=tls) as partner:
         door = transport_to(partner, ca_file)
-        assert await door.post(make_letter(partner.url()), depart) == Answer(200)
+        assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
         await door.aclose()
 
 
 async def expect_refusal(tls: ssl.SSLContext, ca_file: str | None) -> None:
     async with receiver(answers(200), tls=tls) as partner:
         door = transport_to(partner, ca_file)
-        assert await door.post(make_letter(partner.url(HOST), "127.0.0.1"), depart) == TLS_FAILED
+        assert (
+            await door.post(make_letter(partner.url(HOST), "127.0.0.1"), depart, go) == TLS_FAILED
+        )
         assert partner.bytes_received == 0
         assert door.open_connections() == 0
         await door.aclose()
@@ -126,7 +128,7 @@ async def test_a_partner_that_does_not_speak_tls_gets_nothing(ca_file: str) -> N
     inboxes = frozenset({("127.0.0.1", port)})
     door = Transport(NetworkSettings(loopback_inboxes=inboxes, ca_file=ca_file))
     letter = make_letter(f"https://{HOST}:{port}/in", "127.0.0.1")
-    assert await door.post(letter, depart) == TLS_FAILED
+    assert await door.post(letter, depart, go) == TLS_FAILED
     await door.aclose()
     server.close()
     await server.wait_closed()
@@ -145,7 +147,7 @@ async def test_a_handshake_that_never_ends_is_bounded(ca_file: str) -> None:
     settings = NetworkSettings(loopback_inboxes=inboxes, ca_file=ca_file, connect_seconds=0.2)
     door = Transport(settings)
     letter = make_letter(f"https://{HOST}:{port}/in", "127.0.0.1")
-    assert await door.post(letter, depart) == Trouble("connect_timeout", is_begun=False)
+    assert await door.post(letter, depart, go) == Trouble("connect_timeout", is_begun=False)
     await door.aclose()
     server.close()
     await server.wait_closed()
