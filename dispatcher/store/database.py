@@ -7,6 +7,7 @@ exceptions end here; no error text holds a URL, for it may hold a password.
 """
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -235,7 +236,7 @@ def _sqlite_engine(target: URL, name: str, *, begin: str) -> AsyncEngine:
         connect_args={"timeout": SQLITE_BUSY_SECONDS},
         poolclass=AsyncAdaptedQueuePool,
     )
-    event.listen(engine.sync_engine, "do_connect", partial(_refuse_to_make, name))
+    event.listen(engine.sync_engine, "do_connect", partial(_try_file, name))
     event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     # A deferred transaction that writes later fails at once when another writer was faster; an
     # immediate one waits its turn. A deferred one that only reads waits for nobody.
@@ -252,14 +253,29 @@ def _bad_url(name: str) -> ConfigInvalid:
     )
 
 
-def _refuse_to_make(name: str, _dialect: object, _record: object, places: Any, _more: Any) -> None:
-    # SQLite itself would make an empty database wherever a path is mistyped.
-    if places[0] != MEMORY and not Path(places[0]).exists():
+def _try_file(name: str, _dialect: object, _record: object, places: Any, _more: Any) -> None:
+    """Refuse a file that is not there, or that SQLite cannot open.
+
+    SQLite itself would make an empty database wherever a path is mistyped, and the driver's thread
+    would fail aloud on a loop that has ended meanwhile.
+    """
+    file = str(places[0])
+    if file == MEMORY:
+        return
+    if not Path(file).exists():
         raise StoreUnavailable(
             f"there is no file of the {name} database",
             fix="check the path in the config, or run 'dispatcher migrate' to make it",
-            where=str(places[0]),
+            where=file,
         )
+    try:
+        sqlite3.connect(file).close()
+    except sqlite3.Error:
+        raise StoreUnavailable(
+            f"the file of the {name} database cannot be opened",
+            fix="name a file, in a folder, that this user may read and write",
+            where=file,
+        ) from None
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

@@ -1,5 +1,6 @@
 """Opening a database: which URLs are understood, and what may never be in an error."""
 
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,17 @@ async def test_a_file_that_cannot_be_opened_is_one_clear_error(tmp_path: Path):
     with pytest.raises(StoreUnavailable, match="database_unreachable"):
         async with database.begin():
             pass
+    await database.aclose()
+
+
+async def test_a_file_that_cannot_be_opened_leaves_no_thread_that_needs_the_loop(tmp_path: Path):
+    before = set(threading.enumerate())
+    database = open_database(f"sqlite:///{tmp_path}", lambda: 0, name="outbox")
+    with pytest.raises(StoreUnavailable, match="database_unreachable") as caught:
+        async with database.begin():
+            pass
+    assert set(threading.enumerate()) <= before
+    assert caught.value.where == str(tmp_path)
     await database.aclose()
 
 
