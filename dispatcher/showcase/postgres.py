@@ -51,6 +51,8 @@ _SETTINGS: Final = {
     "logging_collector": "off",
     "timezone": "UTC",
 }
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - only under a name of `mkdtemp`
+_MEMORY_BYTES_MIN: Final = 2 * 1024**3
 _HASTY: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -104,6 +106,7 @@ class TemporaryServer:
         self, bindir: Path | None = None, *, durable: bool = False, statistics: bool = False
     ) -> None:
         self._bin = find_binaries(bindir)
+        self._durable = durable
         self._settings = _SETTINGS | ({} if durable else _HASTY)
         library = self._bin.parent / "lib" / "pg_stat_statements.so"
         self.has_statistics = statistics and library.is_file()
@@ -119,7 +122,9 @@ class TemporaryServer:
 
     def __enter__(self) -> Self:
         _sweep()
-        self._home = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        self._home = Path(
+            tempfile.mkdtemp(prefix=_PREFIX, dir=None if self._durable else _memory())
+        )
         try:
             self._lock = _hold(self._home)
             self._initialise()
@@ -303,6 +308,16 @@ def _unprivileged() -> dict[str, Any]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
+def _memory() -> Path | None:
+    """Give the folder that lies in memory, where there is one with room: a new database is some
+    three hundred files, and a hasty server promises nothing that only a disk can keep."""
+    try:
+        room = shutil.disk_usage(_MEMORY).free
+    except OSError:
+        return None
+    return _MEMORY if room >= _MEMORY_BYTES_MIN and os.access(_MEMORY, os.W_OK) else None
+
+
 def _hold(home: Path) -> int:
     """Lock the directory as long as this process lives, so that no sweep takes it away."""
     lock = os.open(home / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -312,7 +327,11 @@ def _hold(home: Path) -> int:
 
 def _sweep() -> None:
     """Remove directories whose makers were killed."""
-    for home in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    for home in (
+        home
+        for place in (Path(tempfile.gettempdir()), _MEMORY)
+        for home in place.glob(f"{_PREFIX}*")
+    ):
         try:
             facts = home.lstat()
             is_old = time.time() - facts.st_mtime > _YOUNG_SECONDS
