@@ -151,7 +151,10 @@ def _print_attempt(attempt: dict[str, Any]) -> None:
     status = f" {attempt['status']}" if attempt["status"] else ""
     click.echo(f"    attempt {attempt['attempt']} {moment(attempt['begun_us'])}: {outcome}{status}")
     click.echo(f"      to {attempt['connector']} at {attempt['endpoint']}")
-    click.echo(f"      for {attempt['purpose']}, under revision {attempt['revision']}")
+    paper = ", ".join(filter(None, (attempt["legal_basis"], attempt["agreement"])))
+    country = f" in {attempt['country']}" if attempt["country"] else ""
+    click.echo(f"      for {attempt['purpose']}{f' ({paper})' if paper else ''}{country}")
+    click.echo(f"      under revision {attempt['revision']}")
     click.echo(f"      fields: {', '.join(fields) or 'none, envelope only'}")
 
 

@@ -15,8 +15,8 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.model.errors import RegistryInvalid
-from dispatcher.model.registry import Connector, EventType, Registry, Subscription
-from dispatcher.stages.revising.faults import Fault
+from dispatcher.model.registry import Connector, EventType, Policy, Registry, Subscription
+from dispatcher.stages.revising.fault import Fault
 
 FILE_BYTES_MAX: Final = 1_048_576
 FILES_MAX: Final = 10_000
@@ -27,23 +27,28 @@ _KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
     "event_type": ("event_types", TypeAdapter(EventType)),
     "connector": ("connectors", TypeAdapter(Connector)),
     "subscription": ("subscriptions", TypeAdapter(Subscription)),
+    "policy": ("policies", TypeAdapter(Policy)),
 }
+_SINGLE: Final = "policy"
 
 
 def read_registry(paths: Iterable[Path]) -> Registry:
     """Read every `.toml` file of the given files and folders. Raises `RegistryInvalid`."""
     paths = tuple(paths)
     faults: list[Fault] = []
-    found: dict[str, list[Any]] = {"event_types": [], "connectors": [], "subscriptions": []}
+    found: dict[str, list[Any]] = {section: [] for section, _ in _KINDS.values()}
     files = _files(paths)
     for file in files:
         _read_file(file, found, faults)
+    if len(found["policies"]) > 1:
+        faults.append(Fault("policy", "there are several", "keep one [policy] in all the files"))
     if faults:
         raise invalid(faults, paths)
     return Registry(
         event_types=tuple(sorted(found["event_types"], key=lambda each: each.name)),
         connectors=tuple(sorted(found["connectors"], key=lambda each: each.name)),
         subscriptions=tuple(sorted(found["subscriptions"], key=lambda each: each.name)),
+        policy=next(iter(found["policies"]), Policy()),
     )
 
 
@@ -90,9 +95,10 @@ def _read_file(file: Path, found: dict[str, list[Any]], faults: list[Fault]) -> 
     except _UNREADABLE as error:
         faults.append(Fault(where=str(file), why=_said(error), fix="mend the file"))
         return
-    for kind, documents in content.items():
+    for kind, found_here in content.items():
+        documents = [found_here] if kind == _SINGLE else found_here
         if kind not in _KINDS or not isinstance(documents, list):
-            known = ", ".join(f"[[{name}]]" for name in _KINDS)
+            known = ", ".join(f"[{name}]" if name == _SINGLE else f"[[{name}]]" for name in _KINDS)
             faults.append(
                 Fault(where=f"{file}: {kind}", why="unknown key", fix=f"use one of {known}")
             )

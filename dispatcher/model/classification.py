@@ -41,6 +41,25 @@ class Category(StrEnum):
     OTHER = "other"
 
     @property
+    def is_personal(self) -> bool:
+        """True for what is about a person, so that an agreement must cover it."""
+        return self in _PERSONAL
+
+    @property
+    def is_special(self) -> bool:
+        """True for what only goes out on an approved assessment, however it is graded."""
+        return self in (Category.GOVERNMENT_ID, Category.HEALTH)
+
+    @property
     def is_sendable(self) -> bool:
         """False for what may never be scoped out of the building."""
         return self not in (Category.SECRET, Category.CREDENTIAL)
+
+
+_PERSONAL = (
+    Category.PII,
+    Category.CONTACT,
+    Category.FINANCIAL,
+    Category.GOVERNMENT_ID,
+    Category.HEALTH,
+)

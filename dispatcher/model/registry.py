@@ -9,13 +9,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, ClassVar, Final
 
-from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.classification import Sensitivity
+from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
 
 STANDARD_RETRY_SECONDS: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Waits between attempts after Standard Webhooks' example: 10 attempts in about 3 days."""
-
-STRICT: Final[dict[str, Any]] = {"extra": "forbid"}
-"""Read by pydantic where files are validated: an unknown key is a fault, not a hint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +32,10 @@ class EventType:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Destination:
-    """One entry of the allowlist: scheme, host, port and path prefix, with a reason and an end."""
+    """One entry of the allowlist: scheme, host, port and path prefix, with a reason and an end.
+
+    `country` is where the data then lies, as the partner declared it (ISO 3166-1 alpha-2).
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -43,22 +44,17 @@ class Destination:
     scheme: str = "https"
     port: int = 443
     path_prefix: str = "/"
+    country: str = ""
     expires: date | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Purpose:
-    """Why data goes to a partner, and which categories that covers."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
-
-    name: str
-    categories: tuple[Category, ...] = (Category.OTHER,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
-    """One partner: who owns the integration, what it may know, and where it may be reached."""
+    """One partner: who owns the integration, what it may know, and where it may be reached.
+
+    The owning team confirms by `owner_confirmed_until` that it still answers for the integration;
+    `escalation` is the person to turn to when it no longer does.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
@@ -68,9 +64,12 @@ class Connector:
     tenants: tuple[str, ...]
     purposes: tuple[Purpose, ...]
     destinations: tuple[Destination, ...]
+    state: ConnectorState = ConnectorState.ACTIVE
+    escalation: str = ""
+    owner_confirmed_until: date | None = None
     clearance: Sensitivity = Sensitivity.INTERNAL
-    agreement: str = ""
-    agreement_until: date | None = None
+    agreement: Agreement | None = None
+    assessment: Assessment | None = None
 
     def purpose(self, name: str) -> Purpose | None:
         """Find a purpose by name."""
@@ -99,6 +98,22 @@ class Subscription:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What holds for every partner.
+
+    `warn_days` are how many days ahead the end of a paper is announced. `owner_grace_days` is how
+    long lanes stay open after an owner's confirmation has ended. `countries` maps a country, or
+    `*` for all others, to the most sensitive field that may go there; empty: no such rule.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    warn_days: tuple[int, ...] = (30, 14, 3)
+    owner_grace_days: int = 14
+    countries: Mapping[str, Sensitivity] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
     """Everything that may flow: the content of one revision."""
 
@@ -107,3 +122,4 @@ class Registry:
     event_types: tuple[EventType, ...] = field(default=())
     connectors: tuple[Connector, ...] = field(default=())
     subscriptions: tuple[Subscription, ...] = field(default=())
+    policy: Policy = field(default=Policy())

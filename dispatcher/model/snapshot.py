@@ -22,7 +22,9 @@ class Route:
     subscription: str
     connector: str
     purpose: str
+    legal_basis: str
     agreement: str
+    country: str
     endpoint: Endpoint
     tenants: frozenset[str]
     scopes: Mapping[str, Scope]

@@ -43,12 +43,16 @@ schema = "order.json"
 name = "freight"
 owner = "the bench"
 contact = "bench@example.com"
+owner_confirmed_until = 2099-12-31
 tenants = ["{tenant}"]
 clearance = "confidential"
-agreement = "BENCH-1"
+[connector.agreement]
+reference = "BENCH-1"
+until = 2099-12-31
 [[connector.purposes]]
 name = "shipping"
 categories = ["other", "pii", "contact"]
+legal_basis = "contract"
 [[connector.destinations]]
 host = "127.0.0.1"
 port = {port}

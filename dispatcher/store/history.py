@@ -31,7 +31,8 @@ FROM {events} WHERE id = :event_id
 """
 _ATTEMPTS: Final = """
 SELECT x.delivery_id, x.attempt, x.connector, x.subscription, x.endpoint, x.purpose, x.webhook_id,
-       x.revision, x.epoch, x.scope_id, x.body_sha256, x.body_bytes, x.key_ids, x.worker,
+       x.legal_basis, x.agreement, x.country, x.revision, x.epoch, x.scope_id, x.body_sha256,
+       x.body_bytes, x.key_ids, x.worker,
        x.begun_us, x.ended_us, x.outcome, x.status, x.code, f.fields
 FROM {disclosures} x LEFT JOIN {field_sets} f ON f.id = x.field_set
 JOIN {deliveries} d ON d.id = x.delivery_id

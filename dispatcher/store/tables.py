@@ -272,4 +272,6 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("outcome", Text),
         Column("status", Integer),
         Column("code", Text),
+        Column("legal_basis", Text, nullable=False, server_default=text("''")),
+        Column("country", Text, nullable=False, server_default=text("''")),
     )

@@ -56,10 +56,15 @@ class Metrics:
             "Policy readings that failed; a worker that cannot read stops sending.",
             registry=registry,
         )
+        self.paper_days_left = Gauge(
+            "dispatcher_paper_days_left",
+            "Days until the first paper of a connector ends, where that is soon.",
+            ("connector",),
+            registry=registry,
+        )
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
-
         self.settlements_lost = Counter(
             "dispatcher_settlements_lost",
             "Outcomes that could not be recorded within their lease.",

@@ -15,7 +15,9 @@ from typing import Final
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.keys import SigningKey
+from dispatcher.model.registry import Registry
 from dispatcher.model.snapshot import Snapshot
+from dispatcher.stages.gates.paper import coming_due, must_warn
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.store.registry import StoredKey
 from dispatcher.vault.places import signing_key_place
@@ -102,8 +104,11 @@ class PolicyWatch:
             loopback=kit.settings.loopback_inboxes,
         )
         keys = self._open_keys(stored)
-        if active.revision != self.snapshot.revision:
+        is_new = active.revision != self.snapshot.revision
+        if is_new:
             kit.resolver.forget()
+        if is_new or today != self._today:
+            self._warn_of_paper(active.registry, today)
         self._today, self.keys, self.snapshot = today, keys, snapshot
         # A lease shorter than an attempt would never let that attempt begin.
         longest = max((route.attempt_seconds for route in snapshot.routes.values()), default=0.0)
@@ -111,6 +116,17 @@ class PolicyWatch:
         kit.metrics.epoch.set(snapshot.epoch)
         kit.metrics.revision.set(snapshot.revision)
         kit.log.info("policy_obeyed", epoch=snapshot.epoch, revision=snapshot.revision)
+
+    def _warn_of_paper(self, registry: Registry, today: date) -> None:
+        """Say which papers end soon, on the days that the policy names."""
+        gauge = self._kit.metrics.paper_days_left
+        gauge.clear()
+        for due in reversed(coming_due(registry, today)):
+            gauge.labels(due.connector).set(due.days_left)
+            if must_warn(due, registry.policy.warn_days):
+                self._kit.log.warning(
+                    "paper_ends", connector=due.connector, why=f"{due.paper}: {due.until}"
+                )
 
     def _open_keys(self, stored: tuple[StoredKey, ...]) -> dict[str, tuple[SigningKey, ...]]:
         keys: dict[str, tuple[SigningKey, ...]] = {}

@@ -2,12 +2,15 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import date
 
 import pytest
 
+from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Epoch, Revision, WorkerId
-from dispatcher.model.registry import Connector, Destination, Purpose, Registry, Subscription
+from dispatcher.model.paper import Agreement, Assessment, LegalBasis, Purpose
+from dispatcher.model.registry import Connector, Destination, Policy, Registry, Subscription
 from dispatcher.model.switch import Target
 from dispatcher.store.database import Database
 from dispatcher.store.registry import POLICY_CHANNEL, NewRevision, RegistryStore, StoredKey
@@ -23,8 +26,24 @@ REGISTRY = Registry(
             owner="ann",
             contact="ann@example.com",
             tenants=("shop",),
-            purposes=(Purpose(name="fulfilment"),),
-            destinations=(Destination(host="hooks.example.com", reason="their inbox"),),
+            purposes=(
+                Purpose(
+                    name="fulfilment",
+                    categories=(Category.OTHER, Category.PII),
+                    legal_basis=LegalBasis.CONTRACT,
+                ),
+            ),
+            destinations=(
+                Destination(
+                    host="hooks.example.com",
+                    reason="their inbox",
+                    country="DE",
+                    expires=date(2027, 3, 31),
+                ),
+            ),
+            owner_confirmed_until=date(2027, 3, 31),
+            agreement=Agreement(reference="A-1", until=date(2027, 3, 31), countries=("DE",)),
+            assessment=Assessment(reference="PIA-1", until=date(2027, 3, 31)),
         ),
     ),
     subscriptions=(
@@ -36,6 +55,7 @@ REGISTRY = Registry(
             scope={"order.placed": ("$.id",)},
         ),
     ),
+    policy=Policy(warn_days=(7,), countries={"*": Sensitivity.CONFIDENTIAL}),
 )
 KEY = StoredKey("acme", "f1", b"sealed secret")
 ANN = {"author": "ann", "approver": "bob", "reason": "first"}

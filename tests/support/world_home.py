@@ -111,6 +111,8 @@ class Partner:
     retry_seconds: tuple[float, ...] = (0.2,) * 40
     attempt_seconds: float = 2.0
     concurrency: int = 32
+    owner_until: str = "2099-12-31"
+    agreement_until: str = "2099-12-31"
 
 
 @dataclass
@@ -233,6 +235,8 @@ class Home:
 name = "{partner.name}"
 owner = "ada"
 contact = "ada@{partner.name}.example"
+owner_confirmed_until = {partner.owner_until}
+agreement = {{ reference = "A-1", until = {partner.agreement_until} }}
 tenants = {json.dumps(partner.tenants)}
 purposes = [{{ name = "fulfilment", categories = ["other"] }}]
 [[connector.destinations]]

@@ -414,7 +414,7 @@ REGISTRY = (
     Case(
         "a control character in a text",
         "registry_invalid",
-        registry_with('owner = "ada"', 'owner = "ada"\nagreement = "A\\u0000"'),
+        registry_with('reference = "A-1"', 'reference = "A\\u0000"'),
         APPLY,
         says=("agreement", "control character"),
     ),

@@ -138,4 +138,5 @@ def test_the_documented_registry_is_valid_toml() -> None:
         "event_type",
         "connector",
         "subscription",
+        "policy",
     }

@@ -257,6 +257,27 @@ def test_an_endpoint_that_is_gone_is_stopped_by_itself_and_its_events_are_kept(h
     assert not home.rows("SELECT 1 FROM {deliveries} WHERE failures > 0"), "no retry is spent"
 
 
+@pytest.mark.parametrize(
+    ("ended", "code"),
+    [("agreement_until", "agreement A-1"), ("owner_until", "owner's confirmation")],
+)
+def test_an_ended_paper_holds_what_waits_and_its_renewal_lets_it_go(
+    sqlite_home: Home, ended: str, code: str
+) -> None:
+    home = sqlite_home
+    home.apply(Partner("/ok", **{ended: "2020-01-31"}))
+    worker = home.start_ready()
+    home.enqueue(5)
+    until(lambda: home.states("acme-orders")["waiting"] == 5, home.voices)
+    time.sleep(0.5)
+    assert home.mailboxes[0].count == 0
+    assert home.states("acme-orders")["waiting"] == 5, "nothing is parked or spent"
+    said = [line for line in worker.err.read_text().splitlines() if '"paper_ends"' in line]
+    assert any(code in line and "2020-01-31" in line for line in said), home.voices()
+    home.apply(Partner("/ok"))
+    home.until_states(delivered=5)
+
+
 def test_a_hanging_partner_does_not_delay_another(home: Home) -> None:
     healthy = Partner("/ok/brook", "brook")
     home.apply(healthy)

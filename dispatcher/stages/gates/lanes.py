@@ -6,44 +6,58 @@ each time, in `addresses`.
 """
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from typing import Final
 
 from dispatcher.model.endpoint import Endpoint, parse_host
-from dispatcher.model.registry import Connector, Destination, Subscription
+from dispatcher.model.registry import Connector, Destination, Policy
+from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Reason, Refusal, hold
+from dispatcher.stages.gates.paper import judge_paper
 
 _DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
-_Finding = tuple[Reason, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every lane is judged by; `loopback` are the inboxes a development may use."""
+
+    policy: Policy
+    today: date
+    loopback: frozenset[tuple[str, int]]
 
 
 def judge_lane(
-    route_connector: Connector,
-    subscription: Subscription,
+    connector: Connector,
+    subscription: str,
     endpoint: Endpoint,
     event_type: str,
+    scope: Scope,
     switches: Sequence[Switch],
-    today: date,
-    loopback: frozenset[tuple[str, int]],
+    ground: Ground,
 ) -> Refusal | None:
     """Collect everything that keeps this lane closed; nothing means that it is open."""
     stopping = lane_targets(
-        route_connector.name,
-        subscription.name,
-        endpoint.host,
-        event_type,
-        route_connector.tenants,
+        connector.name, subscription, endpoint.host, event_type, connector.tenants
     )
     findings = [
         (Reason.SWITCH_ON, str(switch.target))
         for switch in switches
         if plain_target(switch.target) in stopping
     ]
-    findings += _judge_destination(route_connector, endpoint, today, loopback)
-    findings += _judge_paper(route_connector, today)
+    entries = listed_entries(connector, endpoint)
+    current = [entry for entry in entries if _is_current(entry, ground.today)]
+    if not entries:
+        findings.append((Reason.DESTINATION_UNLISTED, f"{endpoint.host} is not listed"))
+    elif not current:
+        findings.append((Reason.DESTINATION_EXPIRED, f"{endpoint.host} has expired"))
+    if endpoint.scheme != "https" and (endpoint.host, endpoint.port) not in ground.loopback:
+        findings.append((Reason.DESTINATION_PLAINTEXT, f"{endpoint.host} is reached without TLS"))
+    findings += judge_paper(connector, scope, current, ground.policy, ground.today)
     if not findings:
         return None
     reasons = tuple(dict.fromkeys(reason for reason, _ in findings))
@@ -84,23 +98,13 @@ def has_hidden_steps(path: str) -> bool:
     return any(segment.partition(";")[0] in (".", "..") for segment in path.split("/"))
 
 
-def _judge_destination(
-    connector: Connector, endpoint: Endpoint, today: date, loopback: frozenset[tuple[str, int]]
-) -> Iterator[_Finding]:
-    entries = [entry for entry in connector.destinations if _is_listed(endpoint, entry)]
-    if not entries:
-        yield Reason.DESTINATION_UNLISTED, f"{endpoint.host} is not listed for {connector.name}"
-    elif not any(entry.expires is None or today <= entry.expires for entry in entries):
-        yield Reason.DESTINATION_EXPIRED, f"{endpoint.host} has expired for {connector.name}"
-    if endpoint.scheme != "https" and (endpoint.host, endpoint.port) not in loopback:
-        yield Reason.DESTINATION_PLAINTEXT, f"{endpoint.host} is reached without TLS"
+def listed_entries(connector: Connector, endpoint: Endpoint) -> list[Destination]:
+    """Find the entries of the allowlist that list this endpoint, expired ones included."""
+    return [entry for entry in connector.destinations if _is_listed(endpoint, entry)]
 
 
-def _judge_paper(connector: Connector, today: date) -> Iterator[_Finding]:
-    if connector.agreement_until is not None and connector.agreement_until < today:
-        yield Reason.AGREEMENT_EXPIRED, f"{connector.name}'s agreement {connector.agreement}"
-    if not (connector.owner.strip() and connector.contact.strip()):
-        yield Reason.OWNER_UNCONFIRMED, f"{connector.name} has no owner or contact"
+def _is_current(entry: Destination, today: date) -> bool:
+    return entry.expires is None or today <= entry.expires
 
 
 def _is_listed(endpoint: Endpoint, entry: Destination) -> bool:

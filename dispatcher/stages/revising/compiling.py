@@ -17,10 +17,16 @@ from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Refusal
-from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
+from dispatcher.stages.gates.lanes import (
+    Ground,
+    judge_lane,
+    lane_targets,
+    listed_entries,
+    plain_target,
+)
 from dispatcher.stages.shaping.scopes import resolve_scope
 
-_Parts = tuple[Subscription, Connector, Route]
+_Parts = tuple[Connector, Route]
 
 
 def compile_snapshot(
@@ -35,17 +41,18 @@ def compile_snapshot(
     """Make the snapshot of one revision and epoch; `today` decides what has expired."""
     event_types = {each.name: each for each in registry.event_types}
     parts = list(_routes(registry, event_types))
+    ground = Ground(registry.policy, today, loopback)
     tripped = _by_target(switches)
     by_type: dict[str, list[Route]] = defaultdict(list)
     closed: dict[Lane, Refusal] = {}
     open_lanes: list[tuple[Lane, Route]] = []
-    for subscription, connector, route in parts:
-        for event_type in route.scopes:
+    for connector, route in parts:
+        for event_type, scope in route.scopes.items():
             by_type[event_type].append(route)
             lane = lane_of(route.subscription, event_type)
             here = _switches_here(tripped, route, event_type)
             verdict = judge_lane(
-                connector, subscription, route.endpoint, event_type, here, today, loopback
+                connector, route.subscription, route.endpoint, event_type, scope, here, ground
             )
             if verdict is None:
                 open_lanes.append((lane, route))
@@ -54,7 +61,7 @@ def compile_snapshot(
     return Snapshot(
         revision=revision,
         epoch=epoch,
-        routes={route.subscription: route for _, _, route in parts},
+        routes={route.subscription: route for _, route in parts},
         routes_by_type={name: tuple(routes) for name, routes in by_type.items()},
         event_types=event_types,
         switches=tuple(switches),
@@ -92,22 +99,32 @@ def _routes(registry: Registry, event_types: Mapping[str, EventType]) -> Iterabl
         connector = connectors.get(subscription.connector)
         endpoint = _endpoint(subscription.url)
         if connector is not None and endpoint is not None:
-            yield (
-                subscription,
-                connector,
-                Route(
-                    subscription=subscription.name,
-                    connector=connector.name,
-                    purpose=subscription.purpose,
-                    agreement=connector.agreement,
-                    endpoint=endpoint,
-                    tenants=frozenset(connector.tenants),
-                    scopes=_scopes(subscription, connector, event_types),
-                    retry_seconds=tuple(subscription.retry_seconds),
-                    attempt_seconds=subscription.attempt_seconds,
-                    concurrency=subscription.concurrency,
-                ),
-            )
+            yield connector, _route(subscription, connector, endpoint, event_types)
+
+
+def _route(
+    subscription: Subscription,
+    connector: Connector,
+    endpoint: Endpoint,
+    event_types: Mapping[str, EventType],
+) -> Route:
+    purpose = connector.purpose(subscription.purpose)
+    basis = purpose.legal_basis if purpose is not None else None
+    countries = {entry.country for entry in listed_entries(connector, endpoint)}
+    return Route(
+        subscription=subscription.name,
+        connector=connector.name,
+        purpose=subscription.purpose,
+        legal_basis=basis.value if basis is not None else "",
+        agreement=connector.agreement.reference if connector.agreement is not None else "",
+        country=",".join(sorted(filter(None, countries))),
+        endpoint=endpoint,
+        tenants=frozenset(connector.tenants),
+        scopes=_scopes(subscription, connector, event_types),
+        retry_seconds=tuple(subscription.retry_seconds),
+        attempt_seconds=subscription.attempt_seconds,
+        concurrency=subscription.concurrency,
+    )
 
 
 def _scopes(

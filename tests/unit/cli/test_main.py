@@ -64,7 +64,12 @@ def test_a_field_with_a_space_in_its_name_is_shown_whole(capsys: pytest.CaptureF
         "connector": "acme",
         "endpoint": "https://hooks.acme.example:443/in",
         "purpose": "fulfilment",
+        "legal_basis": "contract",
+        "agreement": "DPA-1",
+        "country": "DE",
         "revision": 1,
     }
     _print_attempt(attempt)
-    assert "fields: $['odd key'].id\n" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "fields: $['odd key'].id\n" in said
+    assert "for fulfilment (contract, DPA-1) in DE\n" in said

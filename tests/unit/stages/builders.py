@@ -9,11 +9,11 @@ from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.event import Event
 from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revision, WebhookId
 from dispatcher.model.letter import Admitted, Cleared, Leased
+from dispatcher.model.paper import Agreement, Assessment, Purpose
 from dispatcher.model.registry import (
     Connector,
     Destination,
     EventType,
-    Purpose,
     Registry,
     Subscription,
 )
@@ -24,6 +24,7 @@ from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.revising.compiling import compile_snapshot
 
 TODAY = date(2026, 6, 1)
+FAR = date(2099, 12, 31)
 NO_LOOPBACK: frozenset[tuple[str, int]] = frozenset()
 
 
@@ -65,6 +66,7 @@ def connector(name: str = "acme", **more: Any) -> Connector:
         "name": name,
         "owner": "ada",
         "contact": "ada@acme.example",
+        "owner_confirmed_until": FAR,
         "tenants": ("north",),
         "purposes": (Purpose(name="fulfilment"),),
         "destinations": (Destination(host="hooks.acme.example", reason="orders"),),
@@ -154,6 +156,8 @@ def admitted(payload: bytes, *paths: str, schema: Any = None) -> Admitted:
         connectors=(
             connector(
                 clearance=Sensitivity.RESTRICTED,
+                agreement=Agreement(reference="A-1", until=FAR),
+                assessment=Assessment(reference="PIA-1", until=FAR),
                 purposes=(Purpose(name="fulfilment", categories=tuple(Category)),),
             ),
         ),

@@ -5,22 +5,24 @@ from datetime import date
 import pytest
 
 from dispatcher.model.endpoint import parse_endpoint
-from dispatcher.model.registry import Destination
+from dispatcher.model.paper import Agreement
+from dispatcher.model.registry import Destination, Policy
+from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
-from dispatcher.stages.gates.lanes import judge_lane, plain_target
+from dispatcher.stages.gates.lanes import Ground, judge_lane, plain_target
 from tests.unit.stages import builders
 
 
 def judge(url="https://hooks.acme.example/in", stops=(), loopback=(), **more):
     return judge_lane(
         builders.connector(**more),
-        builders.subscription(),
+        "acme-orders",
         parse_endpoint(url),
         "order.paid",
+        Scope.of(()),
         [builders.switch(target) for target in stops],
-        builders.TODAY,
-        frozenset(loopback),
+        Ground(Policy(), builders.TODAY, frozenset(loopback)),
     )
 
 
@@ -135,34 +137,20 @@ def test_a_destination_is_good_through_its_last_day(last_day, is_open):
     assert is_open == (judge(**entry(expires=last_day)) is None)
 
 
-@pytest.mark.parametrize(
-    ("last_day", "is_open"), [(date(2026, 6, 1), True), (date(2026, 5, 31), False)]
-)
-def test_an_agreement_is_good_through_its_last_day(last_day, is_open):
-    assert is_open == (judge(agreement="A-1", agreement_until=last_day) is None)
-
-
-@pytest.mark.parametrize("blank", ["owner", "contact"])
-def test_a_connector_without_owner_or_contact_is_closed(blank):
-    verdict = judge(**{blank: " "})
-    assert verdict is not None
-    assert (Reason.OWNER_UNCONFIRMED,) == verdict.reasons
-
-
 def test_all_reasons_are_collected_each_once():
     verdict = judge(
         "http://hooks.acme.example:81/in",
         ["everything", "connector:acme"],
         owner="",
-        agreement_until=date(2026, 1, 1),
+        agreement=Agreement(reference="A-1", until=date(2026, 1, 1)),
     )
     assert verdict is not None
     assert (
         Reason.SWITCH_ON,
         Reason.DESTINATION_UNLISTED,
         Reason.DESTINATION_PLAINTEXT,
-        Reason.AGREEMENT_EXPIRED,
         Reason.OWNER_UNCONFIRMED,
+        Reason.AGREEMENT_EXPIRED,
     ) == verdict.reasons
     assert "everything" in verdict.detail
     assert "connector:acme" in verdict.detail

@@ -3,7 +3,8 @@
 import pytest
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.registry import Destination, Purpose
+from dispatcher.model.paper import Agreement, Assessment, Purpose
+from dispatcher.model.registry import Destination, Policy
 from dispatcher.stages.revising.faults import find_faults
 from tests.unit.stages import builders
 from tests.unit.stages.builders import connector, event_type, leaf, record, subscription
@@ -151,7 +152,7 @@ def test_plain_http_to_a_loopback_inbox_is_no_fault():
 
 
 def test_faults_of_a_connector_are_found():
-    purposes = (Purpose(name="fulfilment", categories=(Category.PII,)),) * 2
+    purposes = (Purpose(name="fulfilment"),) * 2
     assert ["connector 'acme': purposes 'fulfilment'", "connector 'acme': tenants"] == places(
         connectors=(connector(purposes=purposes, tenants=("north", "")),),
         subscriptions=(),
@@ -173,14 +174,68 @@ def test_all_faults_are_found_at_once():
 @pytest.mark.parametrize("sign", ["\0", "\n", "\x1b", "\x7f", "\x85", "\ud800"])
 def test_text_that_a_database_or_a_log_cannot_keep_is_a_fault_wherever_it_lies(sign):
     destination = Destination(host="hooks.acme.example", reason=f"or{sign}ders")
+    agreement = Agreement(reference=f"A{sign}1", until=builders.FAR)
     held = connector(
-        agreement=f"A{sign}1", tenants=("north", f"s{sign}"), destinations=(destination,)
+        agreement=agreement, tenants=("north", f"s{sign}"), destinations=(destination,)
     )
     assert [
         "connector 'acme': tenants",
         "connector 'acme': destinations reason",
-        "connector 'acme': agreement",
+        "connector 'acme': agreement reference",
     ] == places(connectors=(held,))
     scope = {"order.paid": ("$.id",), f"x{sign}": ()}
     of = "subscription 'acme-orders'"
     assert f"{of}: scope" in places(subscriptions=(subscription(scope=scope),))
+
+
+def test_a_purpose_that_covers_personal_data_names_its_ground():
+    purpose = Purpose(name="fulfilment", categories=(Category.OTHER, Category.CONTACT))
+    held = builders.registry(connectors=(connector(purposes=(purpose,)),))
+    (fault,) = find_faults(held, builders.NO_LOOPBACK)
+    assert fault.where == "connector 'acme': purposes 'fulfilment': legal_basis"
+    assert "contact" in fault.why
+    assert "legitimate-interests" in fault.fix
+
+
+@pytest.mark.parametrize(
+    ("paper", "key"),
+    [
+        ({"agreement": Agreement(reference=" ", until=builders.FAR)}, "agreement reference"),
+        (
+            {"agreement": Agreement(reference="A", until=builders.FAR, countries=("de",))},
+            "agreement countries",
+        ),
+        (
+            {"agreement": Agreement(reference="A", until=builders.FAR, notice_hours=-1)},
+            "agreement notice_hours",
+        ),
+        ({"assessment": Assessment(reference="", until=builders.FAR)}, "assessment reference"),
+    ],
+)
+def test_a_fault_of_a_paper_names_its_key(paper, key):
+    assert [f"connector 'acme': {key}"] == places(connectors=(connector(**paper),))
+
+
+@pytest.mark.parametrize(
+    ("policy", "key"),
+    [
+        (Policy(warn_days=(30, -1)), "warn_days"),
+        (Policy(owner_grace_days=10**6), "owner_grace_days"),
+        (Policy(countries={"Germany": Sensitivity.PUBLIC, "*": Sensitivity.PUBLIC}), "countries"),
+    ],
+)
+def test_a_fault_of_the_policy_names_its_key(policy, key):
+    assert [f"policy: {key}"] == places(policy=policy)
+
+
+def test_a_field_too_sensitive_for_its_country_is_a_fault_before_it_is_a_closed_lane():
+    entry = Destination(host="hooks.acme.example", reason="orders", country="US")
+    held = {
+        "connectors": (connector(destinations=(entry,), clearance=Sensitivity.CONFIDENTIAL),),
+        "event_types": (event_type(schema=record(id=leaf(level="confidential"))),),
+        "subscriptions": (subscription(scope={"order.paid": ("$.id",)}),),
+    }
+    limits = {"DE": Sensitivity.CONFIDENTIAL, "US": Sensitivity.INTERNAL}
+    assert ["subscription 'acme-orders': url"] == places(**held, policy=Policy(countries=limits))
+    limits["US"] = Sensitivity.CONFIDENTIAL
+    assert [] == places(**held, policy=Policy(countries=limits))

@@ -1,0 +1,131 @@
+"""Paper bites: is everything signed, confirmed and assessed that this lane needs, and until when?
+
+Asked by `lanes` when a snapshot is compiled, and by whoever warns ahead. An ended paper closes the
+lanes that need it and loses nothing; they open by themselves when a revision renews it. It never
+looks at an event, and what is not written down counts as not there.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from dispatcher.model.classification import Sensitivity
+from dispatcher.model.paper import ConnectorState
+from dispatcher.model.registry import Connector, Destination, Policy, Registry
+from dispatcher.model.scope import Field, Scope
+from dispatcher.model.verdict import Reason
+
+Finding = tuple[Reason, str]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """A paper that ends soon, or has ended: `days_left` is negative then."""
+
+    days_left: int
+    connector: str
+    paper: str
+    until: date
+
+
+def is_sensitive(field: Field) -> bool:
+    """True for a field that goes out only on an approved assessment."""
+    return field.category.is_special or field.sensitivity is Sensitivity.RESTRICTED
+
+
+def judge_paper(
+    connector: Connector,
+    scope: Scope,
+    entries: Iterable[Destination],
+    policy: Policy,
+    today: date,
+) -> Iterator[Finding]:
+    """Give every reason why this scope may not go to this connector today.
+
+    `entries` are the allowlist's entries that list the endpoint.
+    """
+    if connector.state is not ConnectorState.ACTIVE:
+        yield Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
+    yield from _judge_owner(connector, policy, today)
+    is_personal = any(field.category.is_personal for field in scope.fields)
+    agreement = connector.agreement
+    if agreement is not None and agreement.until < today:
+        yield Reason.AGREEMENT_EXPIRED, f"{connector.name}'s agreement {agreement.reference}"
+    if agreement is None and is_personal:
+        yield Reason.AGREEMENT_MISSING, f"{connector.name} gets personal fields without one"
+    if any(map(is_sensitive, scope.fields)):
+        yield from _judge_assessment(connector, today)
+    for entry in entries:
+        yield from judge_country(connector, entry, scope.fields, policy)
+
+
+def judge_country(
+    connector: Connector, entry: Destination, fields: Sequence[Field], policy: Policy
+) -> Iterator[Finding]:
+    """Give every reason why these fields may not go to the country of a destination."""
+    where = f"{entry.host} in {entry.country or 'a country nobody named'}"
+    allowed = connector.agreement.countries if connector.agreement is not None else ()
+    if (
+        allowed
+        and entry.country not in allowed
+        and any(field.category.is_personal for field in fields)
+    ):
+        yield Reason.COUNTRY_FORBIDDEN, f"{where} is outside {connector.name}'s agreement"
+    if policy.countries:
+        most = policy.countries.get(entry.country, policy.countries.get("*"))
+        if most is None or any(not field.sensitivity.is_within(most) for field in fields):
+            yield Reason.COUNTRY_FORBIDDEN, f"{where} may not get fields this sensitive"
+
+
+def coming_due(registry: Registry, today: date, days_ahead: int | None = None) -> tuple[Due, ...]:
+    """List the papers of active connectors that end within so many days, the most urgent first.
+
+    Without `days_ahead`, the policy's earliest warning counts.
+    """
+    ahead = max(registry.policy.warn_days, default=0) if days_ahead is None else days_ahead
+    last = today + timedelta(days=ahead)
+    return tuple(
+        sorted(
+            Due((until - today).days, connector.name, paper, until)
+            for connector in registry.connectors
+            if connector.state is ConnectorState.ACTIVE
+            for paper, until in _ends(connector)
+            if until <= last
+        )
+    )
+
+
+def must_warn(due: Due, warn_days: Collection[int]) -> bool:
+    """True on the days on which the owner is to be told: at each warning, and once it has ended."""
+    return due.days_left in warn_days or due.days_left < 0
+
+
+def _judge_owner(connector: Connector, policy: Policy, today: date) -> Iterator[Finding]:
+    if not (connector.owner.strip() and connector.contact.strip()):
+        yield Reason.OWNER_UNCONFIRMED, f"{connector.name} has no owner or contact"
+        return
+    until = connector.owner_confirmed_until
+    if until is None:
+        yield Reason.OWNER_UNCONFIRMED, f"{connector.owner} never confirmed {connector.name}"
+    elif until + timedelta(days=policy.owner_grace_days) < today:
+        yield Reason.OWNER_UNCONFIRMED, f"{connector.owner} confirmed {connector.name} to {until}"
+
+
+def _judge_assessment(connector: Connector, today: date) -> Iterator[Finding]:
+    assessment = connector.assessment
+    if assessment is None:
+        yield Reason.ASSESSMENT_MISSING, f"{connector.name} gets sensitive fields without one"
+    elif assessment.until < today:
+        yield Reason.ASSESSMENT_EXPIRED, f"{connector.name}'s assessment {assessment.reference}"
+
+
+def _ends(connector: Connector) -> Iterator[tuple[str, date]]:
+    if connector.owner_confirmed_until is not None:
+        yield "owner's confirmation", connector.owner_confirmed_until
+    if connector.agreement is not None:
+        yield f"agreement {connector.agreement.reference}", connector.agreement.until
+    if connector.assessment is not None:
+        yield f"assessment {connector.assessment.reference}", connector.assessment.until
+    for entry in connector.destinations:
+        if entry.expires is not None:
+            yield f"destination {entry.host}", entry.expires

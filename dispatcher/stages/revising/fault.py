@@ -1,0 +1,43 @@
+"""One thing that is wrong with a registry, and the kinds that several objects share.
+
+Made by the fault finders of this room; read by `control` and shown to whoever wrote the files.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong: where, why, and what to do about it."""
+
+    where: str
+    why: str
+    fix: str
+
+
+def bad_name(where: str) -> Fault:
+    """Say what a name is made of."""
+    return Fault(
+        where,
+        "not a name",
+        "use lower-case letters, digits, '_', '.', '-'; begin with a letter or digit; at most 64",
+    )
+
+
+def plaintext(where: str) -> Fault:
+    """Say that plain http leads to nobody but a development's own inboxes."""
+    return Fault(
+        where,
+        "plain http to something that is not a loopback inbox",
+        "use https; http is for [network] loopback_inboxes of a development configuration",
+    )
+
+
+def out_of_range(where: str, least: float, most: float) -> Fault:
+    """Say between which numbers a value must lie."""
+    floor = f"from {least}" if least else "above 0 and"
+    return Fault(where, "out of range", f"write a number {floor} to {most}")

@@ -1,0 +1,114 @@
+"""What is wrong with a subscription: its endpoint, its limits, what it names, what it grants."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+
+from dispatcher.model.endpoint import parse_endpoint
+from dispatcher.model.registry import Connector, EventType, Policy, Subscription
+from dispatcher.model.scope import Field
+from dispatcher.stages.gates.lanes import has_hidden_steps, listed_entries
+from dispatcher.stages.gates.paper import judge_country
+from dispatcher.stages.revising.fault import Fault, out_of_range, plaintext
+from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
+from dispatcher.stages.shaping.scopes import resolve_scope
+
+CONCURRENCY_LIMIT: Final = 1_000
+ATTEMPT_SECONDS_LIMIT: Final = 300
+RETRY_SECONDS_LIMIT: Final = 7 * 86_400
+RETRIES_LIMIT: Final = 50
+
+_FIXES: Final[dict[Unfit, str]] = {
+    Unfit.MALFORMED: "write a path such as $.order.id or $.lines[*].sku",
+    Unfit.UNKNOWN: "grant a path that the event type's schema declares",
+    Unfit.CONTAINER: "grant the single fields below it, one by one",
+    Unfit.UNFOLLOWED: "declare the field with properties, items or additionalProperties alone",
+    Unfit.UNCLASSIFIED: f"give the field a scalar type and {CLASSIFICATION} in the schema",
+    Unfit.SECRET: "take the path out: secrets and credentials never leave",
+    Unfit.OVER_CLEARANCE: "take the path out, or raise the connector's clearance",
+    Unfit.OUT_OF_PURPOSE: "take the path out, or add its category to the purpose",
+}
+
+
+def check_subscription(
+    subscription: Subscription, loopback: frozenset[tuple[str, int]]
+) -> Iterator[Fault]:
+    """Find the faults that a subscription has by itself."""
+    of = f"subscription {subscription.name!r}"
+    try:
+        endpoint = parse_endpoint(subscription.url)
+    except ValueError as error:
+        fix = "write https://host/path, with no user, password or fragment"
+        yield Fault(f"{of}: url", str(error), fix)
+    else:
+        if endpoint.scheme == "http" and (endpoint.host, endpoint.port) not in loopback:
+            yield plaintext(f"{of}: url")
+        if has_hidden_steps(endpoint.path):
+            yield Fault(f"{of}: url", "the path has dot segments", "write the path it leads to")
+    if not 1 <= subscription.concurrency <= CONCURRENCY_LIMIT:
+        yield out_of_range(f"{of}: concurrency", 1, CONCURRENCY_LIMIT)
+    if not 0 < subscription.attempt_seconds <= ATTEMPT_SECONDS_LIMIT:
+        yield out_of_range(f"{of}: attempt_seconds", 0, ATTEMPT_SECONDS_LIMIT)
+    if any(not 0 < seconds <= RETRY_SECONDS_LIMIT for seconds in subscription.retry_seconds):
+        yield out_of_range(f"{of}: retry_seconds", 0, RETRY_SECONDS_LIMIT)
+    if len(subscription.retry_seconds) > RETRIES_LIMIT:
+        yield Fault(f"{of}: retry_seconds", "too many waits", f"write at most {RETRIES_LIMIT}")
+
+
+def check_references(
+    subscription: Subscription, connectors: dict[str, Connector], event_types: set[str]
+) -> Iterator[Fault]:
+    """Find what a subscription names that is not there."""
+    of = f"subscription {subscription.name!r}"
+    connector = connectors.get(subscription.connector)
+    if connector is None:
+        why = f"there is no connector {subscription.connector!r}"
+        yield Fault(f"{of}: connector", why, "name a connector of this registry")
+    elif connector.purpose(subscription.purpose) is None:
+        why = f"connector {connector.name!r} has no purpose {subscription.purpose!r}"
+        yield Fault(f"{of}: purpose", why, "name a purpose of the connector")
+    for name in subscription.scope:
+        if name not in event_types:
+            why = "there is no such event type"
+            yield Fault(f"{of}: scope {name!r}", why, "name an event type of this registry")
+
+
+def check_scope(
+    subscription: Subscription, connector: Connector, sound: dict[str, EventType], policy: Policy
+) -> Iterator[Fault]:
+    """Find the grants that cannot be made, and the countries that may not get what they grant."""
+    purpose = connector.purpose(subscription.purpose)
+    if purpose is None:
+        return
+    granted: list[Field] = []
+    for name, paths in subscription.scope.items():
+        where = f"subscription {subscription.name!r}: scope {name!r}"
+        for path, count in Counter(paths).items():
+            if count > 1:
+                yield Fault(f"{where} {path}", f"written {count} times", "write it once")
+        if name not in sound:
+            continue
+        scope, withheld = resolve_scope(
+            sound[name].schema, tuple(paths), connector.clearance, frozenset(purpose.categories)
+        )
+        granted += scope.fields
+        for each in withheld:
+            why = f"cannot be granted: {each.why}"
+            yield Fault(f"{where} {each.path}", why, _FIXES[each.why])
+    yield from _check_country(subscription, connector, granted, policy)
+
+
+def _check_country(
+    subscription: Subscription, connector: Connector, granted: list[Field], policy: Policy
+) -> Iterator[Fault]:
+    try:
+        endpoint = parse_endpoint(subscription.url)
+    except ValueError:
+        return
+    for entry in listed_entries(connector, endpoint):
+        for _, why in judge_country(connector, entry, granted, policy):
+            yield Fault(
+                f"subscription {subscription.name!r}: url",
+                why,
+                "name the country of the destination, and one that agreement and policy allow",
+            )
