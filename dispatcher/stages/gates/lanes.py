@@ -50,14 +50,13 @@ def judge_lane(
         if plain_target(switch.target) in stopping
     ]
     entries = listed_entries(connector, endpoint)
-    current = [entry for entry in entries if _is_current(entry, ground.today)]
     if not entries:
         findings.append((Reason.DESTINATION_UNLISTED, f"{endpoint.host} is not listed"))
-    elif not current:
+    elif not any(entry.expires is None or ground.today <= entry.expires for entry in entries):
         findings.append((Reason.DESTINATION_EXPIRED, f"{endpoint.host} has expired"))
     if endpoint.scheme != "https" and (endpoint.host, endpoint.port) not in ground.loopback:
         findings.append((Reason.DESTINATION_PLAINTEXT, f"{endpoint.host} is reached without TLS"))
-    findings += judge_paper(connector, scope, current, ground.policy, ground.today)
+    findings += judge_paper(connector, scope, entries, ground.policy, ground.today)
     if not findings:
         return None
     reasons = tuple(dict.fromkeys(reason for reason, _ in findings))
@@ -101,10 +100,6 @@ def has_hidden_steps(path: str) -> bool:
 def listed_entries(connector: Connector, endpoint: Endpoint) -> list[Destination]:
     """Find the entries of the allowlist that list this endpoint, expired ones included."""
     return [entry for entry in connector.destinations if _is_listed(endpoint, entry)]
-
-
-def _is_current(entry: Destination, today: date) -> bool:
-    return entry.expires is None or today <= entry.expires
 
 
 def _is_listed(endpoint: Endpoint, entry: Destination) -> bool:

@@ -42,7 +42,8 @@ def judge_paper(
 ) -> Iterator[Finding]:
     """Give every reason why this scope may not go to this connector today.
 
-    `entries` are the allowlist's entries that list the endpoint.
+    `entries` are the allowlist's entries that list the endpoint, expired ones included: one that
+    ends must not be what lets a lane open.
     """
     if connector.state is not ConnectorState.ACTIVE:
         yield Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
@@ -77,20 +78,33 @@ def judge_country(
             yield Reason.COUNTRY_FORBIDDEN, f"{where} may not get fields this sensitive"
 
 
+def last_day(
+    connector: Connector, scope: Scope, entries: Iterable[Destination], policy: Policy
+) -> date:
+    """Give the last day on which no paper that this scope needs has ended."""
+    ends = [max((entry.expires or date.max for entry in entries), default=date.max)]
+    if connector.owner_confirmed_until is not None:
+        ends.append(_after_grace(connector.owner_confirmed_until, policy))
+    if connector.agreement is not None:
+        ends.append(connector.agreement.until)
+    if connector.assessment is not None and any(map(is_sensitive, scope.fields)):
+        ends.append(connector.assessment.until)
+    return min(ends)
+
+
 def coming_due(registry: Registry, today: date, days_ahead: int | None = None) -> tuple[Due, ...]:
     """List the papers of active connectors that end within so many days, the most urgent first.
 
     Without `days_ahead`, the policy's earliest warning counts.
     """
     ahead = max(registry.policy.warn_days, default=0) if days_ahead is None else days_ahead
-    last = today + timedelta(days=ahead)
     return tuple(
         sorted(
             Due((until - today).days, connector.name, paper, until)
             for connector in registry.connectors
             if connector.state is ConnectorState.ACTIVE
             for paper, until in _ends(connector)
-            if until <= last
+            if (until - today).days <= ahead
         )
     )
 
@@ -107,8 +121,15 @@ def _judge_owner(connector: Connector, policy: Policy, today: date) -> Iterator[
     until = connector.owner_confirmed_until
     if until is None:
         yield Reason.OWNER_UNCONFIRMED, f"{connector.owner} never confirmed {connector.name}"
-    elif until + timedelta(days=policy.owner_grace_days) < today:
+    elif _after_grace(until, policy) < today:
         yield Reason.OWNER_UNCONFIRMED, f"{connector.owner} confirmed {connector.name} to {until}"
+
+
+def _after_grace(until: date, policy: Policy) -> date:
+    try:
+        return until + timedelta(days=policy.owner_grace_days)
+    except OverflowError:
+        return date.max
 
 
 def _judge_assessment(connector: Connector, today: date) -> Iterator[Finding]:

@@ -26,8 +26,6 @@ from dispatcher.stages.gates.lanes import (
 )
 from dispatcher.stages.shaping.scopes import resolve_scope
 
-_Parts = tuple[Connector, Route]
-
 
 def compile_snapshot(
     registry: Registry,
@@ -40,7 +38,7 @@ def compile_snapshot(
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired."""
     event_types = {each.name: each for each in registry.event_types}
-    parts = list(_routes(registry, event_types))
+    parts = list(routes(registry))
     ground = Ground(registry.policy, today, loopback)
     tripped = _by_target(switches)
     by_type: dict[str, list[Route]] = defaultdict(list)
@@ -93,7 +91,9 @@ def count_lanes(registry: Registry, target: Target) -> int:
     return count
 
 
-def _routes(registry: Registry, event_types: Mapping[str, EventType]) -> Iterable[_Parts]:
+def routes(registry: Registry) -> Iterable[tuple[Connector, Route]]:
+    """Give the route of every subscription that holds together, with its connector."""
+    event_types = {each.name: each for each in registry.event_types}
     connectors = {each.name: each for each in registry.connectors}
     for subscription in sorted(registry.subscriptions, key=lambda each: each.name):
         connector = connectors.get(subscription.connector)

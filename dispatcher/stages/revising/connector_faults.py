@@ -27,6 +27,13 @@ def check_connector(connector: Connector, loopback: frozenset[tuple[str, int]]) 
     if any(not tenant.strip() for tenant in connector.tenants):
         yield Fault(f"{of}: tenants", "a tenant is blank", "name the tenant")
     yield from _check_paper(of, connector)
+    keys = Counter(
+        (each.scheme, each.host, each.port, each.path_prefix) for each in connector.destinations
+    )
+    for (_, host, _, _), count in keys.items():
+        if count > 1:
+            where = f"{of}: destinations {host!r}"
+            yield Fault(where, f"listed {count} times", "list it once, with one reason and one end")
     for destination in connector.destinations:
         where = f"{of}: destinations {destination.host!r}"
         yield from _check_destination(where, destination, loopback)

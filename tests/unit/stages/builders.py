@@ -101,14 +101,18 @@ def switch(target: str, number: int = 1) -> Switch:
 
 
 def snapshot(
-    held: Registry | None = None, *stops: str, revision: int = 1, epoch: int = 1
+    held: Registry | None = None,
+    *stops: str,
+    revision: int = 1,
+    epoch: int = 1,
+    today: date = TODAY,
 ) -> Snapshot:
     return compile_snapshot(
         registry() if held is None else held,
         revision=Revision(revision),
         epoch=Epoch(epoch),
         switches=tuple(switch(target, number) for number, target in enumerate(stops)),
-        today=TODAY,
+        today=today,
         loopback=NO_LOOPBACK,
     )
 

@@ -1,0 +1,140 @@
+"""The disclosure diff: what a change of the registry lets flow that did not flow, and the reverse.
+
+Asked by `control` for every change set, before anybody approves it. It may say "widens" where in
+truth nothing more would flow, never the other way round: a test searches for an event that could
+disclose more after a change that was not called widening.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Final
+
+from dispatcher.model.classification import Sensitivity
+from dispatcher.model.disclosure import Aspect, Change, Direction, DisclosureDiff
+from dispatcher.model.ids import Lane
+from dispatcher.model.path import format_path
+from dispatcher.model.registry import Registry
+from dispatcher.model.scope import Field, Scope
+from dispatcher.stages.revising.acceptance import accepts_no_more
+from dispatcher.stages.revising.flows import Flow, flows
+from dispatcher.stages.revising.listing import compare_classes, compare_listing, compare_terms
+
+WIDENS: Final = Direction.WIDENS
+NARROWS: Final = Direction.NARROWS
+_DIRECTIONS: Final = tuple(Direction)
+_ASPECTS: Final = tuple(Aspect)
+
+
+def diff(
+    old: Registry, new: Registry, today: date, loopback: frozenset[tuple[str, int]]
+) -> DisclosureDiff:
+    """Compare two registries; `today` decides which papers have ended."""
+    if old == new:
+        return DisclosureDiff(())
+    changes = {
+        *compare_listing(old, new, today),
+        *compare_classes(old, new),
+        *_compare_flows(flows(old, today, loopback), flows(new, today, loopback)),
+    }
+    changes.update(compare_terms(old, new, {change.where for change in changes}))
+    return DisclosureDiff(tuple(sorted(changes, key=_order)))
+
+
+def _order(change: Change) -> tuple[int, int, str, str]:
+    direction, aspect = _DIRECTIONS.index(change.direction), _ASPECTS.index(change.aspect)
+    return direction, aspect, change.where, change.what
+
+
+def _compare_flows(old: Mapping[Lane, Flow], new: Mapping[Lane, Flow]) -> Iterator[Change]:
+    for lane, flow in new.items():
+        before = old.get(lane)
+        if before is None:
+            yield from _whole(WIDENS, flow)
+        elif before != flow:
+            yield from _compare_flow(before, flow)
+    for lane, flow in old.items():
+        if lane not in new:
+            yield from _whole(NARROWS, flow)
+
+
+def _whole(direction: Direction, flow: Flow) -> Iterator[Change]:
+    """Say everything about a flow that begins or ends."""
+    route, where = flow.route, _where(flow)
+    name = flow.event_type.name
+    yield Change(direction, Aspect.RECIPIENT, where, f"{route.connector} at {route.endpoint}")
+    fields = _scope(flow).fields
+    for field in fields:
+        yield Change(direction, Aspect.FIELD, where, _field(name, field))
+    if not fields:
+        yield Change(direction, Aspect.FIELD, where, f"{name}: the envelope alone")
+
+
+def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
+    was, now, where = old.route, new.route, _where(new)
+    if (was.connector, was.endpoint) != (now.connector, now.endpoint):
+        yield Change(NARROWS, Aspect.RECIPIENT, where, f"{was.connector} at {was.endpoint}")
+        yield Change(WIDENS, Aspect.RECIPIENT, where, f"{now.connector} at {now.endpoint}")
+    if (was.purpose, was.legal_basis) != (now.purpose, now.legal_basis):
+        what = f"{_purpose(was.purpose, was.legal_basis)} becomes "
+        what += _purpose(now.purpose, now.legal_basis)
+        yield Change(WIDENS, Aspect.PURPOSE, where, what)
+    for tenant in sorted(now.tenants - was.tenants):
+        yield Change(WIDENS, Aspect.TENANT, where, f"events of {tenant}")
+    for tenant in sorted(was.tenants - now.tenants):
+        yield Change(NARROWS, Aspect.TENANT, where, f"events of {tenant}")
+    yield from _compare_fields(where, new.event_type.name, _scope(old), _scope(new))
+    if old.until != new.until:
+        direction = WIDENS if new.until > old.until else NARROWS
+        what = f"open through {_day(new.until)}, was {_day(old.until)}"
+        yield Change(direction, Aspect.PERIOD, where, what)
+    yield from _compare_events(where, old, new)
+
+
+def _compare_fields(where: str, event_type: str, old: Scope, new: Scope) -> Iterator[Change]:
+    if old.id == new.id:
+        return
+    # The class says what a field is, not what is sent: `compare_classes` looks at it.
+    was = {(field.path, field.action, field.type): field for field in old.fields}
+    now = {(field.path, field.action, field.type): field for field in new.fields}
+    for key in now.keys() - was.keys():
+        yield Change(WIDENS, Aspect.FIELD, where, _field(event_type, now[key]))
+    for key in was.keys() - now.keys():
+        yield Change(NARROWS, Aspect.FIELD, where, _field(event_type, was[key]))
+
+
+def _compare_events(where: str, old: Flow, new: Flow) -> Iterator[Change]:
+    was, now = old.event_type, new.event_type
+    if was == now:
+        return
+    if not accepts_no_more(was.schema, now.schema):
+        what = f"{now.name}: events that the schema kept out so far"
+        yield Change(WIDENS, Aspect.EVENTS, where, what)
+    elif not accepts_no_more(now.schema, was.schema):
+        yield Change(NARROWS, Aspect.EVENTS, where, f"{now.name}: the schema keeps more out")
+    if was.payload_bytes_max != now.payload_bytes_max:
+        direction = WIDENS if now.payload_bytes_max > was.payload_bytes_max else NARROWS
+        what = f"{now.name}: up to {now.payload_bytes_max} bytes, was {was.payload_bytes_max}"
+        yield Change(direction, Aspect.EVENTS, where, what)
+
+
+def _scope(flow: Flow) -> Scope:
+    return flow.route.scopes[flow.event_type.name]
+
+
+def _where(flow: Flow) -> str:
+    return f"subscription {flow.route.subscription}"
+
+
+def _field(event_type: str, field: Field) -> str:
+    kind = "" if field.action == "pass" else f"{field.action}, "
+    marked = field.sensitivity is not Sensitivity.PUBLIC or field.category.is_personal
+    sensitivity = f"{field.sensitivity} " if marked else ""
+    return f"{event_type} {format_path(field.path)} ({kind}{sensitivity}{field.category})"
+
+
+def _purpose(name: str, legal_basis: str) -> str:
+    return f"{name} ({legal_basis})" if legal_basis else name
+
+
+def _day(day: date) -> str:
+    return "no end" if day == date.max else str(day)

@@ -1,0 +1,143 @@
+"""The part of the disclosure diff that holds whether or not anything flows yet.
+
+The allowlist itself, how fields are classed, and the terms that change nothing about disclosure.
+Called by `diff` alone. An entry that nobody uses yet counts too: it is what may be reached.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields
+from datetime import date
+from typing import Any
+
+from dispatcher.model.disclosure import Aspect, Change, Direction
+from dispatcher.model.paper import ConnectorState
+from dispatcher.model.path import format_path
+from dispatcher.model.registry import Connector, Destination, Registry
+from dispatcher.stages.shaping.schema import Leaf, flatten
+
+_Key = tuple[str, str, int, str]
+
+
+def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Change]:
+    """Give destinations and countries gained and lost, plain http by itself."""
+    was, now = _connectors(old), _connectors(new)
+    for name in sorted(was.keys() | now.keys()):
+        before, after = _entries(was.get(name), today), _entries(now.get(name), today)
+        if before == after:
+            continue
+        where = f"connector {name}"
+        yield from _compare_entries(where, before, after)
+        gained, lost = _countries(after), _countries(before)
+        for country in sorted(gained - lost):
+            yield Change(Direction.WIDENS, Aspect.COUNTRY, where, country)
+        for country in sorted(lost - gained):
+            yield Change(Direction.NARROWS, Aspect.COUNTRY, where, country)
+
+
+def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:
+    """Give fields that are classed otherwise; to call one less sensitive is to widen."""
+    was = {each.name: each.schema for each in old.event_types}
+    for event_type in new.event_types:
+        before = was.get(event_type.name)
+        if before is None or before == event_type.schema:
+            continue
+        leaves = flatten(event_type.schema)
+        for path, leaf in flatten(before).items():
+            now = leaves.get(path)
+            if isinstance(leaf, Leaf) and isinstance(now, Leaf) and _class(leaf) != _class(now):
+                what = f"{format_path(path)}: {_said(now)}, was {_said(leaf)}"
+                direction = Direction.WIDENS if _is_laxer(leaf, now) else Direction.NEUTRAL
+                yield Change(direction, Aspect.CLASS, f"event type {event_type.name}", what)
+
+
+def compare_terms(old: Registry, new: Registry, named: Collection[str]) -> Iterator[Change]:
+    """Give the objects that changed and are not `named` yet: nothing flows differently for it."""
+    for kind, was, now in (
+        ("event type", old.event_types, new.event_types),
+        ("connector", old.connectors, new.connectors),
+        ("subscription", old.subscriptions, new.subscriptions),
+    ):
+        before: Mapping[str, Any] = {each.name: each for each in was}
+        after: Mapping[str, Any] = {each.name: each for each in now}
+        for name in sorted(before.keys() | after.keys()):
+            where = f"{kind} {name}"
+            if before.get(name) != after.get(name) and where not in named:
+                what = _terms(before.get(name), after.get(name))
+                yield Change(Direction.NEUTRAL, Aspect.TERMS, where, what)
+    if old.policy != new.policy:
+        what = _terms(old.policy, new.policy)
+        yield Change(Direction.NEUTRAL, Aspect.TERMS, "policy", what)
+
+
+def _compare_entries(
+    where: str, before: Mapping[_Key, Destination], after: Mapping[_Key, Destination]
+) -> Iterator[Change]:
+    for direction, here, there in (
+        (Direction.WIDENS, after, before),
+        (Direction.NARROWS, before, after),
+    ):
+        for key in here.keys() - there.keys():
+            yield Change(direction, Aspect.DESTINATION, where, _shown(here[key]))
+            if here[key].scheme != "https":
+                yield Change(direction, Aspect.TLS, where, f"plain http to {here[key].host}")
+    for key in before.keys() & after.keys():
+        was, now = before[key], after[key]
+        if was.country != now.country:
+            what = f"{_shown(now)} is in {now.country or 'a country nobody named'}"
+            yield Change(Direction.WIDENS, Aspect.COUNTRY, where, what)
+        if was.expires != now.expires:
+            is_later = (now.expires or date.max) > (was.expires or date.max)
+            direction = Direction.WIDENS if is_later else Direction.NARROWS
+            what = f"{_shown(now)} listed through {now.expires or 'no end'}"
+            yield Change(direction, Aspect.PERIOD, where, what)
+
+
+def _connectors(registry: Registry) -> dict[str, Connector]:
+    return {each.name: each for each in registry.connectors}
+
+
+def _entries(connector: Connector | None, today: date) -> dict[_Key, Destination]:
+    """Give what may be reached: the unexpired entries of an active connector."""
+    if connector is None or connector.state is not ConnectorState.ACTIVE:
+        return {}
+    return {
+        (entry.scheme, entry.host, entry.port, entry.path_prefix): entry
+        for entry in connector.destinations
+        if entry.expires is None or today <= entry.expires
+    }
+
+
+def _countries(entries: Mapping[_Key, Destination]) -> set[str]:
+    return {entry.country for entry in entries.values() if entry.country}
+
+
+def _shown(entry: Destination) -> str:
+    return f"{entry.scheme}://{entry.host}:{entry.port}{entry.path_prefix}"
+
+
+def _class(leaf: Leaf) -> tuple[str, str]:
+    return leaf.category, leaf.sensitivity
+
+
+def _said(leaf: Leaf) -> str:
+    return f"{leaf.sensitivity} {leaf.category}"
+
+
+def _is_laxer(was: Leaf, now: Leaf) -> bool:
+    return (
+        now.sensitivity.rank < was.sensitivity.rank
+        or (was.category.is_personal and not now.category.is_personal)
+        or (was.category.is_special and not now.category.is_special)
+        or (now.category.is_sendable and not was.category.is_sendable)
+    )
+
+
+def _terms(was: Any, now: Any) -> str:
+    if was is None:
+        return "new, and nothing flows by it"
+    if now is None:
+        return "removed, and nothing flowed by it"
+    changed = (
+        each.name for each in fields(now) if getattr(was, each.name) != getattr(now, each.name)
+    )
+    return f"changed: {', '.join(changed)}"

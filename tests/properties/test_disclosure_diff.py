@@ -1,0 +1,340 @@
+"""No event can disclose more after a change that was not called widening.
+
+Pairs of registries are generated, and events sent through the stages of both, on several days: the
+same stages that the worker uses. The diff itself is asked only for its word.
+"""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.disclosure import Direction
+from dispatcher.model.ids import WebhookId
+from dispatcher.model.letter import Admitted, Cleared, Shaped
+from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
+from dispatcher.model.registry import (
+    Destination,
+    EventType,
+    Policy,
+    Registry,
+)
+from dispatcher.model.verdict import Refusal
+from dispatcher.stages.fanout.intake import check_payload
+from dispatcher.stages.fanout.plan import plan
+from dispatcher.stages.gates.addresses import admit
+from dispatcher.stages.gates.preflight import preflight
+from dispatcher.stages.revising.acceptance import accepts_no_more
+from dispatcher.stages.revising.diff import diff
+from dispatcher.stages.shaping.shape import shape
+from tests.unit.stages import builders
+from tests.unit.stages.builders import FAR, NO_LOOPBACK, TODAY, event_type, leaf, record, text_of
+
+SOON, LATER = TODAY + timedelta(days=10), TODAY + timedelta(days=40)
+DAYS = (TODAY, SOON, SOON + timedelta(days=1), LATER + timedelta(days=20))
+PAYLOADS: tuple[dict[str, Any], ...] = (
+    {"id": "o1", "mail": "ada@example.com", "card": "4111"},
+    {"id": "o2", "mail": None, "more": 7},
+    {"id": "o3" * 40, "mail": "bob@example.com"},
+    {"id": 4, "card": "4222", "more": "x"},
+    {},
+)
+PATHS = ("$.id", "$.mail", "$.card")
+
+
+def some(*values: Any) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+def mostly(usual: Any, *others: Any) -> st.SearchStrategy[Any]:
+    """Draw the usual value most of the time, or nothing would ever flow."""
+    # Both ends of the list, for those are drawn more often.
+    around = [usual] * (2 * len(others))
+    return st.sampled_from([*around, *others, *around])
+
+
+ENDS = mostly(FAR, None, TODAY - timedelta(days=1), SOON, LATER)
+LEAVES = {
+    "id": some(leaf("string"), leaf(["string", "integer"]), {**leaf("string"), "maxLength": 5}),
+    "mail": some(
+        leaf(["string", "null"], "contact", "confidential"),
+        leaf("string", "contact", "confidential"),
+        leaf(["string", "null"], "other", "public"),
+    ),
+    "card": some(leaf("string", "financial", "restricted"), leaf("string", "other", "internal")),
+}
+
+
+@st.composite
+def schemas(draw: st.DrawFn) -> dict[str, Any]:
+    members = {
+        name: draw(leaves) for name, leaves in LEAVES.items() if draw(some(True, True, False))
+    }
+    schema = record(**members)
+    schema |= draw(some({}, {"additionalProperties": False}, {"required": ["id"]}))
+    return schema | draw(some({}, {"title": "An order"}, {"maxProperties": 2}))
+
+
+def papers(kind: type, **more: Any) -> st.SearchStrategy[Any]:
+    ends = mostly(FAR, TODAY - timedelta(days=1), SOON, LATER)
+    built = st.builds(kind, reference=st.just("A-1"), until=ends, **more)
+    return st.one_of(built, st.none(), built, built)
+
+
+def destinations() -> st.SearchStrategy[Destination]:
+    return st.builds(
+        Destination,
+        host=some("hooks.acme.example", "*.acme.example", "hooks.brook.example"),
+        path_prefix=mostly("/", "/in"),
+        country=mostly("DE", "", "US"),
+        expires=ENDS,
+        reason=st.just("orders"),
+    )
+
+
+PURPOSES = (
+    Purpose(name="fulfilment", categories=tuple(Category), legal_basis=LegalBasis.CONTRACT),
+    Purpose(name="support", categories=(Category.OTHER,)),
+)
+GRANTS = st.lists(some(*PATHS), unique=True, max_size=3).map(tuple)
+KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
+    "event_types": {
+        "schema": schemas().map(text_of),
+        "payload_bytes_max": mostly(65536, 40),
+    },
+    "connectors": {
+        "state": mostly(ConnectorState.ACTIVE, ConnectorState.DRAFT),
+        "tenants": some(("north",), ("north", "south"), ("south",)),
+        "clearance": mostly(Sensitivity.RESTRICTED, *Sensitivity),
+        "owner_confirmed_until": ENDS,
+        "agreement": papers(Agreement, countries=mostly((), ("DE",), ("DE", "US"))),
+        "assessment": papers(Assessment),
+        "destinations": st.lists(destinations(), min_size=2, max_size=4).map(tuple),
+    },
+    "subscriptions": {
+        "connector": mostly("acme", "brook"),
+        "purpose": mostly("fulfilment", "support"),
+        "url": mostly("https://hooks.acme.example/in", "https://hooks.brook.example/"),
+        "scope": st.fixed_dictionaries({"order.paid": GRANTS}, optional={"order.sent": GRANTS}),
+        "concurrency": some(1, 32),
+    },
+    "policy": {
+        "owner_grace_days": some(0, 14),
+        "countries": mostly({}, {"DE": Sensitivity.RESTRICTED}, {"*": Sensitivity.INTERNAL}),
+    },
+}
+
+
+def two_of(part: str, make: Any, *names: str) -> st.SearchStrategy[Any]:
+    return st.tuples(*(st.builds(make, st.just(name), **KEYS[part]) for name in names))
+
+
+REGISTRIES = st.builds(
+    Registry,
+    event_types=two_of(
+        "event_types",
+        lambda name, **keys: EventType(name=name, **keys),
+        "order.paid",
+        "order.sent",
+    ),
+    connectors=two_of(
+        "connectors",
+        lambda name, **keys: builders.connector(name, purposes=PURPOSES, **keys),
+        "acme",
+        "brook",
+    ),
+    subscriptions=two_of("subscriptions", builders.subscription, "one", "two"),
+    policy=st.builds(Policy, **KEYS["policy"]),
+)
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[Registry, Registry]:
+    """A registry, and one with a small change to it: one or two keys, or an object less."""
+    old = new = draw(REGISTRIES)
+    for _ in range(draw(some(1, 1, 2))):
+        new = draw(changed(new))
+    return (old, new) if draw(st.booleans()) else (new, old)
+
+
+@st.composite
+def changed(draw: st.DrawFn, held: Registry) -> Registry:
+    part = draw(some(*KEYS))
+    key = draw(some(*KEYS[part]))
+    objects = getattr(held, part)
+    if part == "policy":
+        return replace(held, policy=replace(objects, **{key: draw(KEYS[part][key])}))
+    number = draw(st.integers(0, len(objects) - 1))
+    was = getattr(objects[number], key)
+    value = draw(KEYS[part][key].filter(lambda each: each != was))
+    kept = () if draw(some(*[False] * 9, True)) else (replace(objects[number], **{key: value}),)
+    return replace(held, **{part: (*objects[:number], *kept, *objects[number + 1 :])})
+
+
+def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
+    """Send every event through the stages, and note who would see what."""
+    snapshot = builders.snapshot(held, today=day)
+    seen: set[tuple[Any, ...]] = set()
+    for kind in held.event_types:
+        for number, payload in enumerate(PAYLOADS):
+            body = msgspec.json.encode(payload)
+            if check_payload(body, kind) is not None:
+                continue
+            for tenant in ("north", "south"):
+                event = builders.event(body, tenant=tenant, type=kind.name)
+                planned = plan(event, snapshot, lambda: WebhookId("msg_1"))
+                assert not isinstance(planned, Refusal)
+                for each in planned:
+                    leased = builders.leased(
+                        event, subscription=each.subscription, filed_scope=each.scope.id
+                    )
+                    cleared = preflight(leased, snapshot, each.scope)
+                    if isinstance(cleared, Cleared):
+                        at = (kind.name, number, tenant, each.subscription)
+                        seen |= {(*at, *leaf) for leaf in leaves(cleared)}
+    return seen
+
+
+def leaves(cleared: Cleared) -> set[tuple[Any, ...]]:
+    admitted = admit(cleared, ("203.0.114.9",), NO_LOOPBACK)
+    assert isinstance(admitted, Admitted)
+    shaped = shape(admitted)
+    assert isinstance(shaped, Shaped)
+    route = cleared.route
+    data = msgspec.json.decode(shaped.plaintext)["data"]
+    to = (route.connector, str(route.endpoint), route.purpose)
+    return {(*to, "envelope", "")} | {(*to, name, repr(value)) for name, value in data.items()}
+
+
+@given(pairs())
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_lets_an_event_disclose_more_is_called_widening(pair):
+    old, new = pair
+    if diff(old, new, TODAY, NO_LOOPBACK).direction is Direction.WIDENS:
+        return
+    for day in DAYS:
+        assert disclosed(new, day) <= disclosed(old, day)
+
+
+@given(pairs())
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_widens_one_way_and_not_the_other_narrows_back(pair):
+    old, new = pair
+    if diff(old, new, TODAY, NO_LOOPBACK).direction is Direction.NARROWS:
+        assert diff(new, old, TODAY, NO_LOOPBACK).direction is Direction.WIDENS
+
+
+@given(REGISTRIES)
+def test_a_registry_does_not_differ_from_itself(held):
+    assert diff(held, replace(held), TODAY, NO_LOOPBACK).changes == ()
+
+
+SCALARS = st.booleans() | some(
+    {"type": "string"},
+    {"type": ["string", "null"]},
+    {"type": "integer", "minimum": 1},
+    {"type": "number", "maximum": 3},
+    {"enum": [1, "a", True]},
+    {"enum": ["a"]},
+    {"const": 1},
+    {"maxLength": 2, "type": "string", "title": "short"},
+)
+
+
+def keywords(inner: st.SearchStrategy[Any]) -> dict[str, st.SearchStrategy[Any]]:
+    return {
+        "type": some("object", "array", ["object", "null"], "string", "number", "integer"),
+        "properties": st.dictionaries(some("a", "b"), inner, max_size=2),
+        "additionalProperties": inner,
+        "patternProperties": st.dictionaries(some("^a", "b$"), inner, max_size=1),
+        "required": some([], ["a"], ["a", "b"]),
+        "items": inner,
+        "prefixItems": st.lists(inner, min_size=1, max_size=2),
+        "minProperties": some(0, 1),
+        "maxItems": some(0, 1),
+        "minimum": some(0, 1, 2),
+        "not": inner,
+        "anyOf": st.lists(inner, min_size=1, max_size=2),
+        "description": some("x", "y"),
+    }
+
+
+SCHEMAS = st.recursive(
+    SCALARS, lambda inner: st.fixed_dictionaries({}, optional=keywords(inner)), max_leaves=6
+)
+DOCUMENTS = st.recursive(
+    some(None, True, 0, 1, 2.5, "a", "abc"),
+    lambda inner: (
+        st.lists(inner, max_size=2) | st.dictionaries(some("a", "b", "ab", "c"), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@st.composite
+def tweaked(draw: st.DrawFn, schema: Any) -> Any:
+    """Change one keyword, here or further down."""
+    if not isinstance(schema, dict):
+        return draw(SCALARS)
+    below = [key for key, inner in schema.items() if isinstance(inner, dict)]
+    if below and draw(st.booleans()):
+        key = draw(some(*below))
+        return schema | {key: draw(tweaked(schema[key]))}
+    key = draw(some(*keywords(SCALARS)))
+    if key in schema and draw(st.booleans()):
+        return {name: said for name, said in schema.items() if name != key}
+    return schema | {key: draw(keywords(SCALARS)[key])}
+
+
+@st.composite
+def schema_pairs(draw: st.DrawFn) -> tuple[Any, Any]:
+    old = draw(SCHEMAS)
+    new = draw(tweaked(old))
+    return (old, new) if draw(st.booleans()) else (new, old)
+
+
+@given(schema_pairs(), st.lists(DOCUMENTS, min_size=12, max_size=12))
+@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_a_schema_said_to_accept_no_more_accepts_no_more(pair, documents):
+    was, now = (event_type(schema={"properties": {"v": each}}) for each in pair)
+    if not accepts_no_more(was.schema, now.schema):
+        return
+    for document in documents:
+        payload = msgspec.json.encode({"v": document})
+        if check_payload(payload, now) is None:
+            assert check_payload(payload, was) is None, document
+
+
+OPEN = record(id=leaf())
+CLOSED = OPEN | {"additionalProperties": False}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "is_within"),
+    [
+        (OPEN, record(id=leaf(), phone=leaf()), True),
+        (CLOSED, record(id=leaf(), phone=leaf()) | {"additionalProperties": False}, False),
+        (OPEN, CLOSED, True),
+        (CLOSED, OPEN, False),
+        (OPEN, OPEN | {"required": ["id"]}, True),
+        (OPEN | {"required": ["id"]}, OPEN, False),
+        (OPEN, OPEN | {"title": "An order"}, True),
+        (OPEN, record(id=leaf(level="restricted")), True),
+        (record(id=leaf(["string", "null"])), OPEN, True),
+        (OPEN, record(id=leaf(["string", "null"])), False),
+        (OPEN, record(), False),
+        (record(n={"enum": [True]}), record(n={"enum": [1]}), False),
+        (record(n={"maximum": 5}), record(n={"maximum": 4}), True),
+        (record(n={"maximum": 5}), record(n={"maximum": 6}), False),
+        (record(n={"type": "number"}), record(n={"type": "integer"}), True),
+        ({"items": {"type": "string"}}, {"items": {"type": "string"}, "prefixItems": [{}]}, False),
+        ({"patternProperties": {"^a": False}}, {"patternProperties": {"^b": False}}, False),
+    ],
+)
+def test_the_everyday_changes_of_a_schema_are_understood(old, new, is_within):
+    assert accepts_no_more(text_of(old), text_of(new)) == is_within

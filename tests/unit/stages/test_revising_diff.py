@@ -1,0 +1,218 @@
+"""What a reviewer is shown: each change, which way it goes, the gravest first."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.disclosure import Aspect, Direction
+from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
+from dispatcher.model.registry import Destination, Policy
+from dispatcher.stages.revising.diff import diff
+from tests.unit.stages import builders
+from tests.unit.stages.builders import (
+    FAR,
+    TODAY,
+    connector,
+    event_type,
+    leaf,
+    record,
+    subscription,
+)
+
+SOON, LATER = TODAY + timedelta(days=10), TODAY + timedelta(days=40)
+INBOX = Destination(host="hooks.acme.example", reason="orders")
+SCHEMA = record(
+    id=leaf(), mail=leaf("string", "contact", "confidential"), card=leaf(level="restricted")
+)
+PURPOSES = (
+    Purpose(name="fulfilment", categories=tuple(Category), legal_basis=LegalBasis.CONTRACT),
+    Purpose(name="support", categories=tuple(Category), legal_basis=LegalBasis.CONSENT),
+)
+
+
+def held(partner=None, wanted=None, kind=None, **more):
+    """A registry that sends id and mail to acme, but for the keys given."""
+    papers = {
+        "agreement": Agreement(reference="A-1", until=FAR),
+        "assessment": Assessment(reference="PIA-1", until=FAR),
+        "clearance": Sensitivity.RESTRICTED,
+        "purposes": PURPOSES,
+        "destinations": (INBOX,),
+    }
+    wanted = {"scope": {"order.paid": ("$.id", "$.mail")}} | (wanted or {})
+    return builders.registry(
+        event_types=(event_type(**{"schema": SCHEMA} | (kind or {})),),
+        connectors=(connector(**papers | (partner or {})),),
+        subscriptions=(subscription(**wanted),),
+        **more,
+    )
+
+
+def compare(old, new, loopback=frozenset()):
+    return diff(old, new, TODAY, loopback)
+
+
+def said(old, new, **more):
+    return [(str(c.direction), str(c.aspect), c.what) for c in compare(old, new, **more).changes]
+
+
+TO = "acme at https://hooks.acme.example:443/in"
+ELSEWHERE = replace(INBOX, host="hooks.brook.example")
+IN_DE, IN_US = replace(INBOX, country="DE"), replace(INBOX, country="US")
+ALL = ("$.id", "$.mail", "$.card")
+
+# What is on the left, what is on the right, and what going from left to right is called.
+STEPS = [
+    (
+        held(),
+        held(wanted={"scope": {"order.paid": ALL}}),
+        [("field", "order.paid $.card (restricted other)")],
+    ),
+    (
+        held(partner={"tenants": ("north",)}),
+        held(partner={"tenants": ("north", "south")}),
+        [("tenant", "events of south")],
+    ),
+    (
+        held(partner={"destinations": (INBOX,)}),
+        held(partner={"destinations": (INBOX, ELSEWHERE)}),
+        [("destination", "https://hooks.brook.example:443/")],
+    ),
+    (
+        held(partner={"destinations": (replace(INBOX, expires=SOON),)}),
+        held(partner={"destinations": (replace(INBOX, expires=LATER),)}),
+        [
+            ("period", f"https://hooks.acme.example:443/ listed through {LATER}"),
+            ("period", f"open through {LATER}, was {SOON}"),
+        ],
+    ),
+    (
+        held(partner={"agreement": Agreement(reference="A-1", until=SOON)}),
+        held(partner={"agreement": Agreement(reference="A-1", until=LATER)}),
+        [("period", f"open through {LATER}, was {SOON}")],
+    ),
+    (
+        held(partner={"owner_confirmed_until": SOON}),
+        held(partner={"owner_confirmed_until": LATER}),
+        [("period", f"open through {LATER + timedelta(14)}, was {SOON + timedelta(14)}")],
+    ),
+    (
+        held(partner={"owner_confirmed_until": SOON}, policy=Policy(owner_grace_days=0)),
+        held(partner={"owner_confirmed_until": SOON}, policy=Policy(owner_grace_days=14)),
+        [("period", f"open through {SOON + timedelta(14)}, was {SOON}")],
+    ),
+    (
+        held(partner={"agreement": None}),
+        held(),
+        [
+            ("recipient", TO),
+            ("field", "order.paid $.id (other)"),
+            ("field", "order.paid $.mail (confidential contact)"),
+        ],
+    ),
+    (
+        held(wanted={"scope": {}}),
+        held(wanted={"scope": {"order.paid": ()}}),
+        [("recipient", TO), ("field", "order.paid: the envelope alone")],
+    ),
+    (
+        held(partner={"destinations": (INBOX,)}),
+        held(partner={"destinations": (IN_DE,)}),
+        [
+            ("country", "DE"),
+            ("country", "https://hooks.acme.example:443/ is in DE"),
+        ],
+    ),
+    (
+        held(kind={"payload_bytes_max": 100}),
+        held(kind={"payload_bytes_max": 200}),
+        [("events", "order.paid: up to 200 bytes, was 100")],
+    ),
+]
+IDS = [aspects[0][0] for _, _, aspects in STEPS]
+
+
+@pytest.mark.parametrize(("less", "more", "what"), STEPS, ids=IDS)
+def test_a_step_that_lets_more_flow_widens_and_says_what(less, more, what):
+    assert [("widens", *each) for each in what] == [
+        each for each in said(less, more) if each[0] == "widens"
+    ]
+    assert compare(less, more).direction is Direction.WIDENS
+
+
+@pytest.mark.parametrize(("less", "more", "what"), STEPS, ids=IDS)
+def test_the_same_step_back_narrows_unless_a_country_changes(less, more, what):
+    back = compare(more, less)
+    moves_country = any("is in" in text for _, text in what)
+    assert back.direction is (Direction.WIDENS if moves_country else Direction.NARROWS)
+
+
+def test_another_endpoint_is_a_recipient_lost_and_one_gained():
+    both = {"destinations": (INBOX, ELSEWHERE)}
+    moved = held(both, {"url": "https://hooks.brook.example/in"})
+    assert said(held(both), moved) == [
+        ("widens", "recipient", "acme at https://hooks.brook.example:443/in"),
+        ("narrows", "recipient", TO),
+    ]
+
+
+def test_another_purpose_widens_for_it_is_another_use():
+    changed = held(wanted={"purpose": "support"})
+    assert said(held(), changed) == [
+        ("widens", "purpose", "fulfilment (contract) becomes support (consent)")
+    ]
+
+
+def test_calling_a_field_less_sensitive_widens_and_more_sensitive_does_not():
+    milder = held(kind={"schema": record(**SCHEMA["properties"] | {"card": leaf()})})
+    assert ("widens", "class", "$.card: public other, was restricted other") in said(held(), milder)
+    assert compare(milder, held()).direction is Direction.NEUTRAL
+    assert ("neutral", "class", "$.card: restricted other, was public other") in said(
+        milder, held()
+    )
+
+
+def test_plain_http_is_told_before_everything_else():
+    plain = Destination(host="127.0.0.1", port=9001, scheme="http", reason="a demo")
+    more = held(partner={"destinations": (INBOX, plain)})
+    first, *_ = compare(held(), more, loopback=frozenset({("127.0.0.1", 9001)})).changes
+    assert (first.aspect, first.what) == (Aspect.TLS, "plain http to 127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("new", "what"),
+    [
+        (held(partner={"contact": "new@acme.example"}), "changed: contact"),
+        (held(wanted={"concurrency": 3}), "changed: concurrency"),
+        (held(policy=Policy(warn_days=(1,))), "changed: warn_days"),
+        (held(partner={"clearance": Sensitivity.CONFIDENTIAL}), "changed: clearance"),
+    ],
+)
+def test_what_changes_nothing_that_flows_is_neutral_and_still_told(new, what):
+    assert said(held(), new) == [("neutral", "terms", what)]
+    assert compare(held(), new).direction is Direction.NEUTRAL
+
+
+def test_a_paper_that_has_ended_already_opens_nothing():
+    ended = {"agreement": Agreement(reference="A-1", until=TODAY - timedelta(days=2))}
+    later = {"agreement": Agreement(reference="A-1", until=TODAY - timedelta(days=1))}
+    assert compare(held(partner=ended), held(partner=later)).direction is Direction.NEUTRAL
+
+
+def test_a_retired_partner_narrows_by_all_it_had():
+    gone = held(partner={"state": ConnectorState.RETIRED})
+    found = said(held(), gone)
+    assert {direction for direction, _, _ in found} == {"narrows"}
+    assert ("narrows", "destination", "https://hooks.acme.example:443/") in found
+
+
+def test_changes_are_told_the_widening_ones_first():
+    new = held(
+        partner={"tenants": ("south",), "contact": "x@acme.example", "destinations": (IN_US,)},
+        wanted={"scope": {"order.paid": ("$.card",)}},
+    )
+    directions = [change.direction for change in compare(held(), new).changes]
+    assert directions == sorted(directions, key=list(Direction).index)
+    assert set(directions) == {Direction.WIDENS, Direction.NARROWS}
