@@ -104,6 +104,7 @@ class Policy:
     `warn_days` are how many days ahead the end of a paper is announced. `owner_grace_days` is how
     long lanes stay open after an owner's confirmation has ended. `countries` maps a country, or
     `*` for all others, to the most sensitive field that may go there; empty: no such rule.
+    `revoked_hosts` are never sent to, whoever lists them; a rollback does not forget them.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -111,6 +112,7 @@ class Policy:
     warn_days: tuple[int, ...] = (30, 14, 3)
     owner_grace_days: int = 14
     countries: Mapping[str, Sensitivity] = field(default_factory=dict)
+    revoked_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ class Reason(StrEnum):
     TENANT_NOT_SERVED = "tenant_not_served"
     DESTINATION_UNLISTED = "destination_unlisted"
     DESTINATION_EXPIRED = "destination_expired"
+    DESTINATION_REVOKED = "destination_revoked"
     DESTINATION_PLAINTEXT = "destination_plaintext"
     CONNECTOR_INACTIVE = "connector_inactive"
     AGREEMENT_MISSING = "agreement_missing"

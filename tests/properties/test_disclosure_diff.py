@@ -125,6 +125,7 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     },
     "policy": {
         "owner_grace_days": some(0, 14),
+        "revoked_hosts": mostly((), ("hooks.acme.example",), ("*.brook.example",)),
         "countries": mostly({}, {"DE": Sensitivity.RESTRICTED}, {"*": Sensitivity.INTERNAL}),
     },
 }

@@ -54,6 +54,8 @@ def judge_lane(
         findings.append((Reason.DESTINATION_UNLISTED, f"{endpoint.host} is not listed"))
     elif not any(entry.expires is None or ground.today <= entry.expires for entry in entries):
         findings.append((Reason.DESTINATION_EXPIRED, f"{endpoint.host} has expired"))
+    if any(is_host_listed(endpoint.host, host) for host in ground.policy.revoked_hosts):
+        findings.append((Reason.DESTINATION_REVOKED, f"{endpoint.host} was revoked"))
     if endpoint.scheme != "https" and (endpoint.host, endpoint.port) not in ground.loopback:
         findings.append((Reason.DESTINATION_PLAINTEXT, f"{endpoint.host} is reached without TLS"))
     findings += judge_paper(connector, scope, entries, ground.policy, ground.today)
@@ -106,16 +108,16 @@ def _is_listed(endpoint: Endpoint, entry: Destination) -> bool:
     return (
         endpoint.scheme == entry.scheme
         and endpoint.port == entry.port
-        and _is_host_listed(endpoint, entry.host)
+        and is_host_listed(endpoint.host, entry.host)
         and _is_below(endpoint.path, entry.path_prefix)
     )
 
 
-def _is_host_listed(endpoint: Endpoint, listed: str) -> bool:
+def is_host_listed(host: str, listed: str) -> bool:
     """Compare hosts; `*.` stands for exactly one leading label, and what follows it is a name."""
     if not listed.startswith("*."):
-        return endpoint.host == _canonical(listed)
-    label, _, parent = endpoint.host.partition(".")
+        return host == _canonical(listed)
+    label, _, parent = host.partition(".")
     return bool(label) and parent == _canonical(listed[2:])
 
 

@@ -17,7 +17,12 @@ from dispatcher.model.registry import Registry
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.flows import Flow, flows
-from dispatcher.stages.revising.listing import compare_classes, compare_listing, compare_terms
+from dispatcher.stages.revising.listing import (
+    compare_classes,
+    compare_listing,
+    compare_revoked,
+    compare_terms,
+)
 
 WIDENS: Final = Direction.WIDENS
 NARROWS: Final = Direction.NARROWS
@@ -33,6 +38,7 @@ def diff(
         return DisclosureDiff(())
     changes = {
         *compare_listing(old, new, today),
+        *compare_revoked(old, new),
         *compare_classes(old, new),
         *_compare_flows(flows(old, today, loopback), flows(new, today, loopback)),
     }

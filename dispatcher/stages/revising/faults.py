@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
+from dispatcher.model.endpoint import parse_host
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.stages.revising.connector_faults import check_connector, check_country
 from dispatcher.stages.revising.event_type_faults import check_event_type
@@ -69,6 +70,11 @@ def _check_policy(policy: Policy) -> Iterator[Fault]:
     for country in policy.countries:
         if country != "*":
             yield from check_country("policy: countries", country)
+    for host in policy.revoked_hosts:
+        try:
+            parse_host(host.removeprefix("*."))
+        except ValueError as error:
+            yield Fault("policy: revoked_hosts", str(error), "write a host name or an address")
 
 
 def _fields(thing: Any) -> Iterator[tuple[str, object]]:

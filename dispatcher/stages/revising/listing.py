@@ -34,6 +34,16 @@ def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Chang
             yield Change(Direction.NARROWS, Aspect.COUNTRY, where, country)
 
 
+def compare_revoked(old: Registry, new: Registry) -> Iterator[Change]:
+    """Give the hosts that were revoked, and those whose revocation is taken back."""
+    was, now = set(old.policy.revoked_hosts), set(new.policy.revoked_hosts)
+    for host in was - now:
+        what = f"{host} is no longer revoked"
+        yield Change(Direction.WIDENS, Aspect.DESTINATION, "policy", what)
+    for host in now - was:
+        yield Change(Direction.NARROWS, Aspect.DESTINATION, "policy", f"{host} is revoked")
+
+
 def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:
     """Give fields that are classed otherwise; to call one less sensitive is to widen."""
     was = {each.name: each.schema for each in old.event_types}

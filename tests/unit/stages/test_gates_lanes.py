@@ -167,3 +167,19 @@ def test_all_reasons_are_collected_each_once():
 )
 def test_a_host_is_compared_in_its_canonical_form(written, host):
     assert Target(TargetKind.HOST, host) == plain_target(Target(TargetKind.HOST, written))
+
+
+@pytest.mark.parametrize("host", ["hooks.acme.example", "*.acme.example", "HOOKS.acme.example."])
+def test_a_revoked_host_closes_the_lane_whoever_lists_it(host):
+    ground = Ground(Policy(revoked_hosts=(host,)), builders.TODAY, frozenset())
+    verdict = judge_lane(
+        builders.connector(),
+        "acme-orders",
+        parse_endpoint("https://hooks.acme.example/in"),
+        "order.paid",
+        Scope.of(()),
+        (),
+        ground,
+    )
+    assert verdict is not None
+    assert (Reason.DESTINATION_REVOKED,) == verdict.reasons

@@ -1,0 +1,72 @@
+"""Which steps a connector may take from one revision to the next, and what each step asks for.
+
+    (new) ─┬─> draft ──> active ──> retired          draft ──> retired
+           └─> active                                active ──> draft
+
+Called by `control` for every change set, beside `faults`: a fault is wrong by itself, a step is
+wrong given where the connector stood. What is missing is listed as a check with the key that meets
+it. A partner that is active already and whose paper ends is no step: its lanes close by themselves.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Final
+
+from dispatcher.model.paper import ConnectorState
+from dispatcher.model.registry import Connector, Policy, Registry
+from dispatcher.stages.revising.fault import Fault
+
+_STEPS: Final[Mapping[ConnectorState | None, frozenset[ConnectorState]]] = {
+    None: frozenset({ConnectorState.DRAFT, ConnectorState.ACTIVE}),
+    ConnectorState.DRAFT: frozenset({ConnectorState.ACTIVE, ConnectorState.RETIRED}),
+    ConnectorState.ACTIVE: frozenset({ConnectorState.DRAFT, ConnectorState.RETIRED}),
+    ConnectorState.RETIRED: frozenset(),
+}
+
+
+def find_wrong_moves(old: Registry, new: Registry, today: date) -> tuple[Fault, ...]:
+    """List every step that may not be taken, and every check that a step to active has not met."""
+    was = {each.name: each for each in old.connectors}
+    return tuple(
+        fault
+        for connector in new.connectors
+        for fault in _judge(was.get(connector.name), connector, new.policy, today)
+    )
+
+
+def _judge(
+    before: Connector | None, after: Connector, policy: Policy, today: date
+) -> Iterator[Fault]:
+    stood = before.state if before is not None else None
+    if stood is after.state:
+        return
+    where = f"connector {after.name!r}: state"
+    if after.state not in _STEPS[stood]:
+        allowed = ", ".join(sorted(_STEPS[stood])) or "nowhere: give a new partner a new name"
+        yield Fault(where, f"cannot go from {stood or 'new'} to {after.state}", f"go {allowed}")
+    elif after.state is ConnectorState.ACTIVE:
+        for check, key in _unmet(after, policy, today):
+            yield Fault(where, f"not ready to be active: {check}", f"set {key}, or state = 'draft'")
+
+
+def _unmet(connector: Connector, policy: Policy, today: date) -> Iterator[tuple[str, str]]:
+    """Give each milestone that has not been reached, and the key that reaches it."""
+    if not connector.owner.strip():
+        yield "nobody owns it", "owner"
+    if not connector.contact.strip():
+        yield "there is nobody to contact", "contact"
+    confirmed = connector.owner_confirmed_until
+    if confirmed is None or confirmed < today:
+        yield "its owner has not confirmed it", "owner_confirmed_until"
+    if connector.agreement is not None and connector.agreement.until < today:
+        yield "its agreement has ended", "agreement.until"
+    if connector.assessment is not None and connector.assessment.until < today:
+        yield "its assessment has ended", "assessment.until"
+    current = [
+        entry
+        for entry in connector.destinations
+        if (entry.expires is None or entry.expires >= today)
+        and entry.host not in policy.revoked_hosts
+    ]
+    if not current:
+        yield "it may be reached nowhere", "destinations"
