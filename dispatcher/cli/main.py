@@ -1,7 +1,8 @@
 """The command tree, and the one place where an error becomes a message and an exit status.
 
 Commands are imported when they are asked for, so that `--help` is quick. Exit status: 0 done,
-1 a check failed, 2 bad input or configuration, 3 needs approval. A fault of our own is 1 too.
+1 a check failed, 2 bad input or configuration, 3 needs approval, 4 refused by policy. A fault of
+our own is 1 too.
 """
 
 import importlib
@@ -15,6 +16,7 @@ import click
 from dispatcher.model.errors import (
     ApprovalRequired,
     DispatcherError,
+    Forbidden,
     InvalidInput,
     NotConfirmed,
 )
@@ -22,7 +24,13 @@ from dispatcher.model.errors import (
 _COMMANDS: Final = {
     "init": ("dispatcher.cli.setup", "init", "Write a configuration and a keyring here."),
     "migrate": ("dispatcher.cli.setup", "migrate", "Bring the databases to this release."),
+    "plan": ("dispatcher.cli.registry", "plan", "Show what registry files would let flow."),
     "apply": ("dispatcher.cli.registry", "apply", "Make registry files the active revision."),
+    "changes": ("dispatcher.cli.changes", "changes", "List what waits for a second person."),
+    "approve": ("dispatcher.cli.changes", "approve", "Agree to what somebody else proposed."),
+    "reject": ("dispatcher.cli.changes", "reject", "End a change set without effect."),
+    "rollback": ("dispatcher.cli.registry", "rollback", "Go back to an earlier revision."),
+    "revisions": ("dispatcher.cli.registry", "revisions", "List revisions and who made them."),
     "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),
     "worker": ("dispatcher.cli.serving", "worker", "Run one worker of several."),
     "api": ("dispatcher.cli.serving", "api", "Serve health and metrics of the control plane."),
@@ -31,11 +39,14 @@ _COMMANDS: Final = {
     "deliveries": ("dispatcher.cli.events", "deliveries", "List deliveries and where they stand."),
     "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),
     "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),
+    "principal": ("dispatcher.cli.people", "principal", "Add and list people and services."),
+    "token": ("dispatcher.cli.people", "token", "Issue, list and revoke tokens."),
     "demo": ("dispatcher.cli.showing", "demo", "Watch the product do its work, and check it."),
     "bench": ("dispatcher.cli.showing", "bench", "Measure the road on this machine."),
 }
 _STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
     (ApprovalRequired, 3),
+    (Forbidden, 4),
     (NotConfirmed, 1),
     (DispatcherError, 2),
 )

@@ -1,55 +1,155 @@
-"""`apply`: registry files become the active revision."""
+"""`plan`, `apply` and `rollback`: registry files and earlier revisions become the active one."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from dispatcher.app.clock import mint_secret
-from dispatcher.app.config import Config, actor_name, load_config
+from dispatcher.app.asking import who_asks
+from dispatcher.app.config import Config, load_config
+from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
-from dispatcher.cli.output import common_options, print_json
-from dispatcher.control.revisions import Applied, RevisionControl
+from dispatcher.cli.output import common_options, moment, print_json, print_table
+from dispatcher.cli.showing_changes import diff_document, print_diff
+from dispatcher.control.changes import Outcome
+from dispatcher.control.documents import named, read_registry
+from dispatcher.model.disclosure import Direction, DisclosureDiff
+from dispatcher.model.ids import Revision
+
+NEEDS_APPROVAL = 3
+_paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+_reason = click.option("--reason", default="", help="Why, for the record.")
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--reason", default="", help="Why, for the record.")
+@_paths
 @common_options
-def apply(paths: tuple[Path, ...], reason: str, config_path: Path | None, as_json: bool) -> None:
+def plan(paths: tuple[Path, ...], config_path: Path | None, as_json: bool) -> int:
+    """Show what the registry files under PATHS would change, and change nothing.
+
+    The disclosure diff: destinations, recipients, countries, fields with their classes, tenants and
+    periods gained (+) and lost (-). Exits 0 when nothing more would flow, 3 when something would:
+    then 'apply' needs another person's approval.
+    """
+    found = run_async(_plan(load_config(config_path), paths))
+    if as_json:
+        print_json(diff_document(found))
+    else:
+        print_diff(found)
+    return NEEDS_APPROVAL if found.direction is Direction.WIDENS else 0
+
+
+@click.command()
+@_paths
+@_reason
+@click.option("--amend", type=int, help="Put the files into this change set instead of a new one.")
+@common_options
+def apply(
+    paths: tuple[Path, ...],
+    reason: str,
+    amend: int | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
     """Make the registry files under PATHS the active revision.
 
     The files are the whole registry: what they do not list stops flowing. All faults are reported
-    together and nothing is changed. New subscriptions get a signing secret, shown once.
+    together and nothing is changed. What lets nothing more flow is active at once; what does waits
+    as a change set until another person has approved it (exit status 3). New subscriptions get a
+    signing secret, shown once.
     """
-    applied = run_async(_apply(load_config(config_path), paths, reason))
+    outcome = run_async(_apply(load_config(config_path), paths, reason, amend))
+    return show_outcome(outcome, as_json)
+
+
+@click.command()
+@click.argument("number", metavar="N", type=int)
+@_reason
+@common_options
+def rollback(number: int, reason: str, config_path: Path | None, as_json: bool) -> int:
+    """Go back to what revision N held.
+
+    It is a change set like any other: what lets nothing more flow is active at once, what does
+    needs another person. Hosts that were revoked since stay revoked.
+    """
+    outcome = run_async(_rollback(load_config(config_path), Revision(number), reason))
+    return show_outcome(outcome, as_json)
+
+
+@click.command()
+@click.option("--before", default=2**62, help="Continue below this revision.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
+@common_options
+def revisions(before: int, limit: int, config_path: Path | None, as_json: bool) -> None:
+    """List revisions, the newest first: who made each, who agreed, and why."""
+    rows = run_async(_revisions(load_config(config_path), before, limit))
+    if as_json:
+        print_json(rows)
+        return
+    names = ("number", "author", "approver", "reason", "hash")
+    cells = [(moment(row["created_us"]), *(row[name] for name in names)) for row in rows]
+    print_table("revisions", ("made", *names), cells)
+
+
+def show_outcome(outcome: Outcome, as_json: bool) -> int:
+    """Print what became of a proposal; give the exit status."""
     if as_json:
         print_json(
             {
-                "revision": applied.revision,
-                "epoch": applied.epoch,
-                "changed": applied.is_changed,
-                "secrets": applied.secrets,
+                "revision": outcome.revision,
+                "epoch": outcome.epoch,
+                "changed": outcome.is_active and bool(outcome.diff.changes),
+                "active": outcome.is_active,
+                "change_set": outcome.change_set,
+                "secrets": outcome.secrets,
+                **diff_document(outcome.diff),
             }
         )
-        return
-    if not applied.is_changed:
-        click.echo(f"revision {applied.revision} already says so: nothing changed")
-        return
-    click.echo(f"revision {applied.revision} is active")
-    for subscription, secret in applied.secrets.items():
-        click.echo(f"signing secret of {subscription}, shown this once: {secret}")
+    elif not outcome.diff.changes:
+        click.echo(f"revision {outcome.revision} already says so: nothing changed")
+    else:
+        print_diff(outcome.diff)
+        if outcome.is_active:
+            click.echo(f"revision {outcome.revision} is active")
+        else:
+            number = outcome.change_set
+            click.echo(
+                f"change set {number} waits: it lets more flow, so another person must agree"
+            )
+            click.echo(f"  they run: dispatcher approve {number}")
+        for subscription, secret in outcome.secrets.items():
+            click.echo(f"signing secret of {subscription}, shown this once: {secret}")
+    return 0 if outcome.is_active else NEEDS_APPROVAL
 
 
-async def _apply(config: Config, paths: tuple[Path, ...], reason: str) -> Applied:
+async def _plan(config: Config, paths: tuple[Path, ...]) -> DisclosureDiff:
     async with open_house(config) as house:
         await house.check_schema()
-        control = RevisionControl(
-            registry=house.registry,
-            catalogue=house.catalogue,
-            vault=house.vault,
-            approvals=config.registry.approvals,
-            loopback=config.network.inboxes,
-            mint_secret=mint_secret,
+        return await change_control(house).plan(read_registry(paths), named(paths))
+
+
+async def _apply(
+    config: Config, paths: tuple[Path, ...], reason: str, amend: int | None
+) -> Outcome:
+    async with open_house(config) as house:
+        await house.check_schema()
+        return await change_control(house).propose(
+            read_registry(paths),
+            by=await who_asks(house),
+            reason=reason,
+            where=named(paths),
+            amends=amend,
         )
-        return await control.apply(paths, author=actor_name(), reason=reason)
+
+
+async def _rollback(config: Config, number: Revision, reason: str) -> Outcome:
+    async with open_house(config) as house:
+        await house.check_schema()
+        return await change_control(house).rollback(number, by=await who_asks(house), reason=reason)
+
+
+async def _revisions(config: Config, before: int, limit: int) -> list[dict[str, Any]]:
+    async with open_house(config) as house:
+        await house.check_schema()
+        return await house.registry.revisions(before=before, limit=limit)

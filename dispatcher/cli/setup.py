@@ -58,9 +58,12 @@ def init(dev: bool, as_json: bool) -> None:
         return
     click.echo(f"config    {path.resolve()}")
     click.echo(f"keyring   {keyring.resolve()}  (nothing opens without it: back it up, apart)")
+    click.echo("next      dispatcher migrate")
     if dev:
         click.echo("approvals 1: one person may change what flows. Not for production.")
-    click.echo("next      dispatcher migrate")
+    else:
+        click.echo("approvals 2: one person proposes what lets more flow, another approves it:")
+        click.echo("          dispatcher principal add YOUR-NAME --role admin")
 
 
 @click.command()

@@ -5,12 +5,15 @@ from pathlib import Path
 
 import click
 
-from dispatcher.app.config import Config, actor_name, load_config
+from dispatcher.app.asking import who_asks
+from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json
+from dispatcher.control.people import require
 from dispatcher.control.switches import Held, SwitchControl
 from dispatcher.model.errors import InvalidInput
+from dispatcher.model.people import Right
 from dispatcher.model.switch import Target
 
 
@@ -68,14 +71,18 @@ def release(target: str, config_path: Path | None, as_json: bool) -> None:
 
 async def _hold(config: Config, target: Target, reason: str, wait_seconds: float) -> Held:
     async with open_house(config) as house:
+        by = await who_asks(house)
+        require(by, Right.HOLD)
         return await _control(house).hold(
-            target, reason=reason, actor=actor_name(), wait_seconds=wait_seconds
+            target, reason=reason, actor=by.name, wait_seconds=wait_seconds
         )
 
 
 async def _release(config: Config, target: Target) -> int:
     async with open_house(config) as house:
-        return await _control(house).release(target, actor=actor_name())
+        by = await who_asks(house)
+        require(by, Right.RELEASE)
+        return await _control(house).release(target, actor=by.name)
 
 
 def _control(house: House) -> SwitchControl:

@@ -43,7 +43,7 @@ def read_registry(paths: Iterable[Path]) -> Registry:
     if len(found["policies"]) > 1:
         faults.append(Fault("policy", "there are several", "keep one [policy] in all the files"))
     if faults:
-        raise invalid(faults, paths)
+        raise invalid(faults, named(paths))
     return Registry(
         event_types=tuple(sorted(found["event_types"], key=lambda each: each.name)),
         connectors=tuple(sorted(found["connectors"], key=lambda each: each.name)),
@@ -52,15 +52,20 @@ def read_registry(paths: Iterable[Path]) -> Registry:
     )
 
 
-def invalid(faults: Iterable[Fault], paths: Iterable[Path]) -> RegistryInvalid:
-    """Make one error of all faults, each on its own line."""
+def invalid(faults: Iterable[Fault], where: str) -> RegistryInvalid:
+    """Make one error of all faults, each on its own line; `where` names what they were found in."""
     lines = [f"{fault.where}: {fault.why} (fix: {fault.fix})" for fault in faults]
     count = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
     return RegistryInvalid(
         "\n  ".join((f"{count} in the registry files", *lines)),
-        where=", ".join(map(str, paths)),
+        where=where,
         fix="correct the files and apply again; nothing was changed",
     )
+
+
+def named(paths: Iterable[Path]) -> str:
+    """Name files and folders in one line."""
+    return ", ".join(map(str, paths))
 
 
 def _files(paths: Sequence[Path]) -> list[Path]:
@@ -81,7 +86,7 @@ def _files(paths: Sequence[Path]) -> list[Path]:
     if not files:
         raise RegistryInvalid(
             "no .toml file there",
-            where=", ".join(map(str, paths)),
+            where=named(paths),
             fix="name the folder of your registry files",
         )
     if len(files) > FILES_MAX:

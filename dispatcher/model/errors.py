@@ -63,9 +63,21 @@ class Conflict(DispatcherError):
 
 
 class ApprovalRequired(DispatcherError):
-    """The change widens what may flow, so a second person must approve it."""
+    """The change lets more flow, so it takes two people who can be told apart."""
 
     code = "approval_required"
+
+
+class Unauthenticated(DispatcherError):
+    """Nobody knows who is asking."""
+
+    code = "token_invalid"
+
+
+class Forbidden(DispatcherError):
+    """Whoever is asking may not do that."""
+
+    code = "forbidden"
 
 
 class StoreUnavailable(DispatcherError):

@@ -14,7 +14,7 @@ import msgspec
 from pydantic import SecretStr
 from sqlalchemy import Connection
 
-from dispatcher.app.clock import mint_secret
+from dispatcher.app.asking import who_asks
 from dispatcher.app.config import (
     Config,
     NetworkSection,
@@ -22,9 +22,10 @@ from dispatcher.app.config import (
     RegistrySection,
     VaultSection,
 )
+from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
-from dispatcher.control.revisions import RevisionControl
+from dispatcher.control.documents import named, read_registry
 from dispatcher.showcase.bench_goods import EVENT_TYPE, TENANT, payload, subject, write_registry
 from dispatcher.store.enqueueing import EventRow, insert_many
 from dispatcher.vault.keyring import create_keyring
@@ -53,14 +54,9 @@ async def furnish(config: Config, port: int, window: int) -> None:
     write_registry(files, port, window)
     async with open_house(config) as house:
         await migrate_house(house)
-        await RevisionControl(
-            registry=house.registry,
-            catalogue=house.catalogue,
-            vault=house.vault,
-            approvals=config.registry.approvals,
-            loopback=config.network.inboxes,
-            mint_secret=mint_secret,
-        ).apply([files], author="bench", reason="bench")
+        await change_control(house).propose(
+            read_registry([files]), by=await who_asks(house), reason="bench", where=named([files])
+        )
 
 
 async def enqueue_many(config: Config, events: int) -> None:

@@ -18,12 +18,13 @@ from typing import Final
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from dispatcher.app.clock import mint_secret
+from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config
+from dispatcher.app.controls import change_control
 from dispatcher.app.house import House
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.wiring import open_kit
-from dispatcher.control.revisions import RevisionControl
+from dispatcher.control.documents import named, read_registry
 from dispatcher.model.errors import InvalidInput
 from dispatcher.network.resolver import StaticResolver
 from dispatcher.showcase.inbox import LOOPBACK, Behaviour, Inbox, Received, Reply, accept
@@ -180,16 +181,12 @@ def lay_out(folder: Path, inboxes: Inboxes) -> Config:
 async def apply_registry(house: House, folder: Path) -> dict[str, str]:
     """Migrate, and make the folder's registry files the active revision; give the new secrets."""
     await migrate_house(house)
-    control = RevisionControl(
-        registry=house.registry,
-        catalogue=house.catalogue,
-        vault=house.vault,
-        approvals=house.config.registry.approvals,
-        loopback=house.config.network.inboxes,
-        mint_secret=mint_secret,
-    )
-    applied = await control.apply(
-        [folder / "registry"], author="demo", reason="the demonstration's own registry"
+    files = [folder / "registry"]
+    applied = await change_control(house).propose(
+        read_registry(files),
+        by=await who_asks(house),
+        reason="the demonstration's own registry",
+        where=named(files),
     )
     return applied.secrets
 

@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.registry import Registry
 from dispatcher.model.switch import Switch, Target
+from dispatcher.store.changes import Approval, note_active
 from dispatcher.store.database import Database
+from dispatcher.store.documents import decode_registry, encode_registry
 
 POLICY_CHANNEL: Final = "dispatcher_policy"
 
@@ -33,6 +34,11 @@ VALUES (:number, :parent_hash, :hash, :author, :approver, :reason, {now}, :conte
 _ACTIVE: Final = """
 SELECT p.revision, p.epoch, r.hash, r.content
 FROM {policy} p LEFT JOIN {revisions} r ON r.number = p.revision WHERE p.id = 1
+"""
+_REVISION: Final = "SELECT content FROM {revisions} WHERE number = :number"
+_REVISIONS: Final = """
+SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}
+WHERE number < :before ORDER BY number DESC LIMIT :limit
 """
 _TRIP: Final = """
 INSERT INTO {switches} (target, reason, actor, tripped_us)
@@ -53,8 +59,6 @@ _ADD_KEY: Final = """
 INSERT INTO {signing_keys} (subscription, fingerprint, sealed, created_us)
 VALUES (:subscription, :fingerprint, :sealed, {now})
 """
-
-_encoder = msgspec.json.Encoder(order="deterministic")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class NewRevision:
     author: str
     approver: str
     reason: str
+    approval: Approval | None = None
 
 
 class RegistryStore:
@@ -110,9 +115,10 @@ class RegistryStore:
     async def activate(self, new: NewRevision, keys: Sequence[StoredKey]) -> tuple[Revision, Epoch]:
         """Write a revision with the keys of its new subscriptions and make it the active one.
 
-        Raises `Conflict` (`base_moved`) when another revision became active meanwhile.
+        Raises `Conflict`: `base_moved` when another revision became active meanwhile,
+        `change_set_moved` when the change set it comes from is no longer as it was approved.
         """
-        content = _encoder.encode(new.registry)
+        content = encode_registry(new.registry)
         number = Revision(new.base.revision + 1)
         digest = hashlib.sha256(new.base.hash.encode() + b"\n" + content).hexdigest()
         async with self._database.begin() as connection:
@@ -142,8 +148,23 @@ class RegistryStore:
                 for k in keys
             ]
             await self._database.execute_many(connection, _ADD_KEY, rows)
+            if new.approval is not None:
+                await note_active(self._database, connection, new.approval, number)
             await self._notify(connection)
         return number, Epoch(epoch)
+
+    async def revision(self, number: Revision) -> Registry | None:
+        """Read what a revision holds; `None` when there is no such revision."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _REVISION, number=number)
+            content = found.scalar_one_or_none()
+            return decode_registry(content) if content is not None else None
+
+    async def revisions(self, *, before: int, limit: int) -> list[dict[str, Any]]:
+        """List revisions, the newest first, without their content."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _REVISIONS, before=before, limit=limit)
+            return [dict(row) for row in found.mappings()]
 
     async def keys(self) -> tuple[StoredKey, ...]:
         """Read every signing key, newest first."""
@@ -191,5 +212,5 @@ class RegistryStore:
 
 
 def _active(row: Any) -> Active:
-    registry = msgspec.json.decode(row.content, type=Registry) if row.content else Registry()
+    registry = decode_registry(row.content) if row.content else Registry()
     return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry)

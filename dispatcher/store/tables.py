@@ -27,7 +27,16 @@ from sqlalchemy import (
 )
 
 SCHEMA: Final = "dispatcher"
-REGISTRY_TABLES: Final = ("revisions", "policy", "switches", "workers", "signing_keys")
+REGISTRY_TABLES: Final = (
+    "revisions",
+    "policy",
+    "switches",
+    "workers",
+    "signing_keys",
+    "principals",
+    "tokens",
+    "change_sets",
+)
 OUTBOX_TABLES: Final = (
     "events",
     "deliveries",
@@ -153,6 +162,8 @@ def registry_metadata(dialect: str) -> MetaData:
         Column("sealed", LargeBinary, nullable=False),
         Column("created_us", BigInteger, nullable=False),
     )
+    _people(metadata, dialect)
+    _change_sets(metadata, dialect)
     return metadata
 
 
@@ -181,6 +192,53 @@ def outbox_metadata(dialect: str) -> MetaData:
         Column("revision", BigInteger, nullable=False),
     )
     return metadata
+
+
+def _people(metadata: MetaData, dialect: str) -> None:
+    _table(
+        metadata,
+        dialect,
+        "principals",
+        Column("name", Text, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("roles", Text, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("created_by", Text, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "tokens",
+        Column("id", Text, primary_key=True),
+        Column("principal", Text, nullable=False),
+        Column("secret_sha256", Text, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("created_by", Text, nullable=False),
+        Column("expires_us", BigInteger, nullable=False),
+        Column("revoked_us", BigInteger),
+        Column("revoked_by", Text),
+    )
+
+
+def _change_sets(metadata: MetaData, dialect: str) -> None:
+    _table(
+        metadata,
+        dialect,
+        "change_sets",
+        Column("number", _KEY, primary_key=True),
+        Column("state", Text, nullable=False),
+        Column("base", BigInteger, nullable=False),
+        Column("hash", Text, nullable=False),
+        Column("content", Text, nullable=False),
+        Column("diff", Text, nullable=False),
+        Column("author", Text, nullable=False),
+        Column("reason", Text, nullable=False),
+        Column("proposed_us", BigInteger, nullable=False),
+        Column("decided_by", Text),
+        Column("decided_us", BigInteger),
+        Column("decision", Text),
+        Column("revision", BigInteger),
+    )
 
 
 def _events(metadata: MetaData, dialect: str) -> None:

@@ -1,0 +1,36 @@
+"""Who is asking: whoever a token belongs to, or whoever sits at this machine.
+
+Without a token, that is everybody at once where one person may apply alone: a laptop. Elsewhere
+they may look, enqueue, stop and start things and let less flow, for an incident does not wait for a
+token, but neither let more flow nor approve. Imports little: `hold` asks too.
+"""
+
+import os
+import secrets
+from typing import Final
+
+from dispatcher.app.config import actor_name
+from dispatcher.app.house import House
+from dispatcher.control.people import People
+from dispatcher.model.people import Principal, PrincipalKind, Role
+from dispatcher.store.people import PeopleStore
+
+TOKEN_VARIABLE: Final = "DISPATCHER_TOKEN"  # noqa: S105 - a variable's name
+
+
+def people(house: House) -> People:
+    """Give the people of this house."""
+    return People(store=PeopleStore(house.registry_database), mint=secrets.token_bytes)
+
+
+async def who_asks(house: House) -> Principal:
+    """Say who is asking: whose token it is, or whoever sits at this machine."""
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if token:
+        return await people(house).authenticate(token)
+    # No principal has a name with a colon, so nobody is taken for somebody else.
+    name = f"local:{actor_name()}"
+    if house.config.registry.approvals == 1:
+        return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(Role))
+    roles = frozenset({Role.SRE, Role.READER, Role.PRODUCER, Role.PLATFORM})
+    return Principal(name=name, kind=PrincipalKind.LOCAL, roles=roles)

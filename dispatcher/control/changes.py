@@ -1,0 +1,261 @@
+"""Change sets: from files to the active revision, by as many people as the change asks for.
+
+Called by `plan`, `apply`, `approve`, `reject` and `rollback`. Everything is judged before anything
+is written. What narrows, or changes nothing that flows, is activated at once; what widens waits for
+another person, whose approval names the hash of what they read. It never activates over a revision
+that the change set was not judged against.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from typing import Final
+
+from dispatcher.control.documents import invalid
+from dispatcher.control.people import require
+from dispatcher.control.signing_keys import new_keys
+from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
+from dispatcher.model.disclosure import Direction, DisclosureDiff
+from dispatcher.model.errors import ApprovalRequired, Conflict, Forbidden, NotFound
+from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.people import Principal, PrincipalKind, Right
+from dispatcher.model.registry import Registry
+from dispatcher.stages.revising.diff import diff
+from dispatcher.stages.revising.faults import find_faults
+from dispatcher.stages.revising.moves import find_wrong_moves
+from dispatcher.store.catalogue import CatalogueStore
+from dispatcher.store.changes import Approval, ChangeStore
+from dispatcher.store.documents import encode_registry
+from dispatcher.store.registry import Active, NewRevision, RegistryStore
+from dispatcher.vault.sealer import Vault
+
+ONE: Final = 1
+"""So many approvals mean that one person may apply alone: a laptop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of a proposal: `change_set` is the number it waits under, if it waits.
+
+    `secrets` are the new subscriptions' signing secrets, shown this once.
+    """
+
+    revision: Revision
+    epoch: Epoch
+    diff: DisclosureDiff
+    is_active: bool
+    change_set: int | None = None
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeControl:
+    """Changes one registry, and keeps one outbox's catalogue current."""
+
+    registry: RegistryStore
+    changes: ChangeStore
+    catalogue: CatalogueStore
+    vault: Vault
+    approvals: int
+    loopback: frozenset[tuple[str, int]]
+    mint_secret: Callable[[], bytes]
+    wall_us: Callable[[], int]
+
+    async def plan(self, registry: Registry, where: str) -> DisclosureDiff:
+        """Say what a registry would change, and change nothing.
+
+        Raises `RegistryInvalid` with every fault; `where` names the files it came from.
+        """
+        return self._judge((await self.registry.active()).registry, registry, where)
+
+    async def propose(
+        self,
+        registry: Registry,
+        *,
+        by: Principal,
+        reason: str,
+        where: str,
+        amends: int | None = None,
+    ) -> Outcome:
+        """Make a registry the active revision, or file it for approval where it widens.
+
+        Raises `RegistryInvalid`, `Forbidden`, `NotFound`, `ApprovalRequired` when nobody knows who
+        proposes, and `Conflict` when another revision became active meanwhile.
+        """
+        require(by, Right.PROPOSE)
+        base = await self.registry.active()
+        found = self._judge(base.registry, registry, where)
+        if not found.changes:
+            await self.catalogue.publish(registry.event_types, base.revision)
+            return Outcome(revision=base.revision, epoch=base.epoch, diff=found, is_active=True)
+        if found.direction is Direction.WIDENS and self.approvals > ONE:
+            if by.kind is PrincipalKind.LOCAL:
+                raise _nobody_knows_who()
+            number = await self._file(base, registry, found, by, reason, amends)
+            return Outcome(
+                revision=base.revision,
+                epoch=base.epoch,
+                diff=found,
+                is_active=False,
+                change_set=number,
+            )
+        new = NewRevision(
+            base=base, registry=registry, author=by.name, approver=by.name, reason=reason
+        )
+        return await self._activate(new, found)
+
+    async def approve(self, number: int, digest: str, *, by: Principal, reason: str) -> Outcome:
+        """Activate a change set that another person proposed, if it is what was read.
+
+        Raises `Forbidden` (`self_approval`, `service_cannot_approve`), `Conflict`
+        (`change_set_edited`, `base_moved`, `change_set_decided`).
+        """
+        require(by, Right.APPROVE)
+        change = await self._open(number)
+        if by.name == change.author:
+            raise Forbidden(
+                f"{by.name} proposed change set {number}, so somebody else must approve it",
+                where=f"change set {number}",
+                fix="ask a colleague with the role approver",
+                code="self_approval",
+            )
+        if change.hash != digest:
+            raise Conflict(
+                f"change set {number} was edited after it was read",
+                where=f"change set {number}",
+                fix=f"read it again: dispatcher changes {number}",
+                code="change_set_edited",
+            )
+        base = await self.registry.active()
+        if base.revision != change.base:
+            raise await self._moved(change, base)
+        found = self._judge(base.registry, change.registry, f"change set {number}")
+        new = NewRevision(
+            base=base,
+            registry=change.registry,
+            author=change.author,
+            approver=by.name,
+            reason=change.reason,
+            approval=Approval(change=change, by=by.name, decision=reason),
+        )
+        return await self._activate(new, found)
+
+    async def reject(self, number: int, *, by: Principal, reason: str) -> None:
+        """End a change set without effect."""
+        require(by, Right.REJECT)
+        await self.changes.reject(await self._open(number), by=by.name, decision=reason)
+
+    async def rollback(self, number: Revision, *, by: Principal, reason: str) -> Outcome:
+        """Propose the content of an earlier revision; what was revoked since stays revoked."""
+        earlier = await self.registry.revision(number)
+        if earlier is None:
+            raise NotFound(
+                f"there is no revision {number}",
+                where="N",
+                fix="'dispatcher revisions' lists them",
+                code="revision_unknown",
+            )
+        active = (await self.registry.active()).registry
+        revoked = dict.fromkeys((*earlier.policy.revoked_hosts, *active.policy.revoked_hosts))
+        policy = replace(earlier.policy, revoked_hosts=tuple(revoked))
+        return await self.propose(
+            replace(earlier, policy=policy),
+            by=by,
+            reason=reason or f"rollback to revision {number}",
+            where=f"revision {number}",
+        )
+
+    async def read(self, number: int) -> ChangeSet:
+        """Give one change set."""
+        change = await self.changes.get(number)
+        if change is None:
+            raise NotFound(
+                f"there is no change set {number}",
+                where="N",
+                fix="'dispatcher changes' lists them",
+                code="change_set_unknown",
+            )
+        return change
+
+    def _judge(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
+        today = self._today()
+        faults = find_faults(new, self.loopback) or find_wrong_moves(old, new, today)
+        if faults:
+            raise invalid(faults, where)
+        return diff(old, new, today, self.loopback)
+
+    async def _open(self, number: int) -> ChangeSet:
+        change = await self.read(number)
+        if change.state is not ChangeState.PROPOSED:
+            raise Conflict(
+                f"change set {number} is {change.state} already, by {change.decided_by}",
+                where=f"change set {number}",
+                fix="'dispatcher changes' lists what is still open",
+                code="change_set_decided",
+            )
+        return change
+
+    async def _file(
+        self,
+        base: Active,
+        registry: Registry,
+        found: DisclosureDiff,
+        by: Principal,
+        reason: str,
+        amends: int | None,
+    ) -> int:
+        change = ChangeSet(
+            number=amends or 0,
+            state=ChangeState.PROPOSED,
+            base=base.revision,
+            hash=change_hash(base.hash, encode_registry(registry), reason),
+            registry=registry,
+            diff=found,
+            author=by.name,
+            reason=reason,
+            proposed_us=self.wall_us(),
+        )
+        if amends is None:
+            return await self.changes.propose(change)
+        was = await self._open(amends)
+        if was.author != by.name:
+            raise Forbidden(
+                f"change set {amends} is {was.author}'s",
+                where=f"change set {amends}",
+                fix="propose your own: apply without --amend",
+                code="not_the_author",
+            )
+        await self.changes.amend(change)
+        return amends
+
+    async def _activate(self, new: NewRevision, found: DisclosureDiff) -> Outcome:
+        secrets, keys = new_keys(
+            new.registry, await self.registry.keys(), self.vault, self.mint_secret
+        )
+        revision, epoch = await self.registry.activate(new, keys)
+        await self.catalogue.publish(new.registry.event_types, revision)
+        return Outcome(revision=revision, epoch=epoch, diff=found, is_active=True, secrets=secrets)
+
+    async def _moved(self, change: ChangeSet, active: Active) -> Conflict:
+        base = await self.registry.revision(change.base) or Registry()
+        moved = diff(base, active.registry, self._today(), self.loopback)
+        places = dict.fromkeys(each.where for each in moved.changes)
+        return Conflict(
+            f"it was judged against revision {change.base}; since then revision "
+            f"{active.revision} changed {', '.join(places) or 'nothing'}",
+            where=f"change set {change.number}",
+            fix=f"its author looks again: dispatcher apply FILES --amend {change.number}",
+            code="base_moved",
+        )
+
+    def _today(self) -> date:
+        return datetime.fromtimestamp(self.wall_us() / 1_000_000, UTC).date()
+
+
+def _nobody_knows_who() -> ApprovalRequired:
+    return ApprovalRequired(
+        "this lets more flow, so one person must propose it and another approve it",
+        where="DISPATCHER_TOKEN",
+        fix="set it to the token of a person with the role platform ('dispatcher principal add' "
+        "makes one), and apply again; on a laptop, 'dispatcher init --dev' lets one person do both",
+    )

@@ -1,0 +1,74 @@
+"""Who may do what: principals, their roles, and the rights each role has.
+
+A principal is a person or a service; it shows itself by a token. Rights are asked for by name, so
+that the table below is the whole of the matter. Used by `control`, which refuses, and by the API.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class PrincipalKind(StrEnum):
+    """A person and a service show a token; whoever sits at the machine itself shows none.
+
+    A service may do much by itself, but it is nobody's second pair of eyes. Nobody can tell who is
+    local, so two of them cannot be told apart.
+    """
+
+    HUMAN = "human"
+    SERVICE = "service"
+    LOCAL = "local"
+
+
+class Role(StrEnum):
+    """What somebody is here for."""
+
+    PRODUCER = "producer"
+    PLATFORM = "platform"
+    APPROVER = "approver"
+    SRE = "sre"
+    PRIVACY = "privacy"
+    READER = "reader"
+    ADMIN = "admin"
+
+
+class Right(StrEnum):
+    """What can be done. Whoever may change a thing may also read it."""
+
+    READ = "read"
+    ENQUEUE = "enqueue"
+    PROPOSE = "propose"
+    APPROVE = "approve"
+    REJECT = "reject"
+    HOLD = "hold"
+    RELEASE = "release"
+    PEOPLE = "people"
+
+
+RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
+    Role.PRODUCER: frozenset({Right.ENQUEUE}),
+    Role.PLATFORM: frozenset({Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD}),
+    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD}),
+    Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE}),
+    Role.PRIVACY: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD}),
+    Role.READER: frozenset({Right.READ}),
+    Role.ADMIN: frozenset({Right.READ, Right.PEOPLE}),
+}
+_HUMANS_ONLY: Final = frozenset({Right.APPROVE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """Somebody who may do something."""
+
+    name: str
+    kind: PrincipalKind
+    roles: frozenset[Role]
+
+    @property
+    def rights(self) -> frozenset[Right]:
+        """Everything this principal may do."""
+        rights = frozenset(right for role in self.roles for right in RIGHTS[role])
+        return rights if self.kind is PrincipalKind.HUMAN else rights - _HUMANS_ONLY

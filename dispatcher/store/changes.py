@@ -1,0 +1,161 @@
+"""Change sets that wait for a second person, and how each ended.
+
+Written by `control.changes` alone. A decision is taken once: every statement that ends a change set
+asks that it is still proposed, under the hash that was read.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.model.change_set import ChangeSet, ChangeState
+from dispatcher.model.disclosure import DisclosureDiff
+from dispatcher.model.errors import Conflict
+from dispatcher.model.ids import Revision
+from dispatcher.store.database import Database
+from dispatcher.store.documents import decode_registry, encode_registry
+
+_COLUMNS: Final = """number, state, base, hash, content, diff, author, reason, proposed_us,
+    decided_by, decided_us, decision, revision"""
+_PROPOSE: Final = """
+INSERT INTO {change_sets} (state, base, hash, content, diff, author, reason, proposed_us)
+VALUES ('proposed', :base, :hash, :content, :diff, :author, :reason, {now}) RETURNING number
+"""
+_AMEND: Final = """
+UPDATE {change_sets} SET base = :base, hash = :hash, content = :content, diff = :diff,
+    author = :author, reason = :reason, proposed_us = {now}
+WHERE number = :number AND state = 'proposed'
+"""
+_REJECT: Final = """
+UPDATE {change_sets} SET state = 'rejected', decided_by = :by, decided_us = {now},
+    decision = :decision
+WHERE number = :number AND hash = :hash AND state = 'proposed'
+"""
+_ACTIVATE: Final = """
+UPDATE {change_sets} SET state = 'active', decided_by = :by, decided_us = {now},
+    decision = :decision, revision = :revision
+WHERE number = :number AND hash = :hash AND state = 'proposed'
+"""
+_GET: Final = f"SELECT {_COLUMNS} FROM {{change_sets}} WHERE number = :number"
+_LIST: Final = f"""
+SELECT {_COLUMNS} FROM {{change_sets}}
+WHERE (CAST(:state AS text) IS NULL OR state = :state) ORDER BY number DESC LIMIT :limit
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A second person's yes to a change set, as it was when they read it."""
+
+    change: ChangeSet
+    by: str
+    decision: str
+
+
+class ChangeStore:
+    """The change sets of one registry."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def propose(self, change: ChangeSet) -> int:
+        """File a change set; give its number. That of `change` is not used."""
+        async with self._database.begin() as connection:
+            filed = await self._database.execute(connection, _PROPOSE, **_row(change))
+            number: int = filed.scalar_one()
+            return number
+
+    async def amend(self, change: ChangeSet) -> None:
+        """Put other content into a change set that is still proposed."""
+        async with self._database.begin() as connection:
+            done = await self._database.execute(
+                connection, _AMEND, number=change.number, **_row(change)
+            )
+            if not done.rowcount:
+                raise _decided(change.number)
+
+    async def reject(self, change: ChangeSet, *, by: str, decision: str) -> None:
+        """End a change set without effect."""
+        async with self._database.begin() as connection:
+            done = await self._database.execute(
+                connection,
+                _REJECT,
+                number=change.number,
+                hash=change.hash,
+                by=by,
+                decision=decision,
+            )
+            if not done.rowcount:
+                raise _decided(change.number)
+
+    async def get(self, number: int) -> ChangeSet | None:
+        """Read one change set."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _GET, number=number)
+            row = found.one_or_none()
+            return _change_set(row) if row is not None else None
+
+    async def list(
+        self, state: ChangeState | None = None, limit: int = 100
+    ) -> tuple[ChangeSet, ...]:
+        """Read the newest change sets, those of one state if one is given."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _LIST, state=state, limit=limit)
+            return tuple(map(_change_set, found.all()))
+
+
+async def note_active(
+    database: Database, connection: AsyncConnection, approval: Approval, revision: Revision
+) -> None:
+    """Note, in the transaction that activates the revision, which change set became it."""
+    done = await database.execute(
+        connection,
+        _ACTIVATE,
+        number=approval.change.number,
+        hash=approval.change.hash,
+        by=approval.by,
+        decision=approval.decision,
+        revision=revision,
+    )
+    if not done.rowcount:
+        raise _decided(approval.change.number)
+
+
+def _decided(number: int) -> Conflict:
+    return Conflict(
+        f"change set {number} was decided or edited meanwhile",
+        where=f"change set {number}",
+        fix=f"look at it again: dispatcher changes {number}",
+        code="change_set_moved",
+    )
+
+
+def _row(change: ChangeSet) -> dict[str, Any]:
+    return {
+        "base": change.base,
+        "hash": change.hash,
+        "content": encode_registry(change.registry).decode(),
+        "diff": msgspec.json.encode(change.diff).decode(),
+        "author": change.author,
+        "reason": change.reason,
+    }
+
+
+def _change_set(row: Any) -> ChangeSet:
+    return ChangeSet(
+        number=row.number,
+        state=ChangeState(row.state),
+        base=Revision(row.base),
+        hash=row.hash,
+        registry=decode_registry(row.content),
+        diff=msgspec.json.decode(row.diff, type=DisclosureDiff),
+        author=row.author,
+        reason=row.reason,
+        proposed_us=row.proposed_us,
+        decided_by=row.decided_by,
+        decided_us=row.decided_us,
+        decision=row.decision,
+        revision=Revision(row.revision) if row.revision is not None else None,
+    )
