@@ -61,7 +61,7 @@ def approve(
     Shows what it lets flow and asks; the approval is for exactly what was shown. A script passes
     the --hash that 'dispatcher changes N' printed. Nobody approves their own, and no service does.
     """
-    config = load_config(config_path)
+    config, was_shown = load_config(config_path), digest is None
     if digest is None:
         if as_json:
             raise InvalidInput(
@@ -74,7 +74,8 @@ def approve(
         print_change(change)
         click.confirm(f"Approve change set {number}?", abort=True)
         digest = change.hash
-    return show_outcome(run_async(_approve(config, number, digest, reason)), as_json)
+    outcome = run_async(_approve(config, number, digest, reason))
+    return show_outcome(outcome, as_json, was_shown=was_shown)
 
 
 @click.command()

@@ -37,6 +37,8 @@ def plan(paths: tuple[Path, ...], config_path: Path | None, as_json: bool) -> in
         print_json(diff_document(found))
     else:
         print_diff(found)
+        if found.direction is Direction.WIDENS:
+            click.echo("To apply it takes another person's approval.")
     return NEEDS_APPROVAL if found.direction is Direction.WIDENS else 0
 
 
@@ -87,13 +89,16 @@ def revisions(before: int, limit: int, config_path: Path | None, as_json: bool) 
     if as_json:
         print_json(rows)
         return
-    names = ("number", "author", "approver", "reason", "hash")
-    cells = [(moment(row["created_us"]), *(row[name] for name in names)) for row in rows]
-    print_table("revisions", ("made", *names), cells)
+    names = ("number", "author", "approver", "reason")
+    cells = [
+        (*(row[name] for name in names), moment(row["created_us"]), row["hash"][:12])
+        for row in rows
+    ]
+    print_table("revisions", (*names, "made", "hash"), cells)
 
 
-def show_outcome(outcome: Outcome, as_json: bool) -> int:
-    """Print what became of a proposal; give the exit status."""
+def show_outcome(outcome: Outcome, as_json: bool, *, was_shown: bool = False) -> int:
+    """Print what became of a proposal, and its diff unless it was shown; give the exit status."""
     if as_json:
         print_json(
             {
@@ -109,15 +114,13 @@ def show_outcome(outcome: Outcome, as_json: bool) -> int:
     elif not outcome.diff.changes:
         click.echo(f"revision {outcome.revision} already says so: nothing changed")
     else:
-        print_diff(outcome.diff)
+        if not was_shown:
+            print_diff(outcome.diff)
         if outcome.is_active:
             click.echo(f"revision {outcome.revision} is active")
         else:
-            number = outcome.change_set
-            click.echo(
-                f"change set {number} waits: it lets more flow, so another person must agree"
-            )
-            click.echo(f"  they run: dispatcher approve {number}")
+            click.echo(f"change set {outcome.change_set} waits: another person must approve it")
+            click.echo(f"  they run: dispatcher approve {outcome.change_set}")
         for subscription, secret in outcome.secrets.items():
             click.echo(f"signing secret of {subscription}, shown this once: {secret}")
     return 0 if outcome.is_active else NEEDS_APPROVAL

@@ -14,8 +14,8 @@ _SIGNS: Final = {
     Direction.NEUTRAL: ("~", "yellow"),
 }
 _SENTENCES: Final = {
-    Direction.WIDENS: "This lets more flow (+): another person must approve it.",
-    Direction.NARROWS: "This lets less flow (-): one person is enough.",
+    Direction.WIDENS: "This lets more flow (+).",
+    Direction.NARROWS: "This lets less flow (-).",
     Direction.NEUTRAL: "This changes nothing that flows.",
 }
 
