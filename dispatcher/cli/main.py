@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "approve": ("dispatcher.cli.changes", "approve", "Agree to what somebody else proposed."),
     "reject": ("dispatcher.cli.changes", "reject", "End a change set without effect."),
     "rollback": ("dispatcher.cli.registry", "rollback", "Go back to an earlier revision."),
+    "export": ("dispatcher.cli.registry", "export", "Write the registry as files."),
     "revisions": ("dispatcher.cli.registry", "revisions", "List revisions and who made them."),
     "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),
     "worker": ("dispatcher.cli.serving", "worker", "Run one worker of several."),

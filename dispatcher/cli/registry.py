@@ -14,8 +14,10 @@ from dispatcher.cli.output import common_options, moment, print_json, print_tabl
 from dispatcher.cli.showing_changes import diff_document, print_diff
 from dispatcher.control.changes import Outcome
 from dispatcher.control.documents import named, read_registry
+from dispatcher.control.exporting import export_registry
 from dispatcher.model.disclosure import Direction, DisclosureDiff
 from dispatcher.model.ids import Revision
+from dispatcher.model.registry import Registry
 
 NEEDS_APPROVAL = 3
 _paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -63,6 +65,25 @@ def apply(
     """
     outcome = run_async(_apply(load_config(config_path), paths, reason, amend))
     return show_outcome(outcome, as_json)
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--revision", "number", type=int, help="An earlier one. Default: the active one.")
+@common_options
+def export(folder: Path, number: int | None, config_path: Path | None, as_json: bool) -> None:
+    """Write the registry into the new folder FOLDER, as files that 'apply' reads.
+
+    Nothing that exists is overwritten, and the folder appears whole or not at all. Right after an
+    export, 'plan' finds nothing to change.
+    """
+    config = load_config(config_path)
+    registry = run_async(_revision(config, Revision(number) if number is not None else None))
+    files = export_registry(registry, folder)
+    if as_json:
+        print_json({"files": [str(file) for file in files]})
+        return
+    click.echo(f"{len(files)} files in {folder}")
 
 
 @click.command()
@@ -150,6 +171,14 @@ async def _rollback(config: Config, number: Revision, reason: str) -> Outcome:
     async with open_house(config) as house:
         await house.check_schema()
         return await change_control(house).rollback(number, by=await who_asks(house), reason=reason)
+
+
+async def _revision(config: Config, number: Revision | None) -> Registry:
+    async with open_house(config) as house:
+        await house.check_schema()
+        if number is None:
+            return (await house.registry.active()).registry
+        return await change_control(house).earlier(number)
 
 
 async def _revisions(config: Config, before: int, limit: int) -> list[dict[str, Any]]:

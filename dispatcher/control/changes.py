@@ -147,14 +147,7 @@ class ChangeControl:
 
     async def rollback(self, number: Revision, *, by: Principal, reason: str) -> Outcome:
         """Propose the content of an earlier revision; what was revoked since stays revoked."""
-        earlier = await self.registry.revision(number)
-        if earlier is None:
-            raise NotFound(
-                f"there is no revision {number}",
-                where="N",
-                fix="'dispatcher revisions' lists them",
-                code="revision_unknown",
-            )
+        earlier = await self.earlier(number)
         active = (await self.registry.active()).registry
         revoked = dict.fromkeys((*earlier.policy.revoked_hosts, *active.policy.revoked_hosts))
         policy = replace(earlier.policy, revoked_hosts=tuple(revoked))
@@ -164,6 +157,18 @@ class ChangeControl:
             reason=reason or f"rollback to revision {number}",
             where=f"revision {number}",
         )
+
+    async def earlier(self, number: Revision) -> Registry:
+        """Give what a revision held."""
+        found = await self.registry.revision(number)
+        if found is None:
+            raise NotFound(
+                f"there is no revision {number}",
+                where="N",
+                fix="'dispatcher revisions' lists them",
+                code="revision_unknown",
+            )
+        return found
 
     async def read(self, number: int) -> ChangeSet:
         """Give one change set."""
