@@ -44,3 +44,26 @@ def road(database: str | None, events: int, rounds: int, as_json: bool) -> int:
     return run_async(
         run_road_bench(database=database, events=events, rounds=rounds, as_json=as_json)
     )
+
+
+@bench.command()
+@click.option("--database", help="A PostgreSQL or SQLite URL. Default: a PostgreSQL made for it.")
+@click.option("--connectors", default=2_000, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("--subscriptions", default=10_000, show_default=True, type=click.IntRange(1, 10**6))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
+@json_option
+def registry(
+    database: str | None, connectors: int, subscriptions: int, rounds: int, as_json: bool
+) -> int:
+    """Measure a large registry: reading, planning, compiling, and a worker picking it up."""
+    from dispatcher.showcase.bench_registry import run_registry_bench
+
+    return run_async(
+        run_registry_bench(
+            database=database,
+            connectors=connectors,
+            subscriptions=subscriptions,
+            rounds=rounds,
+            as_json=as_json,
+        )
+    )

@@ -5,7 +5,8 @@ truth nothing more would flow, never the other way round: a test searches for an
 disclose more after a change that was not called widening.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -13,7 +14,7 @@ from dispatcher.model.classification import Sensitivity
 from dispatcher.model.disclosure import Aspect, Change, Direction, DisclosureDiff
 from dispatcher.model.ids import Lane
 from dispatcher.model.path import format_path
-from dispatcher.model.registry import Registry
+from dispatcher.model.registry import Connector, EventType, Registry
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.flows import Flow, flows
@@ -26,6 +27,7 @@ from dispatcher.stages.revising.listing import (
 
 WIDENS: Final = Direction.WIDENS
 NARROWS: Final = Direction.NARROWS
+_Named = EventType | Connector
 _DIRECTIONS: Final = tuple(Direction)
 _ASPECTS: Final = tuple(Aspect)
 
@@ -36,14 +38,43 @@ def diff(
     """Compare two registries; `today` decides which papers have ended."""
     if old == new:
         return DisclosureDiff(())
+    was, now = _apart(old, new)
     changes = {
         *compare_listing(old, new, today),
         *compare_revoked(old, new),
         *compare_classes(old, new),
-        *_compare_flows(flows(old, today, loopback), flows(new, today, loopback)),
+        *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
     }
     changes.update(compare_terms(old, new, {change.where for change in changes}))
     return DisclosureDiff(tuple(sorted(changes, key=_order)))
+
+
+def _apart(old: Registry, new: Registry) -> tuple[Registry, Registry]:
+    """Leave out the subscriptions that nothing of differs: what flows by them is the same."""
+    if old.policy != new.policy:
+        return old, new
+    types = _differing(old.event_types, new.event_types)
+    connectors = _differing(old.connectors, new.connectors)
+    before = {each.name: each for each in old.subscriptions}
+    same = {
+        each.name
+        for each in new.subscriptions
+        if before.get(each.name) == each
+        and each.connector not in connectors
+        and types.isdisjoint(each.scope)
+    }
+    was, now = (
+        replace(held, subscriptions=tuple(s for s in held.subscriptions if s.name not in same))
+        for held in (old, new)
+    )
+    return was, now
+
+
+def _differing(old: Sequence[_Named], new: Sequence[_Named]) -> frozenset[str]:
+    before = {each.name: each for each in old}
+    after = {each.name: each for each in new}
+    names = before.keys() | after.keys()
+    return frozenset(name for name in names if before.get(name) != after.get(name))
 
 
 def _order(change: Change) -> tuple[int, int, str, str]:
