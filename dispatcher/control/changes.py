@@ -83,6 +83,7 @@ class ChangeControl:
         proposes, and `Conflict` when another revision became active meanwhile.
         """
         require(by, Right.PROPOSE)
+        amended = await self._own(amends, by) if amends is not None else None
         base = await self.registry.active()
         found = self._judge(base.registry, registry, where)
         if not found.changes:
@@ -91,7 +92,7 @@ class ChangeControl:
         if found.direction is Direction.WIDENS and self.approvals > ONE:
             if by.kind is PrincipalKind.LOCAL:
                 raise _nobody_knows_who()
-            number = await self._file(base, registry, found, by, reason, amends)
+            number = await self._file(base, registry, found, by, reason, amended)
             return Outcome(
                 revision=base.revision,
                 epoch=base.epoch,
@@ -102,7 +103,11 @@ class ChangeControl:
         new = NewRevision(
             base=base, registry=registry, author=by.name, approver=by.name, reason=reason
         )
-        return await self._activate(new, found)
+        outcome = await self._activate(new, found)
+        if amended is not None:
+            decision = f"amended to what needs no approval: revision {outcome.revision}"
+            await self.changes.reject(amended, by=by.name, decision=decision)
+        return outcome
 
     async def approve(self, number: int, digest: str, *, by: Principal, reason: str) -> Outcome:
         """Activate a change set that another person proposed, if it is what was read.
@@ -207,10 +212,10 @@ class ChangeControl:
         found: DisclosureDiff,
         by: Principal,
         reason: str,
-        amends: int | None,
+        amended: ChangeSet | None,
     ) -> int:
         change = ChangeSet(
-            number=amends or 0,
+            number=amended.number if amended is not None else 0,
             state=ChangeState.PROPOSED,
             base=base.revision,
             hash=change_hash(base.hash, encode_registry(registry), reason),
@@ -220,18 +225,21 @@ class ChangeControl:
             reason=reason,
             proposed_us=self.wall_us(),
         )
-        if amends is None:
+        if amended is None:
             return await self.changes.propose(change)
-        was = await self._open(amends)
-        if was.author != by.name:
+        await self.changes.amend(change)
+        return change.number
+
+    async def _own(self, number: int, by: Principal) -> ChangeSet:
+        change = await self._open(number)
+        if change.author != by.name:
             raise Forbidden(
-                f"change set {amends} is {was.author}'s",
-                where=f"change set {amends}",
+                f"change set {number} is {change.author}'s",
+                where=f"change set {number}",
                 fix="propose your own: apply without --amend",
                 code="not_the_author",
             )
-        await self.changes.amend(change)
-        return amends
+        return change
 
     async def _activate(self, new: NewRevision, found: DisclosureDiff) -> Outcome:
         secrets, keys = new_keys(

@@ -14,7 +14,6 @@ import msgspec
 from pydantic import SecretStr
 from sqlalchemy import Connection
 
-from dispatcher.app.asking import who_asks
 from dispatcher.app.config import (
     Config,
     NetworkSection,
@@ -26,6 +25,7 @@ from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.control.documents import named, read_registry
+from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.showcase.bench_goods import EVENT_TYPE, TENANT, payload, subject, write_registry
 from dispatcher.store.enqueueing import EventRow, insert_many
 from dispatcher.vault.keyring import create_keyring
@@ -54,8 +54,9 @@ async def furnish(config: Config, port: int, window: int) -> None:
     write_registry(files, port, window)
     async with open_house(config) as house:
         await migrate_house(house)
+        by = Principal(name="bench", kind=PrincipalKind.HUMAN, roles=frozenset({Role.PLATFORM}))
         await change_control(house).propose(
-            read_registry([files]), by=await who_asks(house), reason="bench", where=named([files])
+            read_registry([files]), by=by, reason="bench", where=named([files])
         )
 
 

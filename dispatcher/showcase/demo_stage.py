@@ -18,7 +18,6 @@ from typing import Final
 
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import House
@@ -26,6 +25,7 @@ from dispatcher.app.migration import migrate_house
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.documents import named, read_registry
 from dispatcher.model.errors import InvalidInput
+from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.network.resolver import StaticResolver
 from dispatcher.showcase.inbox import LOOPBACK, Behaviour, Inbox, Received, Reply, accept
 from dispatcher.telemetry import log
@@ -184,7 +184,7 @@ async def apply_registry(house: House, folder: Path) -> dict[str, str]:
     files = [folder / "registry"]
     applied = await change_control(house).propose(
         read_registry(files),
-        by=await who_asks(house),
+        by=Principal(name="demo", kind=PrincipalKind.HUMAN, roles=frozenset({Role.PLATFORM})),
         reason="the demonstration's own registry",
         where=named(files),
     )

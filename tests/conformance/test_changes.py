@@ -164,6 +164,16 @@ async def test_an_edit_voids_an_approval_of_what_stood_there_before(control: Cha
     assert await active(control) == LARGE
 
 
+async def test_a_change_set_amended_to_what_narrows_is_over(control: ChangeControl):
+    await make_active(control, SMALL)
+    await propose(control, LARGE)
+    narrower = replace(SMALL, subscriptions=())
+    assert (await propose(control, narrower, amends=2)).is_active
+    ended = await control.read(2)
+    assert (ended.state, ended.registry) == (ChangeState.REJECTED, LARGE)
+    assert "revision 2" in (ended.decision or "")
+
+
 async def test_only_its_author_edits_a_change_set(control: ChangeControl):
     await propose(control, SMALL)
     with pytest.raises(Forbidden) as caught:

@@ -51,6 +51,7 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
             # Meant for a real installation: the demonstration must not follow it.
             "DISPATCHER__OUTBOX__URL": elsewhere,
             "DISPATCHER__REGISTRY__URL": elsewhere,
+            "DISPATCHER_TOKEN": "of somebody there",
         },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

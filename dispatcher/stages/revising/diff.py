@@ -43,9 +43,9 @@ def diff(
         *compare_listing(old, new, today),
         *compare_revoked(old, new),
         *compare_classes(old, new),
+        *compare_terms(old, new),
         *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
     }
-    changes.update(compare_terms(old, new, {change.where for change in changes}))
     return DisclosureDiff(tuple(sorted(changes, key=_order)))
 
 

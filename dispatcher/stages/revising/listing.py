@@ -4,7 +4,7 @@ The allowlist itself, how fields are classed, and the terms that change nothing 
 Called by `diff` alone. An entry that nobody uses yet counts too: it is what may be reached.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import date
 from typing import Any
@@ -60,8 +60,11 @@ def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:
                 yield Change(direction, Aspect.CLASS, f"event type {event_type.name}", what)
 
 
-def compare_terms(old: Registry, new: Registry, named: Collection[str]) -> Iterator[Change]:
-    """Give the objects that changed and are not `named` yet: nothing flows differently for it."""
+def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:
+    """Name every object that changed, and its keys, so that nothing goes past whoever approves.
+
+    Neutral by itself: what flows differently for it is told beside it.
+    """
     for kind, was, now in (
         ("event type", old.event_types, new.event_types),
         ("connector", old.connectors, new.connectors),
@@ -70,10 +73,9 @@ def compare_terms(old: Registry, new: Registry, named: Collection[str]) -> Itera
         before: Mapping[str, Any] = {each.name: each for each in was}
         after: Mapping[str, Any] = {each.name: each for each in now}
         for name in sorted(before.keys() | after.keys()):
-            where = f"{kind} {name}"
-            if before.get(name) != after.get(name) and where not in named:
+            if before.get(name) != after.get(name):
                 what = _terms(before.get(name), after.get(name))
-                yield Change(Direction.NEUTRAL, Aspect.TERMS, where, what)
+                yield Change(Direction.NEUTRAL, Aspect.TERMS, f"{kind} {name}", what)
     if old.policy != new.policy:
         what = _terms(old.policy, new.policy)
         yield Change(Direction.NEUTRAL, Aspect.TERMS, "policy", what)
@@ -144,9 +146,9 @@ def _is_laxer(was: Leaf, now: Leaf) -> bool:
 
 def _terms(was: Any, now: Any) -> str:
     if was is None:
-        return "new, and nothing flows by it"
+        return "new"
     if now is None:
-        return "removed, and nothing flowed by it"
+        return "removed"
     changed = (
         each.name for each in fields(now) if getattr(was, each.name) != getattr(now, each.name)
     )

@@ -155,13 +155,15 @@ def test_another_endpoint_is_a_recipient_lost_and_one_gained():
     assert said(held(both), moved) == [
         ("widens", "recipient", "acme at https://hooks.brook.example:443/in"),
         ("narrows", "recipient", TO),
+        ("neutral", "terms", "changed: url"),
     ]
 
 
 def test_another_purpose_widens_for_it_is_another_use():
     changed = held(wanted={"purpose": "support"})
     assert said(held(), changed) == [
-        ("widens", "purpose", "fulfilment (contract) becomes support (consent)")
+        ("widens", "purpose", "fulfilment (contract) becomes support (consent)"),
+        ("neutral", "terms", "changed: purpose"),
     ]
 
 
@@ -204,8 +206,16 @@ def test_a_paper_that_has_ended_already_opens_nothing():
 def test_a_retired_partner_narrows_by_all_it_had():
     gone = held(partner={"state": ConnectorState.RETIRED})
     found = said(held(), gone)
-    assert {direction for direction, _, _ in found} == {"narrows"}
+    assert {direction for direction, _, _ in found} == {"narrows", "neutral"}
     assert ("narrows", "destination", "https://hooks.acme.example:443/") in found
+
+
+def test_every_key_that_changed_is_named_whatever_else_is_told():
+    new = held(partner={"destinations": (INBOX, ELSEWHERE), "contact": "x@acme.example"})
+    assert ("neutral", "terms", "changed: contact, destinations") in said(held(), new)
+    more = replace(held(), connectors=(*held().connectors, connector("brook", destinations=())))
+    assert said(held(), more) == [("neutral", "terms", "new")]
+    assert said(more, held()) == [("neutral", "terms", "removed")]
 
 
 def test_changes_are_told_the_widening_ones_first():
@@ -215,4 +225,4 @@ def test_changes_are_told_the_widening_ones_first():
     )
     directions = [change.direction for change in compare(held(), new).changes]
     assert directions == sorted(directions, key=list(Direction).index)
-    assert set(directions) == {Direction.WIDENS, Direction.NARROWS}
+    assert set(directions) == set(Direction)
