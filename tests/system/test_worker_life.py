@@ -265,6 +265,7 @@ def test_an_ended_paper_holds_what_waits_and_its_renewal_lets_it_go(
     sqlite_home: Home, ended: str, code: str
 ) -> None:
     home = sqlite_home
+    home.apply(Partner("/ok"))
     home.apply(Partner("/ok", **{ended: "2020-01-31"}))
     worker = home.start_ready()
     home.enqueue(5)
