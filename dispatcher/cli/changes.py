@@ -9,19 +9,19 @@ from dispatcher.app.config import Config, load_config
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
-from dispatcher.cli.output import common_options, print_json, print_table
+from dispatcher.cli.output import NUMBER, common_options, print_json, print_table
 from dispatcher.cli.registry import show_outcome
 from dispatcher.cli.showing_changes import change_document, print_change
 from dispatcher.control.changes import Outcome
 from dispatcher.model.change_set import ChangeSet, ChangeState
 from dispatcher.model.errors import InvalidInput
 
-_number = click.argument("number", metavar="N", type=int)
+_number = click.argument("number", metavar="N", type=NUMBER)
 _reason = click.option("--reason", default="", help="Why, for the record.")
 
 
 @click.command()
-@click.argument("number", metavar="[N]", type=int, required=False)
+@click.argument("number", metavar="[N]", type=NUMBER, required=False)
 @click.option("--all", "is_all", is_flag=True, help="Decided ones too.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @common_options

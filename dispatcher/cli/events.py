@@ -84,7 +84,12 @@ def trace(event_id: str, config_path: Path | None, as_json: bool) -> None:
 @click.option("--state", type=click.Choice([each.value for each in State]), help="Only these.")
 @click.option("--subscription", help="Only this subscription.")
 @click.option("--event", "event_id", help="Only this event.")
-@click.option("--after", default=0, help="Continue after this delivery number.")
+@click.option(
+    "--after",
+    default=0,
+    type=click.IntRange(0, 2**63 - 1),
+    help="Continue after this delivery number.",
+)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--counts", is_flag=True, help="Count by subscription and state instead.")
 @common_options

@@ -9,6 +9,7 @@ import importlib
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -93,6 +94,7 @@ def main() -> None:
     """Run a command line, and exit with its status."""
     as_json = "--json" in sys.argv
     try:
+        _check_arguments(sys.argv[1:])
         outcome: Any = tree(prog_name="dispatcher", standalone_mode=False)
     except DispatcherError as error:
         _explain(error, as_json)
@@ -113,6 +115,19 @@ def main() -> None:
         _explain(_own_fault(error), as_json)
         sys.exit(1)
     sys.exit(outcome if isinstance(outcome, int) else 0)
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    for place, argument in enumerate(arguments, start=1):
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput(
+                "an argument is not UTF-8 text",
+                where=f"argument {place}",
+                fix="write it in UTF-8",
+                code="usage",
+            ) from None
 
 
 def _usage(error: click.ClickException) -> InvalidInput:

@@ -21,6 +21,9 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+NUMBER = click.IntRange(1, 2**63 - 1)
+"""A number that a row can have."""
+
 
 def common_options(command: F) -> F:
     """Give a command `--config` and `--json`."""

@@ -10,7 +10,7 @@ from dispatcher.app.config import Config, load_config
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
-from dispatcher.cli.output import common_options, moment, print_json, print_table
+from dispatcher.cli.output import NUMBER, common_options, moment, print_json, print_table
 from dispatcher.cli.showing_changes import diff_document, print_diff
 from dispatcher.control.changes import Outcome
 from dispatcher.control.documents import named, read_registry
@@ -47,7 +47,9 @@ def plan(paths: tuple[Path, ...], config_path: Path | None, as_json: bool) -> in
 @click.command()
 @_paths
 @_reason
-@click.option("--amend", type=int, help="Put the files into this change set instead of a new one.")
+@click.option(
+    "--amend", type=NUMBER, help="Put the files into this change set instead of a new one."
+)
 @common_options
 def apply(
     paths: tuple[Path, ...],
@@ -69,7 +71,7 @@ def apply(
 
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--revision", "number", type=int, help="An earlier one. Default: the active one.")
+@click.option("--revision", "number", type=NUMBER, help="An earlier one. Default: the active one.")
 @common_options
 def export(folder: Path, number: int | None, config_path: Path | None, as_json: bool) -> None:
     """Write the registry into the new folder FOLDER, as files that 'apply' reads.
@@ -87,7 +89,7 @@ def export(folder: Path, number: int | None, config_path: Path | None, as_json: 
 
 
 @click.command()
-@click.argument("number", metavar="N", type=int)
+@click.argument("number", metavar="N", type=NUMBER)
 @_reason
 @common_options
 def rollback(number: int, reason: str, config_path: Path | None, as_json: bool) -> int:
@@ -101,7 +103,7 @@ def rollback(number: int, reason: str, config_path: Path | None, as_json: bool) 
 
 
 @click.command()
-@click.option("--before", default=2**62, help="Continue below this revision.")
+@click.option("--before", default=2**62, type=NUMBER, help="Continue below this revision.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 1000))
 @common_options
 def revisions(before: int, limit: int, config_path: Path | None, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 from dispatcher.control.documents import invalid
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import new_keys
+from dispatcher.control.texts import require_reason
 from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
 from dispatcher.model.disclosure import Direction, DisclosureDiff
 from dispatcher.model.errors import ApprovalRequired, Conflict, Forbidden, NotFound
@@ -83,6 +84,7 @@ class ChangeControl:
         proposes, and `Conflict` when another revision became active meanwhile.
         """
         require(by, Right.PROPOSE)
+        require_reason(reason)
         amended = await self._own(amends, by) if amends is not None else None
         base = await self.registry.active()
         found = self._judge(base.registry, registry, where)
@@ -116,6 +118,7 @@ class ChangeControl:
         (`change_set_edited`, `base_moved`, `change_set_decided`).
         """
         require(by, Right.APPROVE)
+        require_reason(reason)
         change = await self._open(number)
         if by.name == change.author:
             raise Forbidden(
@@ -148,6 +151,7 @@ class ChangeControl:
     async def reject(self, number: int, *, by: Principal, reason: str) -> None:
         """End a change set without effect."""
         require(by, Right.REJECT)
+        require_reason(reason)
         await self.changes.reject(await self._open(number), by=by.name, decision=reason)
 
     async def rollback(self, number: Revision, *, by: Principal, reason: str) -> Outcome:

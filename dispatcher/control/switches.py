@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from dispatcher.control.texts import require_reason
 from dispatcher.model.errors import NotConfirmed, NotFound
 from dispatcher.model.ids import Epoch
 from dispatcher.model.switch import Target
@@ -49,8 +50,10 @@ class SwitchControl:
     async def hold(self, target: Target, *, reason: str, actor: str, wait_seconds: float) -> Held:
         """Stop everything that matches `target`, and return once no worker can still begin.
 
-        Raises `NotConfirmed` when workers have not answered in time: the switch stays on.
+        Raises `InvalidInput` for an unreadable reason, before anything is written, and
+        `NotConfirmed` when workers have not answered in time: the switch stays on.
         """
+        require_reason(reason)
         began_us = self.wall_us()
         switch, epoch = await self.registry.trip(target, reason=reason, actor=actor)
         rows = await self._confirmed(epoch, wait_seconds)

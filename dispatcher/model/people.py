@@ -44,7 +44,7 @@ class Right(StrEnum):
     REJECT = "reject"
     HOLD = "hold"
     RELEASE = "release"
-    PEOPLE = "people"
+    PEOPLE = "add people"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {

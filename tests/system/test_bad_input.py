@@ -212,6 +212,7 @@ ENQUEUE = ("enqueue", "order.paid", "--tenant", "north")
 APPLY = ("apply", "integrations")
 WORKER = ("worker",)
 HOLD = ("hold", "--reason", "drill")
+FIRST = ("principal", "add", "eve", "--role", "reader")
 
 CONFIG = (
     Case("a config that is a folder", "config_unreadable", config_is_folder),
@@ -585,6 +586,28 @@ OTHER = (
     Case("a port that is taken", "address_in_use", port_in_use, WORKER, says=("api.port",)),
     Case("a release of what is not held", "switch_unknown", nothing, ("release", "tenant:north")),
     Case("an event that is not there", "event_unknown", nothing, ("trace", "evt_gone")),
+    Case(
+        "a reason that would move the reader's cursor",
+        "reason_unreadable",
+        nothing,
+        ("hold", "everything", "--reason", "fine\x1b[2A"),
+        says=("--reason",),
+    ),
+    Case("an argument that is no text", "usage", nothing, ("token", "revoke", "a\udcff")),
+    Case("a number no row can have", "usage", nothing, ("changes", "9" * 30)),
+    Case("a cursor no row can have", "usage", nothing, ("deliveries", "--after", "9" * 30)),
+    Case("a change set there is not", "change_set_unknown", nothing, ("reject", "7")),
+    Case("a revision there is not", "revision_unknown", nothing, ("rollback", "7")),
+    Case(
+        "a token nobody has",
+        "token_invalid",
+        nothing,
+        (*HOLD, "everything"),
+        env={"DISPATCHER_TOKEN": "dsp_" + "0" * 12 + "_" + "0" * 64},
+        says=("DISPATCHER_TOKEN",),
+    ),
+    Case("a first principal who is no admin", "first_principal", nothing, FIRST),
+    Case("an export over what is there", "folder_exists", nothing, ("export", "/tmp")),
     Case("a state that is none", "usage", nothing, ("deliveries", "--state", "lost")),
     Case("an unknown command", "usage", nothing, ("dispense",)),
     Case("an unknown option", "usage", nothing, ("deliveries", "--colour", "red")),

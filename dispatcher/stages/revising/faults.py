@@ -5,7 +5,6 @@ closes a lane (expired paper, an unlisted destination, a missing owner) is no fa
 of affairs. It never changes the registry and never stops at the first fault.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
@@ -13,6 +12,7 @@ from typing import Any, Final
 
 from dispatcher.model.endpoint import parse_host
 from dispatcher.model.registry import EventType, Policy, Registry
+from dispatcher.model.text import is_readable
 from dispatcher.stages.revising.connector_faults import check_connector, check_country
 from dispatcher.stages.revising.event_type_faults import check_event_type
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
@@ -23,7 +23,6 @@ from dispatcher.stages.revising.subscription_faults import (
 )
 
 DAYS_LIMIT: Final = 3_650
-_UNWRITABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def find_faults(registry: Registry, loopback: frozenset[tuple[str, int]]) -> tuple[Fault, ...]:
@@ -84,7 +83,7 @@ def _fields(thing: Any) -> Iterator[tuple[str, object]]:
 def _check_texts(where: str, value: object) -> Iterator[Fault]:
     """Find text that no database keeps and no line of a log shows, however deep it lies."""
     if isinstance(value, str):
-        if _UNWRITABLE.search(value):
+        if not is_readable(value):
             yield Fault(where, "holds a control character", "write readable text on one line")
     elif isinstance(value, Mapping):
         for name, inner in value.items():

@@ -171,7 +171,7 @@ def test_all_faults_are_found_at_once():
     )
 
 
-@pytest.mark.parametrize("sign", ["\0", "\n", "\x1b", "\x7f", "\x85", "\ud800"])
+@pytest.mark.parametrize("sign", ["\0", "\n", "\x1b", "\x7f", "\x85", "\u202e", "\ud800"])
 def test_text_that_a_database_or_a_log_cannot_keep_is_a_fault_wherever_it_lies(sign):
     destination = Destination(host="hooks.acme.example", reason=f"or{sign}ders")
     agreement = Agreement(reference=f"A{sign}1", until=builders.FAR)
