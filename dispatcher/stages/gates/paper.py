@@ -92,12 +92,12 @@ def last_day(
     return min(ends)
 
 
-def coming_due(registry: Registry, today: date, days_ahead: int | None = None) -> tuple[Due, ...]:
-    """List the papers of active connectors that end within so many days, the most urgent first.
+def coming_due(registry: Registry, today: date) -> tuple[Due, ...]:
+    """List the papers of active connectors that end within the policy's earliest warning.
 
-    Without `days_ahead`, the policy's earliest warning counts.
+    The most urgent come first, those that have ended before them.
     """
-    ahead = max(registry.policy.warn_days, default=0) if days_ahead is None else days_ahead
+    ahead = max(registry.policy.warn_days, default=0)
     return tuple(
         sorted(
             Due((until - today).days, connector.name, paper, until)

@@ -1,5 +1,6 @@
 """Paper bites: what an ended, missing or unfit paper closes, and who is warned ahead."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -139,7 +140,8 @@ def test_what_ends_soon_is_listed_the_most_urgent_first():
         (3, "acme", "owner's confirmation"),
         (30, "acme", "destination a.example"),
     ]
-    assert [each.days_left for each in coming_due(held, TODAY, 3)] == [-1, 3]
+    sooner = replace(held, policy=Policy(warn_days=(3,)))
+    assert [each.days_left for each in coming_due(sooner, TODAY)] == [-1, 3]
 
 
 def test_the_owner_is_told_on_the_days_of_the_policy_and_once_it_is_too_late():
