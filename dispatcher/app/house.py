@@ -93,3 +93,11 @@ async def open_house(config: Config) -> AsyncIterator[House]:
     finally:
         await registry.aclose()
         await outbox.aclose()
+
+
+@asynccontextmanager
+async def open_current(config: Config) -> AsyncIterator[House]:
+    """Open everything a command needs, and make sure that both planes are as this release needs."""
+    async with open_house(config) as house:
+        await house.check_schema()
+        yield house

@@ -7,9 +7,9 @@ import click
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.controls import change_control
-from dispatcher.app.house import open_house
+from dispatcher.app.house import open_current
 from dispatcher.app.running import run_async
-from dispatcher.cli.output import NUMBER, common_options, print_json, print_table
+from dispatcher.cli.output import NUMBER, common_options, print_json, print_table, reason_option
 from dispatcher.cli.registry import show_outcome
 from dispatcher.cli.showing_changes import change_document, print_change
 from dispatcher.control.changes import Outcome
@@ -17,7 +17,6 @@ from dispatcher.model.change_set import ChangeSet, ChangeState
 from dispatcher.model.errors import InvalidInput
 
 _number = click.argument("number", metavar="N", type=NUMBER)
-_reason = click.option("--reason", default="", help="Why, for the record.")
 
 
 @click.command()
@@ -51,7 +50,7 @@ def changes(
 @click.command()
 @_number
 @click.option("--hash", "digest", help="Approve this content only, without being asked.")
-@_reason
+@reason_option
 @common_options
 def approve(
     number: int, digest: str | None, reason: str, config_path: Path | None, as_json: bool
@@ -80,7 +79,7 @@ def approve(
 
 @click.command()
 @_number
-@_reason
+@reason_option
 @common_options
 def reject(number: int, reason: str, config_path: Path | None, as_json: bool) -> None:
     """End change set N without effect."""
@@ -92,25 +91,21 @@ def reject(number: int, reason: str, config_path: Path | None, as_json: bool) ->
 
 
 async def _read(config: Config, number: int) -> ChangeSet:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await change_control(house).read(number)
 
 
 async def _list(config: Config, state: ChangeState | None, limit: int) -> tuple[ChangeSet, ...]:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await change_control(house).changes.list(state, limit)
 
 
 async def _approve(config: Config, number: int, digest: str, reason: str) -> Outcome:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         by = await who_asks(house)
         return await change_control(house).approve(number, digest, by=by, reason=reason)
 
 
 async def _reject(config: Config, number: int, reason: str) -> None:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         await change_control(house).reject(number, by=await who_asks(house), reason=reason)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.house import open_house
+from dispatcher.app.house import open_current
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json, print_table
 from dispatcher.model.delivery import State
@@ -120,15 +120,12 @@ def deliveries(
 
 
 async def _enqueue(config: Config, event_type: str, payload: bytes, **terms: Any) -> str:
-    async with open_house(config) as house:
-        await house.check_schema()
-        async with house.outbox_database.begin() as connection:
-            return await put(connection, event_type, payload, vault=house.vault, **terms)
+    async with open_current(config) as house, house.outbox_database.begin() as connection:
+        return await put(connection, event_type, payload, vault=house.vault, **terms)
 
 
 async def _trace(config: Config, event_id: str) -> dict[str, Any]:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         event = await house.history.event(event_id)
         if event is None:
             raise NotFound(
@@ -145,8 +142,7 @@ async def _trace(config: Config, event_id: str) -> dict[str, Any]:
 
 
 async def _deliveries(config: Config, wanted: Filter, *, counts: bool) -> list[dict[str, Any]]:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await (house.history.counts() if counts else house.history.deliveries(wanted))
 
 

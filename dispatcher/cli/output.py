@@ -21,6 +21,8 @@ config_option = click.option(
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+reason_option = click.option("--reason", default="", help="Why, for the record.")
+
 NUMBER = click.IntRange(1, 2**63 - 1)
 """A number that a row can have."""
 

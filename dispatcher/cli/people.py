@@ -7,13 +7,20 @@ import click
 
 from dispatcher.app.asking import people, who_asks
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.house import open_house
+from dispatcher.app.house import open_current
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json, print_table
 from dispatcher.control.people import DAYS_MAX
 from dispatcher.model.people import Principal, PrincipalKind, Role
 
 DAYS = 90
+_days = click.option(
+    "--days",
+    default=DAYS,
+    show_default=True,
+    type=click.IntRange(1, DAYS_MAX),
+    help="How long the token is good.",
+)
 
 
 @click.group()
@@ -38,13 +45,7 @@ def principal() -> None:
     type=click.Choice([each.value for each in Role]),
     help="What they are here for; repeat for several.",
 )
-@click.option(
-    "--days",
-    default=DAYS,
-    show_default=True,
-    type=click.IntRange(1, DAYS_MAX),
-    help="How long the first token is good.",
-)
+@_days
 @common_options
 def add(
     name: str,
@@ -92,13 +93,7 @@ def token() -> None:
 
 @token.command()
 @click.argument("name")
-@click.option(
-    "--days",
-    default=DAYS,
-    show_default=True,
-    type=click.IntRange(1, DAYS_MAX),
-    help="How long it is good.",
-)
+@_days
 @common_options
 def issue(name: str, days: int, config_path: Path | None, as_json: bool) -> None:
     """Make another token for the principal NAME, and show it once."""
@@ -145,8 +140,7 @@ def _show_token(name: str, made: str) -> None:
 async def _add(
     config: Config, wanted: tuple[str, PrincipalKind, tuple[Role, ...]], days: int
 ) -> str:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         control = people(house)
         is_first = not await control.store.principals()
         by = None if is_first else await who_asks(house)
@@ -155,24 +149,20 @@ async def _add(
 
 
 async def _principals(config: Config) -> tuple[Principal, ...]:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await people(house).store.principals()
 
 
 async def _issue(config: Config, name: str, days: int) -> str:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await people(house).issue(name, days=days, by=await who_asks(house))
 
 
 async def _tokens(config: Config) -> list[dict[str, Any]]:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await people(house).store.tokens()
 
 
 async def _revoke(config: Config, token_id: str) -> None:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         await people(house).revoke(token_id, by=await who_asks(house))

@@ -8,9 +8,16 @@ import click
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.controls import change_control
-from dispatcher.app.house import open_house
+from dispatcher.app.house import open_current
 from dispatcher.app.running import run_async
-from dispatcher.cli.output import NUMBER, common_options, moment, print_json, print_table
+from dispatcher.cli.output import (
+    NUMBER,
+    common_options,
+    moment,
+    print_json,
+    print_table,
+    reason_option,
+)
 from dispatcher.cli.showing_changes import diff_document, print_diff
 from dispatcher.control.changes import Outcome
 from dispatcher.control.documents import named, read_registry
@@ -21,7 +28,6 @@ from dispatcher.model.registry import Registry
 
 NEEDS_APPROVAL = 3
 _paths = click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
-_reason = click.option("--reason", default="", help="Why, for the record.")
 
 
 @click.command()
@@ -46,7 +52,7 @@ def plan(paths: tuple[Path, ...], config_path: Path | None, as_json: bool) -> in
 
 @click.command()
 @_paths
-@_reason
+@reason_option
 @click.option(
     "--amend", type=NUMBER, help="Put the files into this change set instead of a new one."
 )
@@ -90,7 +96,7 @@ def export(folder: Path, number: int | None, config_path: Path | None, as_json: 
 
 @click.command()
 @click.argument("number", metavar="N", type=NUMBER)
-@_reason
+@reason_option
 @common_options
 def rollback(number: int, reason: str, config_path: Path | None, as_json: bool) -> int:
     """Go back to what revision N held.
@@ -150,16 +156,14 @@ def show_outcome(outcome: Outcome, as_json: bool, *, was_shown: bool = False) ->
 
 
 async def _plan(config: Config, paths: tuple[Path, ...]) -> DisclosureDiff:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await change_control(house).plan(read_registry(paths), named(paths))
 
 
 async def _apply(
     config: Config, paths: tuple[Path, ...], reason: str, amend: int | None
 ) -> Outcome:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await change_control(house).propose(
             read_registry(paths),
             by=await who_asks(house),
@@ -170,20 +174,17 @@ async def _apply(
 
 
 async def _rollback(config: Config, number: Revision, reason: str) -> Outcome:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await change_control(house).rollback(number, by=await who_asks(house), reason=reason)
 
 
 async def _revision(config: Config, number: Revision | None) -> Registry:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         if number is None:
             return (await house.registry.active()).registry
         return await change_control(house).earlier(number)
 
 
 async def _revisions(config: Config, before: int, limit: int) -> list[dict[str, Any]]:
-    async with open_house(config) as house:
-        await house.check_schema()
+    async with open_current(config) as house:
         return await house.registry.revisions(before=before, limit=limit)

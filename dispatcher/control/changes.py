@@ -8,14 +8,14 @@ that the change set was not judged against.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
-from typing import Final
+from datetime import date
 
 from dispatcher.control.documents import invalid
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import new_keys
 from dispatcher.control.texts import require_reason
 from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
+from dispatcher.model.days import day_of
 from dispatcher.model.disclosure import Direction, DisclosureDiff
 from dispatcher.model.errors import ApprovalRequired, Conflict, Forbidden, NotFound
 from dispatcher.model.ids import Epoch, Revision
@@ -29,9 +29,6 @@ from dispatcher.store.changes import Approval, ChangeStore
 from dispatcher.store.documents import encode_registry
 from dispatcher.store.registry import Active, NewRevision, RegistryStore
 from dispatcher.vault.sealer import Vault
-
-ONE: Final = 1
-"""So many approvals mean that one person may apply alone: a laptop."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeControl:
-    """Changes one registry, and keeps one outbox's catalogue current."""
+    """Changes one registry, and keeps one outbox's catalogue current.
+
+    With `approvals` of 1, one person may apply alone: a laptop.
+    """
 
     registry: RegistryStore
     changes: ChangeStore
@@ -91,7 +91,7 @@ class ChangeControl:
         if not found.changes:
             await self.catalogue.publish(registry.event_types, base.revision)
             return Outcome(revision=base.revision, epoch=base.epoch, diff=found, is_active=True)
-        if found.direction is Direction.WIDENS and self.approvals > ONE:
+        if found.direction is Direction.WIDENS and self.approvals > 1:
             if by.kind is PrincipalKind.LOCAL:
                 raise _nobody_knows_who()
             number = await self._file(base, registry, found, by, reason, amended)
@@ -266,7 +266,7 @@ class ChangeControl:
         )
 
     def _today(self) -> date:
-        return datetime.fromtimestamp(self.wall_us() / 1_000_000, UTC).date()
+        return day_of(self.wall_us())
 
 
 def _nobody_knows_who() -> ApprovalRequired:

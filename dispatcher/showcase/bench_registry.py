@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -23,6 +23,7 @@ from dispatcher.app.wiring import open_kit
 from dispatcher.control.documents import read_registry
 from dispatcher.control.exporting import export_registry
 from dispatcher.model.classification import Sensitivity
+from dispatcher.model.days import day_of
 from dispatcher.model.paper import Agreement, Purpose
 from dispatcher.model.registry import Connector, Destination, EventType, Registry, Subscription
 from dispatcher.showcase.bench_house import make_config
@@ -169,7 +170,7 @@ async def _round(
             revision=policy.revision,
             epoch=policy.epoch,
             switches=(),
-            today=datetime.now(UTC).date(),
+            today=day_of(house.clock.wall_us()),
             loopback=frozenset(),
         ),
     )

@@ -9,9 +9,10 @@ the lease runs out and sending stops by itself.
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
+from dispatcher.model.days import day_of
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.keys import SigningKey
@@ -145,4 +146,4 @@ class PolicyWatch:
         return keys
 
     def _date(self) -> date:
-        return datetime.fromtimestamp(self._kit.clock.wall_us() / 1_000_000, UTC).date()
+        return day_of(self._kit.clock.wall_us())

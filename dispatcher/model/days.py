@@ -1,0 +1,8 @@
+"""Which day it is: papers, expiries and warnings count by days, UTC."""
+
+from datetime import UTC, date, datetime
+
+
+def day_of(wall_us: int) -> date:
+    """Give the day of a moment in microseconds since the epoch."""
+    return datetime.fromtimestamp(wall_us / 1_000_000, UTC).date()
