@@ -137,10 +137,11 @@ class ChangeControl:
         base = await self.registry.active()
         if base.revision != change.base:
             raise await self._moved(change, base)
-        found = self._judge(base.registry, change.registry, f"change set {number}")
+        registry = await self.changes.content(change)
+        found = self._judge(base.registry, registry, f"change set {number}")
         new = NewRevision(
             base=base,
-            registry=change.registry,
+            registry=registry,
             author=change.author,
             approver=by.name,
             reason=change.reason,
@@ -223,15 +224,14 @@ class ChangeControl:
             state=ChangeState.PROPOSED,
             base=base.revision,
             hash=change_hash(base.hash, encode_registry(registry), reason),
-            registry=registry,
             diff=found,
             author=by.name,
             reason=reason,
             proposed_us=self.wall_us(),
         )
         if amended is None:
-            return await self.changes.propose(change)
-        await self.changes.amend(change)
+            return await self.changes.propose(change, registry)
+        await self.changes.amend(change, registry)
         return change.number
 
     async def _own(self, number: int, by: Principal) -> ChangeSet:

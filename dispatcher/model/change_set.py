@@ -5,12 +5,11 @@ approval names the hash it is for, so an edit voids it.
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.ids import Revision
-from dispatcher.model.registry import Registry
 
 
 class ChangeState(StrEnum):
@@ -23,13 +22,12 @@ class ChangeState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSet:
-    """One change set. `base` is the revision it was judged against."""
+    """One change set. `base` is the revision it was judged against; its content is kept apart."""
 
     number: int
     state: ChangeState
     base: Revision
     hash: str
-    registry: Registry = field(repr=False)
     diff: DisclosureDiff
     author: str
     reason: str

@@ -14,11 +14,12 @@ from dispatcher.model.change_set import ChangeSet, ChangeState
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Revision
+from dispatcher.model.registry import Registry
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
 
-_COLUMNS: Final = """number, state, base, hash, content, diff, author, reason, proposed_us,
-    decided_by, decided_us, decision, revision"""
+_COLUMNS: Final = """number, state, base, hash, diff, author, reason, proposed_us, decided_by,
+    decided_us, decision, revision"""
 _PROPOSE: Final = """
 INSERT INTO {change_sets} (state, base, hash, content, diff, author, reason, proposed_us)
 VALUES ('proposed', :base, :hash, :content, :diff, :author, :reason, {now}) RETURNING number
@@ -39,6 +40,7 @@ UPDATE {change_sets} SET state = 'active', decided_by = :by, decided_us = {now},
 WHERE number = :number AND hash = :hash AND state = 'proposed'
 """
 _GET: Final = f"SELECT {_COLUMNS} FROM {{change_sets}} WHERE number = :number"
+_CONTENT: Final = "SELECT content FROM {change_sets} WHERE number = :number AND hash = :hash"
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM {{change_sets}}
 WHERE (CAST(:state AS text) IS NULL OR state = :state) ORDER BY number DESC LIMIT :limit
@@ -60,18 +62,18 @@ class ChangeStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def propose(self, change: ChangeSet) -> int:
+    async def propose(self, change: ChangeSet, registry: Registry) -> int:
         """File a change set; give its number. That of `change` is not used."""
         async with self._database.begin() as connection:
-            filed = await self._database.execute(connection, _PROPOSE, **_row(change))
+            filed = await self._database.execute(connection, _PROPOSE, **_row(change, registry))
             number: int = filed.scalar_one()
             return number
 
-    async def amend(self, change: ChangeSet) -> None:
+    async def amend(self, change: ChangeSet, registry: Registry) -> None:
         """Put other content into a change set that is still proposed."""
         async with self._database.begin() as connection:
             done = await self._database.execute(
-                connection, _AMEND, number=change.number, **_row(change)
+                connection, _AMEND, number=change.number, **_row(change, registry)
             )
             if not done.rowcount:
                 raise _decided(change.number)
@@ -96,6 +98,17 @@ class ChangeStore:
             found = await self._database.execute(connection, _GET, number=number)
             row = found.one_or_none()
             return _change_set(row) if row is not None else None
+
+    async def content(self, change: ChangeSet) -> Registry:
+        """Read the registry a change set proposes; `Conflict` when it was edited meanwhile."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(
+                connection, _CONTENT, number=change.number, hash=change.hash
+            )
+            text = found.scalar_one_or_none()
+        if text is None:
+            raise _decided(change.number)
+        return decode_registry(text)
 
     async def list(
         self, state: ChangeState | None = None, limit: int = 100
@@ -132,11 +145,11 @@ def _decided(number: int) -> Conflict:
     )
 
 
-def _row(change: ChangeSet) -> dict[str, Any]:
+def _row(change: ChangeSet, registry: Registry) -> dict[str, Any]:
     return {
         "base": change.base,
         "hash": change.hash,
-        "content": encode_registry(change.registry).decode(),
+        "content": encode_registry(registry).decode(),
         "diff": msgspec.json.encode(change.diff).decode(),
         "author": change.author,
         "reason": change.reason,
@@ -149,7 +162,6 @@ def _change_set(row: Any) -> ChangeSet:
         state=ChangeState(row.state),
         base=Revision(row.base),
         hash=row.hash,
-        registry=decode_registry(row.content),
         diff=msgspec.json.decode(row.diff, type=DisclosureDiff),
         author=row.author,
         reason=row.reason,

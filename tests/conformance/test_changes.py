@@ -170,7 +170,7 @@ async def test_a_change_set_amended_to_what_narrows_is_over(control: ChangeContr
     narrower = replace(SMALL, subscriptions=())
     assert (await propose(control, narrower, amends=2)).is_active
     ended = await control.read(2)
-    assert (ended.state, ended.registry) == (ChangeState.REJECTED, LARGE)
+    assert (ended.state, await control.changes.content(ended)) == (ChangeState.REJECTED, LARGE)
     assert "revision 2" in (ended.decision or "")
 
 
@@ -179,7 +179,7 @@ async def test_only_its_author_edits_a_change_set(control: ChangeControl):
     with pytest.raises(Forbidden) as caught:
         await propose(control, LARGE, by=replace(PAT, name="eve"), amends=1)
     assert caught.value.reason == "not_the_author"
-    assert (await control.read(1)).registry == SMALL
+    assert await control.changes.content(await control.read(1)) == SMALL
 
 
 async def test_a_stale_base_is_refused_and_says_what_moved(control: ChangeControl):
@@ -218,19 +218,20 @@ async def test_of_two_approvals_at_once_one_counts(postgres: Database):
     assert len(await rows(postgres, "SELECT 1 FROM {signing_keys}")) == 1
 
 
+@pytest.mark.parametrize("step", ["active", "keys"])
 async def test_an_edit_between_reading_and_activating_is_noticed(
-    control: ChangeControl, monkeypatch: pytest.MonkeyPatch
+    control: ChangeControl, monkeypatch: pytest.MonkeyPatch, step: str
 ):
     await propose(control, SMALL)
-    read = control.registry.active
+    read = getattr(control.registry, step)
 
     async def edited_meanwhile() -> Any:
-        monkeypatch.setattr(RegistryStore, "active", lambda self: read())
+        monkeypatch.setattr(RegistryStore, step, lambda self: read())
         await propose(control, LARGE, amends=1)
         return await read()
 
     digest = (await control.read(1)).hash
-    monkeypatch.setattr(RegistryStore, "active", lambda self: edited_meanwhile())
+    monkeypatch.setattr(RegistryStore, step, lambda self: edited_meanwhile())
     with pytest.raises(Conflict) as caught:
         await approve(control, 1, digest=digest)
     assert caught.value.reason == "change_set_moved"
