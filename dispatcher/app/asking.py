@@ -20,7 +20,7 @@ TOKEN_VARIABLE: Final = "DISPATCHER_TOKEN"  # noqa: S105 - a variable's name
 
 def people(house: House) -> People:
     """Give the people of this house."""
-    return People(store=PeopleStore(house.registry_database), mint=secrets.token_bytes)
+    return People(store=PeopleStore(house.registry_database, house.audit), mint=secrets.token_bytes)
 
 
 async def who_asks(house: House) -> Principal:

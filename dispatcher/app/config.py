@@ -65,6 +65,12 @@ class VaultSection(_Section):
     keyring: Path = Path(DATA_FOLDER) / "keyring.json"
 
 
+class AuditSection(_Section):
+    """`[audit]`: where the log's checkpoints are kept, outside the database."""
+
+    checkpoint_file: Path | None = Path(DATA_FOLDER) / "audit-checkpoints"
+
+
 class WorkerSection(_Section):
     """`[worker]`: pace, leases, and how long payloads stay."""
 
@@ -142,6 +148,7 @@ class Config(BaseSettings):
     registry: RegistrySection = RegistrySection()
     outbox: OutboxSection = OutboxSection()
     vault: VaultSection = VaultSection()
+    audit: AuditSection = AuditSection()
     worker: WorkerSection = WorkerSection()
     network: NetworkSection = NetworkSection()
     api: ApiSection = ApiSection()
@@ -165,6 +172,12 @@ class Config(BaseSettings):
     def keyring_path(self) -> Path:
         """Where the keyring file is."""
         return self.base / self.vault.keyring
+
+    @property
+    def checkpoint_path(self) -> Path | None:
+        """Where the audit log's checkpoints are kept."""
+        file = self.audit.checkpoint_file
+        return self.base / file if file is not None else None
 
     def database_url(self, section: _DatabaseSection) -> str:
         """Give a section's URL in clear, SQLite files placed under the config's folder."""

@@ -10,7 +10,7 @@ def change_control(house: House) -> ChangeControl:
     """Give what changes the registry of this house."""
     return ChangeControl(
         registry=house.registry,
-        changes=ChangeStore(house.registry_database),
+        changes=ChangeStore(house.registry_database, house.audit),
         catalogue=house.catalogue,
         vault=house.vault,
         approvals=house.config.registry.approvals,

@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from dispatcher.app.checkpoints import keep_checkpoints
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config
 from dispatcher.model.errors import DispatcherError
+from dispatcher.store.audit import AuditLog
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.history import HistoryStore
@@ -20,6 +22,7 @@ from dispatcher.store.versions import check_schema
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.places import payload_place
+from dispatcher.vault.record import RecordKeys
 from dispatcher.vault.sealer import Vault
 
 
@@ -30,13 +33,14 @@ class House:
     config: Config
     clock: SystemClock
     vault: Vault
+    audit: AuditLog
     registry_database: Database
     outbox_database: Database
 
     @property
     def registry(self) -> RegistryStore:
         """The registry's revisions and switches."""
-        return RegistryStore(self.registry_database)
+        return RegistryStore(self.registry_database, self.audit)
 
     @property
     def workers(self) -> WorkerStore:
@@ -70,7 +74,7 @@ class House:
 async def open_house(config: Config) -> AsyncIterator[House]:
     """Open everything a command or a worker needs, and close it afterwards."""
     clock = SystemClock()
-    vault = Vault(load_keyring(config.keyring_path))
+    keyring = load_keyring(config.keyring_path)
     registry_url = config.database_url(config.registry)
     outbox_url = config.database_url(config.outbox)
     registry = open_database(
@@ -84,7 +88,8 @@ async def open_house(config: Config) -> AsyncIterator[House]:
     house = House(
         config=config,
         clock=clock,
-        vault=vault,
+        vault=Vault(keyring),
+        audit=AuditLog(registry, RecordKeys(keyring), keep_checkpoints(config.checkpoint_path)),
         registry_database=registry,
         outbox_database=outbox,
     )

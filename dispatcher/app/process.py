@@ -7,10 +7,12 @@ then ends with status 0.
 import asyncio
 import gc
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 from dispatcher.api.server import Probe, serve
+from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.wiring import open_kit
@@ -46,7 +48,8 @@ async def run_worker(config: Config, on_ready: Callable[[str], None]) -> None:
         async def is_ready() -> bool:
             return worker.policy.lease_ends > kit.clock.boot()
 
-        async with serve(config.api.host, config.api.port, Probe(is_ready, metrics.render)) as at:
+        probe = Probe(is_ready, metrics.render)
+        async with _followed(house), serve(config.api.host, config.api.port, probe) as at:
             calm_collector()
             on_ready(at)
             await worker.run(stop)
@@ -59,9 +62,20 @@ async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
     async with open_house(config) as house:
         await house.check_schema()
         probe = Probe(lambda: _registry_answers(house), Metrics().render)
-        async with serve(config.api.host, config.api.port, probe) as at:
+        async with _followed(house), serve(config.api.host, config.api.port, probe) as at:
             on_ready(at)
             await stop.wait()
+
+
+@asynccontextmanager
+async def _followed(house: House) -> AsyncIterator[None]:
+    """Keep copies of the audit log's checkpoints meanwhile."""
+    following = asyncio.create_task(follow_checkpoints(house.audit, house.config.checkpoint_path))
+    try:
+        yield
+    finally:
+        following.cancel()
+        await asyncio.wait([following])
 
 
 async def _registry_answers(house: House) -> bool:

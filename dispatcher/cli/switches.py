@@ -9,7 +9,7 @@ from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.running import run_async
-from dispatcher.cli.output import common_options, moment, print_json
+from dispatcher.cli.output import common_options, moment, print_json, reason_option
 from dispatcher.control.people import require
 from dispatcher.control.switches import Held, SwitchControl
 from dispatcher.model.errors import InvalidInput
@@ -56,13 +56,14 @@ def hold(
 
 @click.command()
 @click.argument("target")
+@reason_option
 @common_options
-def release(target: str, config_path: Path | None, as_json: bool) -> None:
+def release(target: str, reason: str, config_path: Path | None, as_json: bool) -> None:
     """Take off the switches on exactly TARGET, written as for 'hold'.
 
     Other switches stay on. What waits is judged again under today's policy, then delivered.
     """
-    released = run_async(_release(load_config(config_path), _parse(target)))
+    released = run_async(_release(load_config(config_path), _parse(target), reason))
     if as_json:
         print_json({"target": target, "released": released})
         return
@@ -78,11 +79,11 @@ async def _hold(config: Config, target: Target, reason: str, wait_seconds: float
         )
 
 
-async def _release(config: Config, target: Target) -> int:
+async def _release(config: Config, target: Target, reason: str) -> int:
     async with open_house(config) as house:
         by = await who_asks(house)
         require(by, Right.RELEASE)
-        return await _control(house).release(target, actor=by.name)
+        return await _control(house).release(target, reason=reason, actor=by.name)
 
 
 def _control(house: House) -> SwitchControl:

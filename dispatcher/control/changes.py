@@ -25,7 +25,7 @@ from dispatcher.stages.revising.diff import diff
 from dispatcher.stages.revising.faults import find_faults
 from dispatcher.stages.revising.moves import find_wrong_moves
 from dispatcher.store.catalogue import CatalogueStore
-from dispatcher.store.changes import Approval, ChangeStore
+from dispatcher.store.changes import ChangeStore, Decision
 from dispatcher.store.documents import encode_registry
 from dispatcher.store.registry import Active, NewRevision, RegistryStore
 from dispatcher.vault.sealer import Vault
@@ -103,13 +103,15 @@ class ChangeControl:
                 change_set=number,
             )
         new = NewRevision(
-            base=base, registry=registry, author=by.name, approver=by.name, reason=reason
+            base=base,
+            registry=registry,
+            diff=found,
+            author=by.name,
+            approver=by.name,
+            reason=reason,
+            instead_of=amended,
         )
-        outcome = await self._activate(new, found)
-        if amended is not None:
-            decision = f"amended to what needs no approval: revision {outcome.revision}"
-            await self.changes.reject(amended, by=by.name, decision=decision)
-        return outcome
+        return await self._activate(new)
 
     async def approve(self, number: int, digest: str, *, by: Principal, reason: str) -> Outcome:
         """Activate a change set that another person proposed, if it is what was read.
@@ -142,12 +144,13 @@ class ChangeControl:
         new = NewRevision(
             base=base,
             registry=registry,
+            diff=found,
             author=change.author,
             approver=by.name,
             reason=change.reason,
-            approval=Approval(change=change, by=by.name, decision=reason),
+            approval=Decision(change, by.name, reason),
         )
-        return await self._activate(new, found)
+        return await self._activate(new)
 
     async def reject(self, number: int, *, by: Principal, reason: str) -> None:
         """End a change set without effect."""
@@ -245,13 +248,15 @@ class ChangeControl:
             )
         return change
 
-    async def _activate(self, new: NewRevision, found: DisclosureDiff) -> Outcome:
+    async def _activate(self, new: NewRevision) -> Outcome:
         secrets, keys = new_keys(
             new.registry, await self.registry.keys(), self.vault, self.mint_secret
         )
         revision, epoch = await self.registry.activate(new, keys)
         await self.catalogue.publish(new.registry.event_types, revision)
-        return Outcome(revision=revision, epoch=epoch, diff=found, is_active=True, secrets=secrets)
+        return Outcome(
+            revision=revision, epoch=epoch, diff=new.diff, is_active=True, secrets=secrets
+        )
 
     async def _moved(self, change: ChangeSet, active: Active) -> Conflict:
         base = await self.registry.revision(change.base) or Registry()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatcher.control.texts import require_reason
-from dispatcher.model.errors import NotConfirmed, NotFound
+from dispatcher.model.errors import NotConfirmed
 from dispatcher.model.ids import Epoch
 from dispatcher.model.switch import Target
 from dispatcher.stages.revising.compiling import count_lanes
@@ -71,18 +71,13 @@ class SwitchControl:
             lanes=count_lanes(active.registry, target),
         )
 
-    async def release(self, target: Target, *, actor: str) -> int:
-        """Take off the switches on exactly this target; give how many there were."""
-        released = await self.registry.release(target, actor=actor)
-        if not released:
-            tripped = ", ".join(str(s.target) for s in await self.registry.switches())
-            raise NotFound(
-                f"no switch is on for {target}",
-                where=str(target),
-                fix=f"these are on: {tripped}" if tripped else "no switch is on at all",
-                code="switch_unknown",
-            )
-        return released
+    async def release(self, target: Target, *, reason: str, actor: str) -> int:
+        """Take off the switches on exactly this target; give how many there were.
+
+        Raises `NotFound` when none is on.
+        """
+        require_reason(reason)
+        return await self.registry.release(target, actor=actor, reason=reason)
 
     async def _confirmed(self, epoch: Epoch, wait_seconds: float) -> list[WorkerRow]:
         deadline = asyncio.get_running_loop().time() + wait_seconds

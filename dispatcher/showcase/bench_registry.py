@@ -24,6 +24,7 @@ from dispatcher.control.documents import read_registry
 from dispatcher.control.exporting import export_registry
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.days import day_of
+from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.paper import Agreement, Purpose
 from dispatcher.model.registry import Connector, Destination, EventType, Registry, Subscription
 from dispatcher.showcase.bench_house import make_config
@@ -194,7 +195,14 @@ async def _until_fresh(worker: Worker, house: House) -> None:
 async def _activate(house: House, held: Registry) -> int:
     """Write the next revision, as an approval does once everything is judged."""
     base = await house.registry.active()
-    new = NewRevision(base=base, registry=held, author="bench", approver="bench", reason="bench")
+    new = NewRevision(
+        base=base,
+        registry=held,
+        diff=DisclosureDiff(()),
+        author="bench",
+        approver="bench",
+        reason="bench",
+    )
     revision, _ = await house.registry.activate(new, [])
     return revision
 

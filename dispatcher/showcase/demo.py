@@ -127,7 +127,7 @@ async def _hold_and_release(
     stopped = frozenset(each.subscription for each in terms.values() if each.connector == HELD)
     waiting = find_waiting(folder / "dispatcher.db", stopped)
     released_us = office.clock.wall_us()
-    await control.release(target, actor="demo")
+    await control.release(target, reason="end of the drill", actor="demo")
     display.say(f"{HELD} released: {len(waiting)} deliveries had waited")
     return HoldStory(
         connector=HELD,

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.model.audit import Entry, diff_detail
 from dispatcher.model.change_set import ChangeSet, ChangeState
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Revision
 from dispatcher.model.registry import Registry
+from dispatcher.store.audit import AuditLog, Recording
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
 
@@ -47,50 +48,46 @@ WHERE (CAST(:state AS text) IS NULL OR state = :state) ORDER BY number DESC LIMI
 """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Approval:
-    """A second person's yes to a change set, as it was when they read it."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Somebody's yes or no to a change set, as it was when they read it."""
 
     change: ChangeSet
     by: str
-    decision: str
+    why: str
 
 
 class ChangeStore:
     """The change sets of one registry."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
 
     async def propose(self, change: ChangeSet, registry: Registry) -> int:
         """File a change set; give its number. That of `change` is not used."""
-        async with self._database.begin() as connection:
-            filed = await self._database.execute(connection, _PROPOSE, **_row(change, registry))
+        async with self._audit.recording() as recording:
+            filed = await self._database.execute(
+                recording.connection, _PROPOSE, **_row(change, registry)
+            )
             number: int = filed.scalar_one()
+            recording.note(_filed("proposed", number, change))
             return number
 
     async def amend(self, change: ChangeSet, registry: Registry) -> None:
         """Put other content into a change set that is still proposed."""
-        async with self._database.begin() as connection:
+        async with self._audit.recording() as recording:
             done = await self._database.execute(
-                connection, _AMEND, number=change.number, **_row(change, registry)
+                recording.connection, _AMEND, number=change.number, **_row(change, registry)
             )
             if not done.rowcount:
                 raise _decided(change.number)
+            recording.note(_filed("amended", change.number, change))
 
     async def reject(self, change: ChangeSet, *, by: str, decision: str) -> None:
         """End a change set without effect."""
-        async with self._database.begin() as connection:
-            done = await self._database.execute(
-                connection,
-                _REJECT,
-                number=change.number,
-                hash=change.hash,
-                by=by,
-                decision=decision,
-            )
-            if not done.rowcount:
-                raise _decided(change.number)
+        async with self._audit.recording() as recording:
+            await note_rejected(self._database, recording, Decision(change, by, decision))
 
     async def get(self, number: int) -> ChangeSet | None:
         """Read one change set."""
@@ -120,20 +117,54 @@ class ChangeStore:
 
 
 async def note_active(
-    database: Database, connection: AsyncConnection, approval: Approval, revision: Revision
+    database: Database, recording: Recording, approval: Decision, revision: Revision
 ) -> None:
     """Note, in the transaction that activates the revision, which change set became it."""
+    await _decide(database, recording, _ACTIVATE, approval, revision=revision)
+    recording.note(_decided_entry("approved", approval))
+
+
+async def note_rejected(database: Database, recording: Recording, rejection: Decision) -> None:
+    """End a change set without effect, in a transaction that may do more."""
+    await _decide(database, recording, _REJECT, rejection)
+    recording.note(_decided_entry("rejected", rejection))
+
+
+async def _decide(
+    database: Database, recording: Recording, sql: str, decision: Decision, **more: int
+) -> None:
     done = await database.execute(
-        connection,
-        _ACTIVATE,
-        number=approval.change.number,
-        hash=approval.change.hash,
-        by=approval.by,
-        decision=approval.decision,
-        revision=revision,
+        recording.connection,
+        sql,
+        number=decision.change.number,
+        hash=decision.change.hash,
+        by=decision.by,
+        decision=decision.why,
+        **more,
     )
     if not done.rowcount:
-        raise _decided(approval.change.number)
+        raise _decided(decision.change.number)
+
+
+def _filed(verb: str, number: int, change: ChangeSet) -> Entry:
+    return Entry(
+        kind=f"change_set.{verb}",
+        actor=change.author,
+        about=f"change set {number}",
+        reason=change.reason,
+        detail={"base": change.base, "hash": change.hash, **diff_detail(change.diff)},
+    )
+
+
+def _decided_entry(verb: str, decision: Decision) -> Entry:
+    change = decision.change
+    return Entry(
+        kind=f"change_set.{verb}",
+        actor=decision.by,
+        about=f"change set {change.number}",
+        reason=decision.why,
+        detail={"author": change.author, "hash": change.hash},
+    )
 
 
 def _decided(number: int) -> Conflict:

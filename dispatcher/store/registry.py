@@ -2,21 +2,25 @@
 
 Read by the worker (through `policy`) and changed by `control` alone. A revision is written once and
 never edited; which one is active changes by compare-and-swap. Every change that a worker must obey
-bumps the epoch in the same transaction.
+bumps the epoch in the same transaction, which also puts it on the record.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.model.errors import Conflict
+from dispatcher.model.audit import CHANGES_MAX, Entry, diff_detail
+from dispatcher.model.change_set import ChangeSet
+from dispatcher.model.disclosure import DisclosureDiff
+from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.registry import Registry
 from dispatcher.model.switch import Switch, Target
-from dispatcher.store.changes import Approval, note_active
+from dispatcher.store.audit import AuditLog
+from dispatcher.store.changes import Decision, note_active, note_rejected
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
 
@@ -82,21 +86,28 @@ class StoredKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRevision:
-    """A revision about to be written over `base`."""
+    """A revision about to be written over `base`, and what it changes.
+
+    It may be what a change set proposed, with the approval it got, or what its author put in the
+    place of one (`instead_of`), which then ends without effect.
+    """
 
     base: Active
     registry: Registry
+    diff: DisclosureDiff
     author: str
     approver: str
     reason: str
-    approval: Approval | None = None
+    approval: Decision | None = None
+    instead_of: ChangeSet | None = None
 
 
 class RegistryStore:
     """The registry database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, audit: AuditLog) -> None:
         self._database = database
+        self._audit = audit
 
     async def active(self) -> Active:
         """Read the revision and epoch in force."""
@@ -121,7 +132,8 @@ class RegistryStore:
         content = encode_registry(new.registry)
         number = Revision(new.base.revision + 1)
         digest = hashlib.sha256(new.base.hash.encode() + b"\n" + content).hexdigest()
-        async with self._database.begin() as connection:
+        async with self._audit.recording() as recording:
+            connection = recording.connection
             swapped = await self._database.execute(
                 connection, _ACTIVATE, number=number, base=new.base.revision
             )
@@ -149,7 +161,12 @@ class RegistryStore:
             ]
             await self._database.execute_many(connection, _ADD_KEY, rows)
             if new.approval is not None:
-                await note_active(self._database, connection, new.approval, number)
+                await note_active(self._database, recording, new.approval, number)
+            if new.instead_of is not None:
+                why = f"amended to what needs no approval: revision {number}"
+                rejection = Decision(new.instead_of, new.author, why)
+                await note_rejected(self._database, recording, rejection)
+            recording.note(_activated(new, number, digest, keys))
             await self._notify(connection)
         return number, Epoch(epoch)
 
@@ -179,24 +196,39 @@ class RegistryStore:
 
     async def trip(self, target: Target, *, reason: str, actor: str) -> tuple[int, Epoch]:
         """Put a switch on; give its id and the epoch that workers must confirm."""
-        async with self._database.begin() as connection:
+        async with self._audit.recording() as recording:
+            connection = recording.connection
             tripped = await self._database.execute(
                 connection, _TRIP, target=str(target), reason=reason, actor=actor
             )
             switch = tripped.scalar_one()
             epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
+            detail = {"switch": switch, "epoch": epoch}
+            recording.note(_switched("tripped", target, actor, reason, detail))
             await self._notify(connection)
         return switch, Epoch(epoch)
 
-    async def release(self, target: Target, *, actor: str) -> int:
-        """Take off the switches on exactly this target; give how many there were."""
-        async with self._database.begin() as connection:
+    async def release(self, target: Target, *, actor: str, reason: str) -> int:
+        """Take off the switches on exactly this target; give how many there were.
+
+        Raises `NotFound` when there is none.
+        """
+        async with self._audit.recording() as recording:
+            connection = recording.connection
             done = await self._database.execute(
                 connection, _RELEASE, target=str(target), actor=actor
             )
-            if done.rowcount:
-                await self._database.execute(connection, _BUMP)
-                await self._notify(connection)
+            if not done.rowcount:
+                raise NotFound(
+                    f"no switch is on for {target}",
+                    where=str(target),
+                    fix="'dispatcher switches' lists those that are on",
+                    code="switch_unknown",
+                )
+            epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
+            detail = {"switches": done.rowcount, "epoch": epoch}
+            recording.note(_switched("released", target, actor, reason, detail))
+            await self._notify(connection)
             return done.rowcount
 
     async def _switches(self, connection: AsyncConnection) -> tuple[Switch, ...]:
@@ -214,3 +246,28 @@ class RegistryStore:
 def _active(row: Any) -> Active:
     registry = decode_registry(row.content) if row.content else Registry()
     return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry)
+
+
+def _activated(new: NewRevision, number: Revision, digest: str, keys: Sequence[StoredKey]) -> Entry:
+    detail = {
+        "hash": digest,
+        "parent_hash": new.base.hash,
+        "author": new.author,
+        "change_set": new.approval.change.number if new.approval is not None else None,
+        "keys_made": [f"{key.subscription} {key.fingerprint}" for key in keys[:CHANGES_MAX]],
+        **diff_detail(new.diff),
+    }
+    return Entry(
+        kind="revision.activated",
+        actor=new.approver,
+        about=f"revision {number}",
+        reason=new.reason,
+        detail=detail,
+    )
+
+
+def _switched(
+    verb: str, target: Target, actor: str, reason: str, detail: Mapping[str, int]
+) -> Entry:
+    about = f"switch {target}"
+    return Entry(kind=f"switch.{verb}", actor=actor, about=about, reason=reason, detail=detail)

@@ -36,6 +36,8 @@ REGISTRY_TABLES: Final = (
     "principals",
     "tokens",
     "change_sets",
+    "audit_log",
+    "audit_head",
 )
 OUTBOX_TABLES: Final = (
     "events",
@@ -164,6 +166,7 @@ def registry_metadata(dialect: str) -> MetaData:
     )
     _people(metadata, dialect)
     _change_sets(metadata, dialect)
+    _audit(metadata, dialect)
     return metadata
 
 
@@ -238,6 +241,27 @@ def _change_sets(metadata: MetaData, dialect: str) -> None:
         Column("decided_us", BigInteger),
         Column("decision", Text),
         Column("revision", BigInteger),
+    )
+
+
+def _audit(metadata: MetaData, dialect: str) -> None:
+    _table(
+        metadata,
+        dialect,
+        "audit_log",
+        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("entry", Text, nullable=False),
+        Column("seal", LargeBinary, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "audit_head",
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("log", Text, nullable=False),
+        Column("size", BigInteger, nullable=False),
+        Column("frontier", LargeBinary, nullable=False),
+        Column("note", Text, nullable=False),
     )
 
 

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import time
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -26,9 +25,9 @@ from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.database import Database
 from dispatcher.store.registry import RegistryStore
-from dispatcher.vault.keyring import Keyring
 from dispatcher.vault.sealer import Vault
 from tests.support.letters import rows
+from tests.support.records import KEYRING, audit_of
 from tests.unit.stages.builders import connector, event_type, registry, subscription
 
 
@@ -52,10 +51,10 @@ def control(database: Database) -> ChangeControl:
 
 def control_of(database: Database, approvals: int = 2) -> ChangeControl:
     return ChangeControl(
-        registry=RegistryStore(database),
-        changes=ChangeStore(database),
+        registry=RegistryStore(database, audit_of(database)),
+        changes=ChangeStore(database, audit_of(database)),
         catalogue=CatalogueStore(database),
-        vault=Vault(Keyring("k1", MappingProxyType({"k1": b"1" * 32}))),
+        vault=Vault(KEYRING),
         approvals=approvals,
         loopback=frozenset(),
         mint_secret=lambda: secrets.token_bytes(32),

@@ -12,6 +12,7 @@ from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.store.database import Database
 from dispatcher.store.people import PeopleStore
 from tests.support.letters import change, rows
+from tests.support.records import audit_of
 
 HUMAN = PrincipalKind.HUMAN
 ADA = Principal(name="ada", kind=HUMAN, roles=frozenset({Role.ADMIN}))
@@ -24,7 +25,7 @@ def mint(count: int) -> bytes:
 
 @pytest.fixture
 async def people(database: Database) -> People:
-    opened = People(store=PeopleStore(database), mint=mint)
+    opened = People(store=PeopleStore(database, audit_of(database)), mint=mint)
     await opened.add("ada", HUMAN, [Role.ADMIN], by=None)
     await opened.add("bob", HUMAN, [Role.SRE, Role.READER], by=ADA)
     return opened
@@ -86,7 +87,7 @@ async def test_a_token_ends_by_itself(people: People, database: Database):
 
 
 async def test_the_first_principal_is_an_admin_and_there_is_only_one_first(database: Database):
-    people = People(store=PeopleStore(database), mint=mint)
+    people = People(store=PeopleStore(database, audit_of(database)), mint=mint)
     with pytest.raises(InvalidInput) as caught:
         await people.add("eve", HUMAN, [Role.READER], by=None)
     assert caught.value.reason == "first_principal"
@@ -100,7 +101,7 @@ async def test_the_first_principal_is_an_admin_and_there_is_only_one_first(datab
 
 
 async def test_of_two_first_principals_at_once_one_is_made(postgres: Database):
-    people = People(store=PeopleStore(postgres), mint=mint)
+    people = People(store=PeopleStore(postgres, audit_of(postgres)), mint=mint)
     done = await asyncio.gather(
         *(people.add(f"p{number}", HUMAN, [Role.ADMIN], by=None) for number in range(5)),
         return_exceptions=True,

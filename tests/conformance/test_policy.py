@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.errors import Conflict
+from dispatcher.model.disclosure import DisclosureDiff
+from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.ids import Epoch, Revision, WorkerId
 from dispatcher.model.paper import Agreement, Assessment, LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination, Policy, Registry, Subscription
@@ -17,6 +18,7 @@ from dispatcher.store.registry import POLICY_CHANNEL, NewRevision, RegistryStore
 from dispatcher.store.wakeup import listen
 from dispatcher.store.workers import WorkerStore
 from tests.support.letters import MINUTE_US, ORDER_PLACED, change, rows
+from tests.support.records import audit_of
 
 REGISTRY = Registry(
     event_types=(ORDER_PLACED,),
@@ -58,13 +60,13 @@ REGISTRY = Registry(
     policy=Policy(warn_days=(7,), countries={"*": Sensitivity.CONFIDENTIAL}),
 )
 KEY = StoredKey("acme", "f1", b"sealed secret")
-ANN = {"author": "ann", "approver": "bob", "reason": "first"}
+ANN = {"diff": DisclosureDiff(()), "author": "ann", "approver": "bob", "reason": "first"}
 W1, W2 = WorkerId("w1"), WorkerId("w2")
 
 
 @pytest.fixture
 def registry(database: Database) -> RegistryStore:
-    return RegistryStore(database)
+    return RegistryStore(database, audit_of(database))
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ async def test_of_two_changes_made_on_one_base_only_the_first_becomes_active(
 
 
 async def test_activations_racing_on_one_base_have_one_winner(postgres: Database):
-    registry = RegistryStore(postgres)
+    registry = RegistryStore(postgres, audit_of(postgres))
     base = await registry.active()
     changes = [
         NewRevision(base=base, registry=REGISTRY, **ANN | {"reason": str(number)})
@@ -146,7 +148,7 @@ async def test_tripping_and_releasing_a_switch_each_bump_the_epoch(registry: Reg
         "they leak",
         "sre",
     )
-    assert await registry.release(target, actor="sre") == 1
+    assert await registry.release(target, actor="sre", reason="over") == 1
     assert (await registry.active()).epoch == tripped + 1
     assert await registry.switches() == ()
 
@@ -155,7 +157,7 @@ async def test_releasing_one_switch_never_lifts_another(registry: RegistryStore)
     acme, everything = Target.parse("connector:acme"), Target.parse("everything")
     await registry.trip(acme, reason="r", actor="a")
     await registry.trip(everything, reason="r", actor="a")
-    await registry.release(everything, actor="a")
+    await registry.release(everything, actor="a", reason="")
     assert [each.target for each in await registry.switches()] == [acme]
 
 
@@ -163,17 +165,18 @@ async def test_one_release_takes_off_every_switch_on_its_target(registry: Regist
     target = Target.parse("tenant:shop")
     await registry.trip(target, reason="one", actor="a")
     await registry.trip(target, reason="two", actor="b")
-    assert await registry.release(target, actor="c") == 2
+    assert await registry.release(target, actor="c", reason="") == 2
 
 
 async def test_releasing_what_is_not_on_changes_nothing(registry: RegistryStore):
     before = await registry.active()
-    assert await registry.release(Target.parse("tenant:shop"), actor="a") == 0
+    with pytest.raises(NotFound):
+        await registry.release(Target.parse("tenant:shop"), actor="a", reason="")
     assert await registry.active() == before
 
 
 async def test_trips_at_once_each_get_an_epoch_of_their_own(postgres: Database):
-    registry = RegistryStore(postgres)
+    registry = RegistryStore(postgres, audit_of(postgres))
     tripped = await asyncio.gather(
         *(registry.trip(Target.parse("everything"), reason="r", actor="a") for _ in range(6))
     )
@@ -288,7 +291,9 @@ async def test_a_policy_change_is_announced_to_who_listens(postgres: Database):
         while not hints:  # noqa: ASYNC110 - a hint comes from outside
             await asyncio.sleep(0.01)
         heard = len(hints)
-        await RegistryStore(postgres).trip(Target.parse("everything"), reason="r", actor="a")
+        await RegistryStore(postgres, audit_of(postgres)).trip(
+            Target.parse("everything"), reason="r", actor="a"
+        )
         while len(hints) == heard:  # noqa: ASYNC110 - a hint comes from outside
             await asyncio.sleep(0.01)
     listening.cancel()

@@ -1,0 +1,61 @@
+"""Keeps the audit log's checkpoints in a file, where no role of the database can rewrite them.
+
+Appended to by every process that changes something, once its change is durable, and by serving
+processes when others did. A file that cannot be written is told, and stops nothing: a hold must
+work at three in the morning on a full disk.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+from dispatcher.model.errors import DispatcherError
+from dispatcher.store.audit import AuditLog
+from dispatcher.telemetry import log
+
+EVERY_SECONDS: Final = 60.0
+_MODE: Final = 0o640
+
+
+def keep_checkpoints(path: Path | None) -> Callable[[str], Awaitable[None]]:
+    """Give what appends a checkpoint to this file; nothing is kept without one."""
+
+    async def keep(note: str) -> None:
+        if path is None:
+            return
+        try:
+            await asyncio.to_thread(_append, path, note)
+        except OSError as error:
+            log.logger().warning(
+                "checkpoint_not_kept",
+                path=str(path),
+                error=error.strerror or type(error).__name__,
+                fix="let this user write to the file, or name another as [audit] checkpoint_file",
+            )
+
+    return keep
+
+
+async def follow_checkpoints(audit: AuditLog, path: Path | None) -> None:
+    """Keep a copy of the newest checkpoint from time to time, whoever made it; until cancelled."""
+    keep, kept = keep_checkpoints(path), ""
+    while True:
+        try:
+            head = await audit.head()
+        except DispatcherError:
+            head = None  # the database is away: there is nothing new to keep
+        if head is not None and head.note not in ("", kept):
+            kept = head.note
+            await keep(kept)
+        await asyncio.sleep(EVERY_SECONDS)
+
+
+def _append(path: Path, note: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
+    with os.fdopen(handle, "ab") as file:
+        file.write(f"{note}\n".encode())
+        file.flush()
+        os.fsync(file.fileno())

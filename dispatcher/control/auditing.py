@@ -1,0 +1,165 @@
+"""Is the audit log what it was? Every entry, every seal, the root, and every checkpoint kept.
+
+Called by `audit verify`. It recomputes everything from the stored bytes and trusts nothing that the
+database says about them. The seals name the very entry that was altered, removed, put in or moved;
+the checkpoints show what not even the seals could: a log cut off at its end, or written anew by
+somebody who had the keyring.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from dispatcher.model.checkpoint import Checkpoint, SignedCheckpoint, key_hash, read_notes
+from dispatcher.model.errors import InvalidInput
+from dispatcher.model.merkle import Frontier, grown, leaf_hash, root_hash
+from dispatcher.store.audit import AuditLog, Head
+from dispatcher.vault.record import is_signed
+
+PAGE_ROWS: Final = 20_000
+_EMPTY: Final[Frontier] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was found: `first_bad` is the place of the first entry that is not as it was written.
+
+    `checkpoints` counts those that the log was held against, `last` is the size of the newest.
+    """
+
+    log: str
+    size: int
+    root: str
+    checkpoints: int
+    last: int
+    is_good: bool
+    first_bad: int | None = None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Bad(Exception):
+    first_bad: int | None
+    why: str
+
+
+async def verify(
+    audit: AuditLog, kept: str, on_progress: Callable[[int], None] = lambda _done: None
+) -> Verification:
+    """Verify the whole log against its seals, its newest checkpoint and those `kept` elsewhere.
+
+    Raises `InvalidInput` when what was kept is not a list of checkpoints.
+    """
+    head = await audit.head()
+    checkpoints = _read(kept)
+    try:
+        root = await _search(audit, head, checkpoints, on_progress)
+    except _Bad as bad:
+        return _found(head, checkpoints, is_good=False, first_bad=bad.first_bad, why=bad.why)
+    return _found(head, checkpoints, is_good=True, root=root.hex())
+
+
+async def _search(
+    audit: AuditLog,
+    head: Head,
+    kept: list[SignedCheckpoint],
+    on_progress: Callable[[int], None],
+) -> bytes:
+    """Go through the log from checkpoint to checkpoint; give its root, or raise `_Bad`."""
+    size, frontier = 0, _EMPTY
+    for checkpoint in _checked([*kept, *_read(head.note)], head, audit.keys.public_key):
+        frontier = await _grow(audit, frontier, size, checkpoint.size, on_progress)
+        _compare(checkpoint, frontier, size)
+        size = checkpoint.size
+    if size != head.size:
+        raise _Bad(min(size, head.size), f"the head says {head.size} entries, not {size}")
+    await _nothing_after(audit, head)
+    return root_hash(frontier)
+
+
+def _read(text: str) -> list[SignedCheckpoint]:
+    try:
+        return list(read_notes(text))
+    except ValueError as error:
+        raise InvalidInput(
+            f"not a list of checkpoints: {error}",
+            where="--checkpoint",
+            fix="name the file that [audit] checkpoint_file names, or a copy of it",
+            code="checkpoint_unreadable",
+        ) from None
+
+
+def _checked(signed: Iterable[SignedCheckpoint], head: Head, public_key: bytes) -> list[Checkpoint]:
+    """Give the checkpoints of this log by size, each signed by its key."""
+    found = []
+    for each in signed:
+        at = f"the checkpoint of {each.checkpoint.size} entries"
+        if each.checkpoint.origin != head.log:
+            raise _Bad(None, f"{at} is of another log, {each.checkpoint.origin}")
+        is_ours = each.name == head.log and each.key_hash == key_hash(head.log, public_key)
+        text = each.checkpoint.text.encode()
+        if not is_ours or not is_signed(public_key, each.signature, text):
+            raise _Bad(None, f"{at} is not signed by the key of this log")
+        found.append(each.checkpoint)
+    return sorted(set(found), key=lambda each: each.size)
+
+
+async def _grow(
+    audit: AuditLog,
+    frontier: Frontier,
+    size: int,
+    until: int,
+    on_progress: Callable[[int], None],
+) -> Frontier:
+    """Read entries up to a size, check the seal of each, and grow the tree by them."""
+    while size < until:
+        rows = await audit.rows(size, min(PAGE_ROWS, until - size))
+        leaves = [leaf_hash(entry.encode()) for _, entry, _ in rows]
+        for place, leaf, (seq, _, seal) in zip(range(size, until), leaves, rows, strict=False):
+            if seq != place:
+                raise _Bad(place, f"entry {place} is missing")
+            if audit.keys.seal(place, leaf) != seal:
+                raise _Bad(place, f"entry {place} is not what was written there")
+        if not rows:
+            raise _Bad(size, f"entry {size} and all after it are missing, up to {until - 1}")
+        frontier = grown(frontier, size, leaves)
+        size += len(rows)
+        on_progress(size)
+    return frontier
+
+
+def _compare(checkpoint: Checkpoint, frontier: Frontier, since: int) -> None:
+    if checkpoint.root != root_hash(frontier):
+        raise _Bad(
+            since,
+            f"the entries from {since} to {checkpoint.size - 1} are sealed with the keyring, but "
+            f"are not those that the checkpoint of {checkpoint.size} entries was signed for",
+        )
+
+
+async def _nothing_after(audit: AuditLog, head: Head) -> None:
+    for seq, _, _ in await audit.rows(head.size, 1):
+        # Somebody may have done something meanwhile: then the log has grown too.
+        if seq >= (await audit.head()).size:
+            raise _Bad(seq, f"entry {seq} stands after the end of the log")
+
+
+def _found(
+    head: Head,
+    kept: list[SignedCheckpoint],
+    *,
+    is_good: bool,
+    root: str = "",
+    first_bad: int | None = None,
+    why: str = "",
+) -> Verification:
+    return Verification(
+        log=head.log,
+        size=head.size,
+        root=root,
+        checkpoints=len(kept),
+        last=max((each.checkpoint.size for each in kept), default=0),
+        is_good=is_good,
+        first_bad=first_bad,
+        why=why,
+    )

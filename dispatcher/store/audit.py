@@ -1,0 +1,191 @@
+"""The audit log: appended to in the transaction that makes the change, and never edited.
+
+Every store of the control plane writes through `AuditLog.recording`, which commits only what was
+noted, so that no change can be made off the record. The head row is locked last and briefly; it
+holds the tree's frontier and the newest signed checkpoint, which is handed on once the transaction
+is durable. Read whole by `control.auditing`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from dispatcher.model.audit import Entry, encode_entry
+from dispatcher.model.checkpoint import Checkpoint, write_note
+from dispatcher.model.errors import SealBroken
+from dispatcher.model.merkle import grown, leaf_hash, packed, root_hash, unpacked
+from dispatcher.store.database import Database
+
+_LOCK: Final = """
+UPDATE {audit_head} SET size = size + :count WHERE id = 1
+RETURNING log, size, frontier, {now} AS at_us
+"""
+_APPEND: Final = "INSERT INTO {audit_log} (seq, entry, seal) VALUES (:seq, :entry, :seal)"
+_SIGN: Final = "UPDATE {audit_head} SET frontier = :frontier, note = :note WHERE id = 1"
+_HEAD: Final = "SELECT log, size, frontier, note FROM {audit_head} WHERE id = 1"
+_ROWS: Final = """
+SELECT seq, entry, seal FROM {audit_log} WHERE seq >= @1 ORDER BY seq LIMIT @2
+"""
+_LIST: Final = r"""
+SELECT seq, entry FROM {audit_log} WHERE seq < :before
+  AND (CAST(:actor AS text) IS NULL OR entry LIKE :actor ESCAPE '\')
+  AND (CAST(:kind AS text) IS NULL OR entry LIKE :kind ESCAPE '\')
+  AND (CAST(:about AS text) IS NULL OR entry LIKE :about ESCAPE '\')
+ORDER BY seq DESC LIMIT :limit
+"""
+
+
+class Keys(Protocol):
+    """What seals entries and signs checkpoints; no role of the database has these keys."""
+
+    @property
+    def public_key(self) -> bytes:
+        """The Ed25519 key that checkpoints are checked with."""
+        ...
+
+    def seal(self, place: int, leaf: bytes) -> bytes:
+        """Give the seal of an entry's hash at its place."""
+        ...
+
+    def sign(self, text: bytes) -> bytes:
+        """Sign a checkpoint."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where the log ends: its name, its size, and the newest checkpoint (empty before any)."""
+
+    log: str
+    size: int
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as it lies in the database: its place, and its document."""
+
+    seq: int
+    document: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A transaction that commits only with a note of what it did."""
+
+    connection: AsyncConnection
+    entries: list[Entry] = field(default_factory=list)
+
+    def note(self, entry: Entry) -> None:
+        """Put something on the record."""
+        self.entries.append(entry)
+
+
+async def _keep_nowhere(_note: str) -> None:
+    return
+
+
+class AuditLog:
+    """The log of one registry. `keep` is given each new checkpoint, once it is durable."""
+
+    def __init__(
+        self,
+        database: Database,
+        keys: Keys,
+        keep: Callable[[str], Awaitable[None]] = _keep_nowhere,
+    ) -> None:
+        self.database = database
+        self.keys = keys
+        self._keep = keep
+
+    @asynccontextmanager
+    async def recording(self) -> AsyncIterator[Recording]:
+        """Open a transaction for a change. What the block notes is committed with it, or nothing.
+
+        Raises `RuntimeError` when the block changed something and noted nothing: a fault of ours.
+        """
+        async with self.database.begin() as connection:
+            recording = Recording(connection)
+            yield recording
+            if not recording.entries:
+                raise RuntimeError("nothing was put on the record")
+            note = await self._append(connection, recording.entries)
+        await self._keep(note)
+
+    async def record(self, entry: Entry) -> None:
+        """Put on the record what changes nothing: somebody looked at something."""
+        async with self.recording() as recording:
+            recording.note(entry)
+
+    async def head(self) -> Head:
+        """Read where the log ends."""
+        async with self.database.look() as connection:
+            row = (await self.database.execute(connection, _HEAD)).one_or_none()
+        if row is None:
+            raise _headless()
+        return Head(row.log, row.size, row.note)
+
+    async def newest(
+        self, *, before: int, limit: int, actor: str | None, kind: str | None, about: str | None
+    ) -> list[StoredEntry]:
+        """Read the newest entries below a place, those that match where something is given.
+
+        The filters look into the very bytes that are sealed; `kind` and `about` match beginnings.
+        """
+        filters = {
+            "actor": _pattern("actor", actor, ends=True),
+            "kind": _pattern("kind", kind),
+            "about": _pattern("about", about),
+        }
+        async with self.database.look() as connection:
+            found = await self.database.execute(
+                connection, _LIST, before=before, limit=limit, **filters
+            )
+            return [StoredEntry(row.seq, msgspec.json.decode(row.entry)) for row in found]
+
+    async def rows(self, first: int, count: int) -> list[tuple[int, str, bytes]]:
+        """Read whole rows from a place on, in order: place, entry, seal."""
+        return await self.database.bulk(_ROWS, first, count)
+
+    async def _append(self, connection: AsyncConnection, entries: list[Entry]) -> str:
+        locked = await self.database.execute(connection, _LOCK, count=len(entries))
+        head = locked.one_or_none()
+        if head is None:
+            raise _headless()
+        first = head.size - len(entries)
+        texts = [encode_entry(entry, head.at_us) for entry in entries]
+        leaves = [leaf_hash(text) for text in texts]
+        rows = [
+            {"seq": seq, "entry": text.decode(), "seal": self.keys.seal(seq, leaf)}
+            for seq, (text, leaf) in enumerate(zip(texts, leaves, strict=True), start=first)
+        ]
+        await self.database.execute_many(connection, _APPEND, rows)
+        frontier = grown(unpacked(bytes(head.frontier)), first, leaves)
+        checkpoint = Checkpoint(head.log, head.size, root_hash(frontier))
+        signature = self.keys.sign(checkpoint.text.encode())
+        note = write_note(checkpoint, self.keys.public_key, signature)
+        await self.database.execute(connection, _SIGN, frontier=packed(frontier), note=note)
+        return note
+
+
+def _headless() -> SealBroken:
+    return SealBroken(
+        "the audit log has lost the row that says where it ends, so nothing can be changed",
+        where="audit_head",
+        fix="find out who removed it, and restore the registry database from its backup",
+        code="audit_log_broken",
+    )
+
+
+def _pattern(key: str, value: str | None, *, ends: bool = False) -> str | None:
+    """Give the LIKE pattern of a top-level key's value within an entry's bytes."""
+    if value is None:
+        return None
+    text = msgspec.json.encode({key: value}).decode()[1:-1]
+    for special in ("\\", "%", "_"):
+        text = text.replace(special, f"\\{special}")
+    return f"%{text}%" if ends else f"%{text[:-1]}%"
