@@ -67,3 +67,17 @@ def registry(
             as_json=as_json,
         )
     )
+
+
+@bench.command()
+@click.option("--database", help="A PostgreSQL or SQLite URL. Default: a PostgreSQL made for it.")
+@click.option("--entries", default=1_000_000, show_default=True, type=click.IntRange(1, 10**8))
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
+@json_option
+def audit(database: str | None, entries: int, rounds: int, as_json: bool) -> int:
+    """Measure a long audit log: verifying all of it, and adding to it."""
+    from dispatcher.showcase.bench_audit import run_audit_bench
+
+    return run_async(
+        run_audit_bench(database=database, entries=entries, rounds=rounds, as_json=as_json)
+    )

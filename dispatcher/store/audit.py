@@ -47,8 +47,8 @@ class Keys(Protocol):
         """The Ed25519 key that checkpoints are checked with."""
         ...
 
-    def seal(self, place: int, leaf: bytes) -> bytes:
-        """Give the seal of an entry's hash at its place."""
+    def seal(self, place: int, entry: bytes) -> bytes:
+        """Give the seal of an entry at its place."""
         ...
 
     def sign(self, text: bytes) -> bytes:
@@ -158,10 +158,11 @@ class AuditLog:
             raise _headless()
         first = head.size - len(entries)
         texts = [encode_entry(entry, head.at_us) for entry in entries]
-        leaves = [leaf_hash(text) for text in texts]
+        seals = [self.keys.seal(seq, text) for seq, text in enumerate(texts, start=first)]
+        leaves = [leaf_hash(text + seal) for text, seal in zip(texts, seals, strict=True)]
         rows = [
-            {"seq": seq, "entry": text.decode(), "seal": self.keys.seal(seq, leaf)}
-            for seq, (text, leaf) in enumerate(zip(texts, leaves, strict=True), start=first)
+            {"seq": seq, "entry": text.decode(), "seal": seal}
+            for seq, (text, seal) in enumerate(zip(texts, seals, strict=True), start=first)
         ]
         await self.database.execute_many(connection, _APPEND, rows)
         frontier = grown(unpacked(bytes(head.frontier)), first, leaves)

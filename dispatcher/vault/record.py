@@ -30,9 +30,9 @@ class RecordKeys:
         )
         self.public_key = self._signing.public_key().public_bytes_raw()
 
-    def seal(self, place: int, leaf: bytes) -> bytes:
-        """Give the seal of the entry with this hash at this place in the log (0 is the first)."""
-        text = place.to_bytes(8, "big") + leaf
+    def seal(self, place: int, entry: bytes) -> bytes:
+        """Give the seal of an entry at its place in the log (0 is the first)."""
+        text = place.to_bytes(8, "big") + entry
         return blake2b(text, key=self._sealing, digest_size=SEAL_BYTES).digest()
 
     def sign(self, text: bytes) -> bytes:

@@ -52,8 +52,8 @@ async def test_an_untouched_log_is_good_and_agrees_with_every_checkpoint(databas
     found = await verified(audit, kept)
     assert (found.is_good, found.size, found.checkpoints, found.last) == (True, 9, 9, 9)
     leaves = [
-        leaf_hash(row["entry"].encode())
-        for row in await rows(database, "SELECT entry FROM {audit_log} ORDER BY seq")
+        leaf_hash(row["entry"].encode() + row["seal"])
+        for row in await rows(database, "SELECT entry, seal FROM {audit_log} ORDER BY seq")
     ]
     assert found.root == root_hash(grown((), 0, leaves)).hex()
 
@@ -159,10 +159,12 @@ async def test_a_log_written_anew_with_the_keyring_is_seen_by_a_checkpoint_kept_
 ):
     audit, kept = await filled(database, 6)
     head = await audit.head()
-    texts = [row["entry"] for row in await rows(database, "SELECT entry FROM {audit_log}")]
+    texts = [
+        row["entry"] for row in await rows(database, "SELECT entry FROM {audit_log} ORDER BY seq")
+    ]
     texts[4] = texts[4].replace("ada", "bob")
-    for seq, text in enumerate(texts):
-        seal = audit.keys.seal(seq, leaf_hash(text.encode()))
+    seals = [audit.keys.seal(seq, text.encode()) for seq, text in enumerate(texts)]
+    for seq, (text, seal) in enumerate(zip(texts, seals, strict=True)):
         await change(
             database,
             "UPDATE {audit_log} SET entry = :text, seal = :seal WHERE seq = :seq",
@@ -170,7 +172,8 @@ async def test_a_log_written_anew_with_the_keyring_is_seen_by_a_checkpoint_kept_
             seal=seal,
             seq=seq,
         )
-    frontier = grown((), 0, [leaf_hash(text.encode()) for text in texts])
+    both = zip(texts, seals, strict=True)
+    frontier = grown((), 0, [leaf_hash(text.encode() + seal) for text, seal in both])
     forged = Checkpoint(head.log, 6, root_hash(frontier))
     note = write_note(forged, audit.keys.public_key, audit.keys.sign(forged.text.encode()))
     await change(
