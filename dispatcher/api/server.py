@@ -1,16 +1,32 @@
-"""The HTTP listener: `/healthz`, `/readyz` and `/metrics`.
+"""The HTTP listener: `/healthz`, `/readyz`, `/metrics`, and the API under `/v1`.
 
 Used by `app.process` for every serving process. Alive means the loop turns; ready means policy can
-be read, so a worker that stopped by itself is taken out of rotation.
+be read, so a worker that stopped by itself is taken out of rotation. Here a request is bounded in
+size and time and turned into a `Call`; everything else is `front`'s.
 """
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, Final
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
-from dispatcher.model.errors import ConfigInvalid
+from dispatcher.api.calls import Call, Reply
+from dispatcher.api.front import Front
+from dispatcher.api.limits import FailedAttempts
+from dispatcher.api.problems import problem
+from dispatcher.api.routes import Route
+from dispatcher.model.errors import ConfigInvalid, DispatcherError, Unauthenticated
+from dispatcher.model.people import Principal
+from dispatcher.telemetry.metrics import Metrics
+
+QUERY_FIELDS_MAX: Final = 50
+_BEARER: Final = "bearer "
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +37,23 @@ class Probe:
     metrics: Callable[[], bytes]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The API as it is served: who answers, who knows people, and the bounds of a request."""
+
+    front: Front
+    authenticate: Callable[[str], Awaitable[Principal]]
+    failed: FailedAttempts
+    metrics: Metrics
+    log: Any
+    body_bytes_max: int
+    request_seconds: float
+
+
 @asynccontextmanager
-async def serve(host: str, port: int, probe: Probe) -> AsyncIterator[str]:
+async def serve(host: str, port: int, probe: Probe, api: Api | None = None) -> AsyncIterator[str]:
     """Listen until the block ends; gives the URL. Port 0 takes any free one."""
-    runner = web.AppRunner(_application(probe), access_log=None)
+    runner = web.AppRunner(_application(probe, api), access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
@@ -43,7 +72,7 @@ async def serve(host: str, port: int, probe: Probe) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def _application(probe: Probe) -> web.Application:
+def _application(probe: Probe, api: Api | None) -> web.Application:
     async def healthz(_request: web.Request) -> web.Response:
         return web.Response(text="alive\n")
 
@@ -55,8 +84,105 @@ def _application(probe: Probe) -> web.Application:
     async def metrics(_request: web.Request) -> web.Response:
         return web.Response(body=probe.metrics(), content_type="text/plain", charset="utf-8")
 
-    application = web.Application(client_max_size=1024)
+    application = web.Application(client_max_size=api.body_bytes_max if api else 1024)
     application.router.add_get("/healthz", healthz)
     application.router.add_get("/readyz", readyz)
     application.router.add_get("/metrics", metrics)
+    if api is not None:
+        served = api
+
+        async def answer(request: web.Request) -> web.Response:
+            return await _answer(served, request)
+
+        application.router.add_route("*", r"/v1/{rest:[\s\S]*}", answer)
     return application
+
+
+async def _answer(api: Api, request: web.Request) -> web.Response:
+    began = perf_counter()
+    reply, route = await _bounded(api, request)
+    operation = route.name if route is not None else "none"
+    api.metrics.api_requests.labels(operation, str(reply.status)).inc()
+    say = api.log.debug if request.method in ("GET", "HEAD") else api.log.info
+    say(
+        "api_request",
+        operation=operation,
+        status=reply.status,
+        seconds=round(perf_counter() - began, 4),
+    )
+    return web.Response(status=reply.status, body=reply.body, headers=dict(reply.headers))
+
+
+async def _bounded(api: Api, request: web.Request) -> tuple[Reply, Route | None]:
+    """Read and answer a request within its bounds; whatever happens, there is an answer."""
+    try:
+        async with asyncio.timeout(api.request_seconds):
+            body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        most = f"at most {api.body_bytes_max} bytes are read"
+        return problem(
+            413, "body_too_large", most, "send less, or raise [api] body_bytes_max"
+        ), None
+    except TimeoutError:
+        slow = f"the body did not arrive within {api.request_seconds:g} s"
+        return problem(408, "body_too_slow", slow, "send it faster, or less of it"), None
+    try:
+        query = parse_qsl(
+            request.rel_url.raw_query_string,
+            keep_blank_values=True,
+            max_num_fields=QUERY_FIELDS_MAX,
+        )
+    except ValueError:
+        many = f"more than {QUERY_FIELDS_MAX} parameters"
+        return problem(400, "malformed", many, "ask for less at once", where="query"), None
+    call = Call(
+        method="GET" if request.method == "HEAD" else request.method,
+        path=request.rel_url.raw_path,
+        query=tuple(query),
+        headers={name.lower(): value for name, value in request.headers.items()},
+        body=body,
+    )
+    return await _answered(api, call, request.remote or "")
+
+
+async def _answered(api: Api, call: Call, address: str) -> tuple[Reply, Route | None]:
+    left = api.failed.seconds_left(address)
+    if left:
+        headers = {"retry-after": str(math.ceil(left))}
+        why = "too many requests from this address could not say whose they are"
+        return problem(
+            429, "too_many_failures", why, "wait, and check the token", headers=headers
+        ), None
+
+    async def who() -> Principal:
+        try:
+            return await _who(api, call)
+        except Unauthenticated:
+            api.failed.note(address)
+            api.metrics.api_auth_failures.inc()
+            raise
+
+    try:
+        async with asyncio.timeout(api.request_seconds):
+            return await api.front.answer(call, who)
+    except TimeoutError:
+        why = f"it was not done within {api.request_seconds:g} s, and was given up"
+        fix = "look whether it was done, then ask again"
+        return problem(503, "request_timeout", why, fix), None
+    except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a stack trace
+        api.log.error("api_failed", error=type(error).__name__, path=call.path[:200])
+        own = DispatcherError("something unforeseen went wrong", fix="please report it")
+        return problem(500, own.reason, own.why, own.fix), None
+
+
+async def _who(api: Api, call: Call) -> Principal:
+    given = call.headers.get("authorization", "")
+    if given[: len(_BEARER)].lower() != _BEARER:
+        raise Unauthenticated(
+            "the request bears no token",
+            where="authorization",
+            fix="send 'Authorization: Bearer dsp_...'; an admin makes tokens with "
+            "'dispatcher token issue'",
+            code="token_missing",
+        )
+    return await api.authenticate(given[len(_BEARER) :].strip())

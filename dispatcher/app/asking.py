@@ -6,21 +6,14 @@ token, but neither let more flow nor approve. Imports little: `hold` asks too.
 """
 
 import os
-import secrets
 from typing import Final
 
 from dispatcher.app.config import actor_name
+from dispatcher.app.controls import people
 from dispatcher.app.house import House
-from dispatcher.control.people import People
 from dispatcher.model.people import Principal, PrincipalKind, Role
-from dispatcher.store.people import PeopleStore
 
 TOKEN_VARIABLE: Final = "DISPATCHER_TOKEN"  # noqa: S105 - a variable's name
-
-
-def people(house: House) -> People:
-    """Give the people of this house."""
-    return People(store=PeopleStore(house.registry_database, house.audit), mint=secrets.token_bytes)
 
 
 async def who_asks(house: House) -> Principal:

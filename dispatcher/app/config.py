@@ -121,10 +121,13 @@ class NetworkSection(_Section):
 
 
 class ApiSection(_Section):
-    """`[api]`: where health and metrics are served."""
+    """`[api]`: where the API, health and metrics are served, and the bounds of a request."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
+    body_bytes_max: Annotated[int, Field(ge=1024, le=268_435_456)] = 16_777_216
+    request_seconds: Annotated[float, Field(ge=1, le=600)] = 60.0
+    failed_auth_per_minute: Count = 30
 
 
 class LogSection(_Section):

@@ -1,9 +1,19 @@
-"""The control plane over an open house, for commands and for the showcase."""
+"""The control plane over an open house: for the API, for commands, and for the showcase."""
 
+import secrets
+
+from dispatcher.api.front import Front
+from dispatcher.api.openapi import description
+from dispatcher.api.plane import Plane
+from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_secret
 from dispatcher.app.house import House
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.people import People
+from dispatcher.control.switches import SwitchControl
 from dispatcher.store.changes import ChangeStore
+from dispatcher.store.people import PeopleStore
+from dispatcher.store.replies import ReplyStore
 
 
 def change_control(house: House) -> ChangeControl:
@@ -18,3 +28,27 @@ def change_control(house: House) -> ChangeControl:
         mint_secret=mint_secret,
         wall_us=house.clock.wall_us,
     )
+
+
+def people(house: House) -> People:
+    """Give the people of this house."""
+    return People(store=PeopleStore(house.registry_database, house.audit), mint=secrets.token_bytes)
+
+
+def front(house: House) -> Front:
+    """Give what answers every call about this house."""
+    plane = Plane(
+        registry=house.registry,
+        changes=change_control(house),
+        people=people(house),
+        switches=SwitchControl(
+            registry=house.registry, workers=house.workers, wall_us=house.clock.wall_us
+        ),
+        history=house.history,
+        audit=house.audit,
+        replies=ReplyStore(house.registry_database),
+        outbox=house.outbox_database,
+        vault=house.vault,
+        wall_us=house.clock.wall_us,
+    )
+    return Front(plane, ROUTES, description)

@@ -8,21 +8,27 @@ import asyncio
 import gc
 import signal
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from dispatcher.api.server import Probe, serve
+from dispatcher.api.limits import FailedAttempts
+from dispatcher.api.server import Api, Probe, serve
 from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
+from dispatcher.app.controls import front, people
 from dispatcher.app.house import House, open_house
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.errors import DispatcherError
+from dispatcher.store.replies import ReplyStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.loop import Worker
 
 COLLECT_AFTER: Final = (20_000, 20, 50)
 """Objects, and younger collections, between two searches for garbage: see `calm_collector`."""
+
+REPLIES_KEPT_US: Final = 86_400_000_000
+FORGET_SECONDS: Final = 3600.0
 
 
 def calm_collector() -> None:
@@ -36,8 +42,13 @@ def calm_collector() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-async def run_worker(config: Config, on_ready: Callable[[str], None]) -> None:
-    """Carry letters, and serve health and metrics, until a signal asks for a drain."""
+async def run_worker(
+    config: Config, on_ready: Callable[[str], None], *, with_api: bool = False
+) -> None:
+    """Carry letters, and serve health and metrics, until a signal asks for a drain.
+
+    `with_api` serves the API too: all in one process.
+    """
     log.configure(config.log.level)
     metrics = Metrics()
     stop = _stop_on_signals()
@@ -49,33 +60,63 @@ async def run_worker(config: Config, on_ready: Callable[[str], None]) -> None:
             return worker.policy.lease_ends > kit.clock.boot()
 
         probe = Probe(is_ready, metrics.render)
-        async with _followed(house), serve(config.api.host, config.api.port, probe) as at:
+        api = _served(house, metrics) if with_api else None
+        async with _kept(house), serve(config.api.host, config.api.port, probe, api) as at:
             calm_collector()
             on_ready(at)
             await worker.run(stop)
 
 
 async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
-    """Serve health and metrics of the control plane until a signal asks to stop."""
+    """Serve the API, health and metrics of the control plane until a signal asks to stop."""
     log.configure(config.log.level)
+    metrics = Metrics()
     stop = _stop_on_signals()
     async with open_house(config) as house:
         await house.check_schema()
-        probe = Probe(lambda: _registry_answers(house), Metrics().render)
-        async with _followed(house), serve(config.api.host, config.api.port, probe) as at:
+        probe, api = (
+            Probe(lambda: _registry_answers(house), metrics.render),
+            _served(house, metrics),
+        )
+        async with _kept(house), serve(config.api.host, config.api.port, probe, api) as at:
             on_ready(at)
             await stop.wait()
 
 
+def _served(house: House, metrics: Metrics) -> Api:
+    bounds = house.config.api
+    clock = asyncio.get_running_loop().time
+    return Api(
+        front=front(house),
+        authenticate=people(house).authenticate,
+        failed=FailedAttempts(bounds.failed_auth_per_minute, clock),
+        metrics=metrics,
+        log=log.logger(),
+        body_bytes_max=bounds.body_bytes_max,
+        request_seconds=bounds.request_seconds,
+    )
+
+
 @asynccontextmanager
-async def _followed(house: House) -> AsyncIterator[None]:
-    """Keep copies of the audit log's checkpoints meanwhile."""
-    following = asyncio.create_task(follow_checkpoints(house.audit, house.config.checkpoint_path))
+async def _kept(house: House) -> AsyncIterator[None]:
+    """Keep copies of the audit log's checkpoints meanwhile, and forget old answers of the API."""
+    chores = [
+        asyncio.create_task(follow_checkpoints(house.audit, house.config.checkpoint_path)),
+        asyncio.create_task(_forget_replies(house)),
+    ]
     try:
         yield
     finally:
-        following.cancel()
-        await asyncio.wait([following])
+        for chore in chores:
+            chore.cancel()
+        await asyncio.wait(chores)
+
+
+async def _forget_replies(house: House) -> None:
+    while True:
+        with suppress(DispatcherError):  # the database is away: next time
+            await ReplyStore(house.registry_database).forget(REPLIES_KEPT_US)
+        await asyncio.sleep(FORGET_SECONDS)
 
 
 async def _registry_answers(house: House) -> bool:

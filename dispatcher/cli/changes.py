@@ -97,7 +97,7 @@ async def _read(config: Config, number: int) -> ChangeSet:
 
 async def _list(config: Config, state: ChangeState | None, limit: int) -> tuple[ChangeSet, ...]:
     async with open_current(config) as house:
-        return await change_control(house).changes.list(state, limit)
+        return await change_control(house).changes.list(state, limit=limit)
 
 
 async def _approve(config: Config, number: int, digest: str, reason: str) -> Outcome:

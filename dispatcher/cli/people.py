@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from dispatcher.app.asking import people, who_asks
+from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config
+from dispatcher.app.controls import people
 from dispatcher.app.house import open_current
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import common_options, moment, print_json, print_table

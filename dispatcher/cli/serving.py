@@ -26,7 +26,7 @@ def run(config_path: Path | None) -> None:
     new_keyring = config.source is None and ensure_keyring(config.keyring_path)
     run_async(_migrate_embedded(config))
     _say_where(config, new_keyring)
-    run_async(run_worker(config, _say_ready))
+    run_async(run_worker(config, _say_ready, with_api=True))
 
 
 @click.command()
@@ -44,7 +44,10 @@ def worker(config_path: Path | None) -> None:
 @click.command()
 @config_option
 def api(config_path: Path | None) -> None:
-    """Serve health and metrics of the control plane, until SIGTERM."""
+    """Serve the API of the control plane, health and metrics, until SIGTERM.
+
+    It is described at /v1/openapi.json. Whoever calls it bears a token: see 'dispatcher token'.
+    """
     config = load_config(config_path)
     run_async(run_api(config, _say_ready))
 

@@ -14,7 +14,8 @@ from typing import Final
 
 from dispatcher.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from dispatcher.model.people import RIGHTS, Principal, PrincipalKind, Right, Role
-from dispatcher.store.people import PeopleStore
+from dispatcher.model.text import is_readable
+from dispatcher.store.people import NewToken, PeopleStore
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}\Z")
 _TOKEN: Final = re.compile(r"dsp_(?P<id>[0-9a-f]{12})_(?P<secret>[0-9a-f]{64})\Z")
@@ -71,8 +72,8 @@ class People:
         await self.store.add(principal, by=by.name if by is not None else None)
         return principal
 
-    async def issue(self, name: str, *, days: int, by: Principal) -> str:
-        """Make a token for a principal and give it, this once."""
+    async def issue(self, name: str, *, days: int, by: Principal, tenant: str | None = None) -> str:
+        """Make a token for a principal, of one tenant if one is named; give it, this once."""
         require(by, Right.PEOPLE)
         if not 1 <= days <= DAYS_MAX:
             raise InvalidInput(
@@ -81,17 +82,30 @@ class People:
                 fix="choose a shorter life, and renew it",
                 code="token_days",
             )
-        if name not in [each.name for each in await self.store.principals()]:
+        if tenant is not None and not (tenant.strip() and is_readable(tenant)):
+            raise InvalidInput(
+                "the tenant is not a readable name",
+                where="--tenant",
+                fix="name the tenant as events name it, or leave it out for all of them",
+                code="tenant_name",
+            )
+        await self.read(name)
+        token_id, secret = self.mint(6).hex(), self.mint(32).hex()
+        token = NewToken(id=token_id, principal=name, secret_sha256=_digest(secret), tenant=tenant)
+        await self.store.add_token(token, life_us=days * _DAY_US, by=by.name)
+        return f"dsp_{token_id}_{secret}"
+
+    async def read(self, name: str) -> Principal:
+        """Give one principal. Raises `NotFound`."""
+        found = await self.store.principal(name)
+        if found is None:
             raise NotFound(
                 f"there is no principal {name!r}",
                 where="NAME",
                 fix="'dispatcher principal list' shows who there is",
                 code="principal_unknown",
             )
-        token_id, secret = self.mint(6).hex(), self.mint(32).hex()
-        life_us = days * _DAY_US
-        await self.store.add_token(token_id, name, _digest(secret), life_us=life_us, by=by.name)
-        return f"dsp_{token_id}_{secret}"
+        return found
 
     async def revoke(self, token_id: str, *, by: Principal) -> None:
         """Make a token worthless at once."""

@@ -32,6 +32,18 @@ class InvalidInput(DispatcherError):
     code = "invalid_input"
 
 
+class Malformed(InvalidInput):
+    """A request does not have the form that is asked for."""
+
+    code = "malformed"
+
+
+class UnsupportedMediaType(InvalidInput):
+    """A request's body is of a kind that is not read."""
+
+    code = "media_type_unsupported"
+
+
 class ConfigInvalid(InvalidInput):
     """The configuration cannot be read or does not hold together."""
 

@@ -61,11 +61,12 @@ _HUMANS_ONLY: Final = frozenset({Right.APPROVE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody who may do something."""
+    """Somebody who may do something; with a token of one tenant, within that tenant alone."""
 
     name: str
     kind: PrincipalKind
     roles: frozenset[Role]
+    tenant: str | None = None
 
     @property
     def rights(self) -> frozenset[Right]:

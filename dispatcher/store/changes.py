@@ -44,7 +44,8 @@ _GET: Final = f"SELECT {_COLUMNS} FROM {{change_sets}} WHERE number = :number"
 _CONTENT: Final = "SELECT content FROM {change_sets} WHERE number = :number AND hash = :hash"
 _LIST: Final = f"""
 SELECT {_COLUMNS} FROM {{change_sets}}
-WHERE (CAST(:state AS text) IS NULL OR state = :state) ORDER BY number DESC LIMIT :limit
+WHERE number < :before AND (CAST(:state AS text) IS NULL OR state = :state)
+ORDER BY number DESC LIMIT :limit
 """
 
 
@@ -108,11 +109,13 @@ class ChangeStore:
         return decode_registry(text)
 
     async def list(
-        self, state: ChangeState | None = None, limit: int = 100
+        self, state: ChangeState | None = None, *, before: int = 2**62, limit: int = 100
     ) -> tuple[ChangeSet, ...]:
-        """Read the newest change sets, those of one state if one is given."""
+        """Read the newest change sets below a number, those of one state if one is given."""
         async with self._database.look() as connection:
-            found = await self._database.execute(connection, _LIST, state=state, limit=limit)
+            found = await self._database.execute(
+                connection, _LIST, state=state, before=before, limit=limit
+            )
             return tuple(map(_change_set, found.all()))
 
 

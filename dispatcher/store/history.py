@@ -1,6 +1,7 @@
-"""Questions people ask of an outbox: where is this event, what waits, what was sent.
+"""Questions people ask of an outbox: where is this event, what waits, what left, to whom.
 
-Called by `control`. Read only; gives rows, never payloads. Filters are exact.
+Called by the API. Read only; gives rows, never payloads. Filters are exact, and a list goes on
+after the row it ended with.
 """
 
 from dataclasses import dataclass
@@ -18,36 +19,74 @@ WHERE d.id > :after
   AND (CAST(:state AS text) IS NULL OR d.state = :state)
   AND (CAST(:subscription AS text) IS NULL OR d.subscription = :subscription)
   AND (CAST(:event_id AS text) IS NULL OR e.id = :event_id)
+  AND (CAST(:tenant AS text) IS NULL OR e.tenant = :tenant)
 ORDER BY d.id LIMIT :limit
+"""
+_ONE: Final = f"""
+SELECT {_DELIVERY} FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
+WHERE d.id = :delivery_id
 """
 _COUNTS: Final = """
 SELECT subscription, state, count(*) AS rows FROM {deliveries}
 GROUP BY subscription, state ORDER BY subscription, state
 """
-_EVENT: Final = """
-SELECT id, seq, tenant, type, producer, subjects, occurred_us, enqueued_us,
-       payload IS NOT NULL AS has_payload
-FROM {events} WHERE id = :event_id
+_EVENT_COLUMNS: Final = """
+id, seq, tenant, type, producer, subjects, occurred_us, enqueued_us,
+payload IS NOT NULL AS has_payload
 """
-_ATTEMPTS: Final = """
-SELECT x.delivery_id, x.attempt, x.connector, x.subscription, x.endpoint, x.purpose, x.webhook_id,
-       x.legal_basis, x.agreement, x.country, x.revision, x.epoch, x.scope_id, x.body_sha256,
-       x.body_bytes, x.key_ids, x.worker,
+_EVENT: Final = f"SELECT {_EVENT_COLUMNS} FROM {{events}} WHERE id = :event_id"
+_EVENTS: Final = f"""
+SELECT {_EVENT_COLUMNS} FROM {{events}} WHERE seq < :before
+  AND (CAST(:tenant AS text) IS NULL OR tenant = :tenant)
+  AND (CAST(:type AS text) IS NULL OR type = :type)
+ORDER BY seq DESC LIMIT :limit
+"""
+_DISCLOSURE: Final = """
+SELECT x.delivery_id, x.attempt, e.id AS event_id, x.tenant, x.connector, x.subscription,
+       x.endpoint, x.purpose, x.legal_basis, x.agreement, x.country, x.subjects, x.webhook_id,
+       x.revision, x.epoch, x.scope_id, x.body_sha256, x.body_bytes, x.key_ids, x.worker,
        x.begun_us, x.ended_us, x.outcome, x.status, x.code, f.fields
 FROM {disclosures} x LEFT JOIN {field_sets} f ON f.id = x.field_set
-JOIN {deliveries} d ON d.id = x.delivery_id
-WHERE d.event_seq = :seq ORDER BY x.begun_us, x.delivery_id, x.attempt
+LEFT JOIN {events} e ON e.seq = x.event_seq
+"""
+_DISCLOSURES: Final = f"""{_DISCLOSURE}
+WHERE (x.delivery_id > :delivery_id OR (x.delivery_id = :delivery_id AND x.attempt > :attempt))
+  AND (CAST(:tenant AS text) IS NULL OR x.tenant = :tenant)
+  AND (CAST(:connector AS text) IS NULL OR x.connector = :connector)
+  AND (CAST(:subscription AS text) IS NULL OR x.subscription = :subscription)
+  AND (CAST(:event_id AS text) IS NULL OR e.id = :event_id)
+  AND x.begun_us >= :since_us AND x.begun_us < :until_us
+ORDER BY x.delivery_id, x.attempt LIMIT :limit
+"""
+_ATTEMPTS: Final = f"""{_DISCLOSURE}
+WHERE x.event_seq = :seq ORDER BY x.begun_us, x.delivery_id, x.attempt
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which deliveries to list: exact matches, and a cursor."""
+    """Which deliveries to list: exact matches, and the number to go on after."""
 
     state: str | None = None
     subscription: str | None = None
     event_id: str | None = None
+    tenant: str | None = None
     after: int = 0
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosureFilter:
+    """Which disclosures to list, of a time from and before, and the row to go on after."""
+
+    connector: str | None = None
+    subscription: str | None = None
+    event_id: str | None = None
+    tenant: str | None = None
+    since_us: int = 0
+    until_us: int = 2**62
+    delivery_id: int = 0
+    attempt: int = 0
     limit: int = 100
 
 
@@ -62,6 +101,11 @@ class HistoryStore:
         parameters = {name: getattr(wanted, name) for name in Filter.__slots__}
         return await self._rows(_LIST, **parameters)
 
+    async def delivery(self, delivery_id: int) -> dict[str, Any] | None:
+        """Give one delivery."""
+        rows = await self._rows(_ONE, delivery_id=delivery_id)
+        return rows[0] if rows else None
+
     async def counts(self) -> list[dict[str, Any]]:
         """Count deliveries by subscription and state; new events have no subscription yet."""
         return await self._rows(_COUNTS)
@@ -70,6 +114,17 @@ class HistoryStore:
         """Give an event without its payload."""
         rows = await self._rows(_EVENT, event_id=event_id)
         return rows[0] if rows else None
+
+    async def events(
+        self, *, tenant: str | None, event_type: str | None, before: int, limit: int
+    ) -> list[dict[str, Any]]:
+        """List events, the newest first, without their payloads."""
+        return await self._rows(_EVENTS, tenant=tenant, type=event_type, before=before, limit=limit)
+
+    async def disclosures(self, wanted: DisclosureFilter) -> list[dict[str, Any]]:
+        """List the ledger's rows, in the order their deliveries were filed."""
+        parameters = {name: getattr(wanted, name) for name in DisclosureFilter.__slots__}
+        return await self._rows(_DISCLOSURES, **parameters)
 
     async def attempts(self, seq: int) -> list[dict[str, Any]]:
         """Give the ledger's rows for one event, with the fields each disclosed."""

@@ -23,23 +23,38 @@ _ADD: Final = """
 INSERT INTO {principals} (name, kind, roles, created_us, created_by)
 VALUES (:name, :kind, :roles, {now}, :by)
 """
-_PRINCIPALS: Final = "SELECT name, kind, roles FROM {principals} ORDER BY name"
+_PRINCIPALS: Final = """
+SELECT name, kind, roles FROM {principals} WHERE name > :after ORDER BY name LIMIT :limit
+"""
+_PRINCIPAL: Final = "SELECT name, kind, roles FROM {principals} WHERE name = :name"
 _ISSUE: Final = """
-INSERT INTO {tokens} (id, principal, secret_sha256, created_us, created_by, expires_us)
-VALUES (:id, :principal, :secret_sha256, {now}, :by, {now} + :life_us)
+INSERT INTO {tokens} (id, principal, secret_sha256, created_us, created_by, expires_us, tenant)
+VALUES (:id, :principal, :secret_sha256, {now}, :by, {now} + :life_us, :tenant)
 """
 _FIND: Final = """
-SELECT t.principal, t.secret_sha256, t.revoked_us, t.expires_us <= {now} AS is_expired,
+SELECT t.principal, t.tenant, t.secret_sha256, t.revoked_us, t.expires_us <= {now} AS is_expired,
     p.kind, p.roles
 FROM {tokens} t JOIN {principals} p ON p.name = t.principal WHERE t.id = :id
 """
 _ISSUED: Final = """
-SELECT id, principal, created_us, created_by, expires_us, revoked_us, revoked_by
-FROM {tokens} ORDER BY created_us, id
+SELECT id, principal, tenant, created_us, created_by, expires_us, revoked_us, revoked_by
+FROM {tokens}
+WHERE id > :after AND (CAST(:principal AS text) IS NULL OR principal = :principal)
+ORDER BY id LIMIT :limit
 """
 _REVOKE: Final = """
 UPDATE {tokens} SET revoked_us = {now}, revoked_by = :by WHERE id = :id AND revoked_us IS NULL
 """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewToken:
+    """A token about to be written: of all tenants, or of one."""
+
+    id: str
+    principal: str
+    secret_sha256: str
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,27 +118,33 @@ class PeopleStore:
                 code="principal_exists",
             ) from None
 
-    async def principals(self) -> tuple[Principal, ...]:
-        """Read everybody, by name."""
+    async def principals(self, *, after: str = "", limit: int = 10_000) -> tuple[Principal, ...]:
+        """Read everybody whose name comes after one, by name."""
         async with self._database.look() as connection:
-            found = await self._database.execute(connection, _PRINCIPALS)
+            found = await self._database.execute(connection, _PRINCIPALS, after=after, limit=limit)
             return tuple(_principal(row.name, row.kind, row.roles) for row in found)
 
-    async def add_token(
-        self, token_id: str, principal: str, secret_sha256: str, *, life_us: int, by: str
-    ) -> None:
+    async def principal(self, name: str) -> Principal | None:
+        """Read one principal."""
+        async with self._database.look() as connection:
+            row = (await self._database.execute(connection, _PRINCIPAL, name=name)).one_or_none()
+            return _principal(row.name, row.kind, row.roles) if row is not None else None
+
+    async def add_token(self, token: NewToken, *, life_us: int, by: str) -> None:
         """Write a token that is good for so many microseconds from now."""
         async with self._audit.recording() as recording:
             await self._database.execute(
                 recording.connection,
                 _ISSUE,
-                id=token_id,
-                principal=principal,
-                secret_sha256=secret_sha256,
+                id=token.id,
+                principal=token.principal,
+                secret_sha256=token.secret_sha256,
+                tenant=token.tenant,
                 life_us=life_us,
                 by=by,
             )
-            recording.note(_of_token("issued", token_id, by, {"principal": principal}))
+            whose = {"principal": token.principal, "tenant": token.tenant}
+            recording.note(_of_token("issued", token.id, by, whose))
 
     async def token(self, token_id: str) -> StoredToken | None:
         """Read one token and its principal."""
@@ -132,14 +153,18 @@ class PeopleStore:
             row = found.one_or_none()
             if row is None:
                 return None
-            principal = _principal(row.principal, row.kind, row.roles)
+            principal = _principal(row.principal, row.kind, row.roles, row.tenant)
             is_revoked = row.revoked_us is not None
             return StoredToken(principal, row.secret_sha256, bool(row.is_expired), is_revoked)
 
-    async def tokens(self) -> list[dict[str, Any]]:
-        """List tokens without anything secret."""
+    async def tokens(
+        self, *, principal: str | None = None, after: str = "", limit: int = 10_000
+    ) -> list[dict[str, Any]]:
+        """List tokens whose id comes after one, by id, without anything secret."""
         async with self._database.look() as connection:
-            found = await self._database.execute(connection, _ISSUED)
+            found = await self._database.execute(
+                connection, _ISSUED, principal=principal, after=after, limit=limit
+            )
             return [dict(row) for row in found.mappings()]
 
     async def revoke(self, token_id: str, *, by: str) -> None:
@@ -156,10 +181,10 @@ class PeopleStore:
             recording.note(_of_token("revoked", token_id, by, {}))
 
 
-def _of_token(verb: str, token_id: str, by: str, detail: Mapping[str, str]) -> Entry:
+def _of_token(verb: str, token_id: str, by: str, detail: Mapping[str, str | None]) -> Entry:
     return Entry(kind=f"token.{verb}", actor=by, about=f"token {token_id}", detail=detail)
 
 
-def _principal(name: str, kind: str, roles: str) -> Principal:
+def _principal(name: str, kind: str, roles: str, tenant: str | None = None) -> Principal:
     held = frozenset(map(Role, msgspec.json.decode(roles, type=list[str])))
-    return Principal(name=name, kind=PrincipalKind(kind), roles=held)
+    return Principal(name=name, kind=PrincipalKind(kind), roles=held, tenant=tenant)

@@ -44,6 +44,10 @@ _REVISIONS: Final = """
 SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}
 WHERE number < :before ORDER BY number DESC LIMIT :limit
 """
+_MADE: Final = """
+SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}
+WHERE number = :number
+"""
 _TRIP: Final = """
 INSERT INTO {switches} (target, reason, actor, tripped_us)
 VALUES (:target, :reason, :actor, {now}) RETURNING id
@@ -182,6 +186,13 @@ class RegistryStore:
         async with self._database.look() as connection:
             found = await self._database.execute(connection, _REVISIONS, before=before, limit=limit)
             return [dict(row) for row in found.mappings()]
+
+    async def made(self, number: Revision) -> dict[str, Any] | None:
+        """Read how a revision came about, without its content."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _MADE, number=number)
+            row = found.mappings().one_or_none()
+            return dict(row) if row is not None else None
 
     async def keys(self) -> tuple[StoredKey, ...]:
         """Read every signing key, newest first."""

@@ -38,6 +38,7 @@ REGISTRY_TABLES: Final = (
     "change_sets",
     "audit_log",
     "audit_head",
+    "replies",
 )
 OUTBOX_TABLES: Final = (
     "events",
@@ -220,6 +221,17 @@ def _people(metadata: MetaData, dialect: str) -> None:
         Column("expires_us", BigInteger, nullable=False),
         Column("revoked_us", BigInteger),
         Column("revoked_by", Text),
+        Column("tenant", Text),
+    )
+    _table(
+        metadata,
+        dialect,
+        "replies",
+        Column("principal", Text, primary_key=True),
+        Column("key", Text, primary_key=True),
+        Column("fingerprint", Text, nullable=False),
+        Column("begun_us", BigInteger, nullable=False),
+        Column("sealed", LargeBinary),
     )
 
 

@@ -39,6 +39,7 @@ KEYS: Final = frozenset(
         "fix",
         "error",
         "switch",
+        "operation",
     }
 )
 """Every key a log line may have: a documented contract."""

@@ -18,7 +18,7 @@ _LATENCY_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class Metrics:
-    """The worker's metrics on one collector registry."""
+    """The metrics of a process on one collector registry."""
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self.registry = registry
@@ -68,6 +68,18 @@ class Metrics:
         self.settlements_lost = Counter(
             "dispatcher_settlements_lost",
             "Outcomes that could not be recorded within their lease.",
+            registry=registry,
+        )
+
+        self.api_requests = Counter(
+            "dispatcher_api_requests",
+            "Requests to the API, by operation and status.",
+            ("operation", "status"),
+            registry=registry,
+        )
+        self.api_auth_failures = Counter(
+            "dispatcher_api_auth_failures",
+            "Requests to the API that bore no token, or one that is not good.",
             registry=registry,
         )
 

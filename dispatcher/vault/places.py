@@ -16,3 +16,8 @@ def signing_key_place(subscription: str, fingerprint: str) -> Place:
     return Place(
         table="signing_keys", column="sealed", tenant="", row=f"{subscription}/{fingerprint}"
     )
+
+
+def reply_place(principal: str, key: str) -> Place:
+    """Say where an answer lies that is given again for the same idempotency key."""
+    return Place(table="replies", column="sealed", tenant="", row=f"{principal}/{key}")

@@ -1,0 +1,53 @@
+"""One request and one answer, whatever carried them: HTTP, or a command on this machine.
+
+Made by `server` and by `app`, answered by `front`. Nothing in here knows of a socket.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from dispatcher.model.people import Principal
+
+JSON: Final = "application/json"
+PROBLEM: Final = "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request: `path` as it was written, header names in lower case.
+
+    `is_local` is true only for whoever sits at the machine and could write to the databases anyway.
+    """
+
+    method: str
+    path: str
+    query: tuple[tuple[str, str], ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)
+    is_local: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, its body already written."""
+
+    status: int
+    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ask:
+    """A request that was read and found sound: what a noun's functions are given.
+
+    `query` and `body` are of the types that the route names; `raw` is the body as it was sent.
+    """
+
+    principal: Principal
+    path: Mapping[str, str]
+    query: Any = None
+    body: Any = None
+    raw: bytes = field(default=b"", repr=False)
+    key: str | None = None
+    is_local: bool = False

@@ -1,0 +1,60 @@
+"""`/v1/connectors`: the partners, and which of their papers end soon."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any, Final
+
+from dispatcher.api.calls import Ask
+from dispatcher.api.plane import Plane
+from dispatcher.api.registered import list_and_read, named
+from dispatcher.api.views import View, page_of_names
+from dispatcher.model.days import day_of
+from dispatcher.model.registry import Connector, Registry
+from dispatcher.stages.gates.paper import coming_due
+
+
+class PaperView(View):
+    """A paper that ends soon or has ended: the days left, less than none once it has."""
+
+    paper: str
+    until: date
+    days_left: int
+
+
+class ConnectorView(View):
+    """A partner, and its papers that end within the policy's earliest warning."""
+
+    connector: Connector
+    papers_due: list[PaperView]
+
+
+async def list_connectors(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """List partners: owner, agreement, clearance, and where each may be reached."""
+    active = await plane.active()
+    due = _due(active, day_of(plane.wall_us()))
+    found = page_of_names(active.connectors, ask.query)
+    return {**found, "items": [_view(each, due) for each in found["items"]]}
+
+
+async def read_connector(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Give one partner."""
+    active = await plane.active()
+    due = _due(active, day_of(plane.wall_us()))
+    return _view(named(active.connectors, ask, "connector"), due)
+
+
+def _due(registry: Registry, today: date) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for each in coming_due(registry, today):
+        paper = {"paper": each.paper, "until": each.until, "days_left": each.days_left}
+        found.setdefault(each.connector, []).append(paper)
+    return found
+
+
+def _view(connector: Connector, due: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+    return {"connector": connector, "papers_due": due.get(connector.name, [])}
+
+
+ROUTES: Final = list_and_read(
+    "/v1/connectors", list_connectors, read_connector, ConnectorView, name="connector/name"
+)

@@ -1,0 +1,189 @@
+"""`/v1/events`: put an event in, find it again, and hear its whole story."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import msgspec
+from pydantic import AwareDatetime, Field
+
+from dispatcher.api.calls import Ask
+from dispatcher.api.deliveries import DeliveryView
+from dispatcher.api.disclosures import DisclosureView
+from dispatcher.api.plane import Plane
+from dispatcher.api.routes import Route
+from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
+from dispatcher.model.errors import Forbidden, NotFound
+from dispatcher.model.people import Right
+from dispatcher.producer import enqueue
+from dispatcher.store.history import Filter
+
+STORY_DELIVERIES_MAX: Final = 1000
+
+
+class NewEvent(View):
+    """An event as a service hands it in; `subjects` may be empty, but must be said."""
+
+    type: Text
+    tenant: Text
+    subjects: Annotated[list[Text], Field(max_length=1000)]
+    payload: dict[str, Any]
+    producer: Text = "default"
+    ordering_key: Text | None = None
+    occurred_at: AwareDatetime | None = None
+    traceparent: Text | None = None
+
+
+class _Payload(msgspec.Struct):
+    """The payload as it was sent: a number keeps every digit it has."""
+
+    payload: msgspec.Raw
+
+
+class Enqueued(View):
+    """The id of an event; the first one's, where an idempotency key was used before."""
+
+    event: str
+
+
+class EventQuery(NumberPageQuery):
+    """Which events: exact matches."""
+
+    tenant: Text | None = None
+    type: Text | None = None
+
+
+class EventView(View):
+    """An event, without its payload."""
+
+    id: str
+    seq: int
+    tenant: str
+    type: str
+    producer: str
+    subjects: str
+    occurred_us: int
+    enqueued_us: int
+    has_payload: bool
+
+
+class Story(View):
+    """An event, for whom it was planned, and every attempt with what it disclosed."""
+
+    event: EventView
+    deliveries: list[DeliveryView]
+    attempts: list[DisclosureView]
+
+
+async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Put one event into the outbox."""
+    wanted: NewEvent = ask.body
+    if ask.principal.tenant not in (None, wanted.tenant):
+        raise Forbidden(
+            f"the token of {ask.principal.name} is for the tenant {ask.principal.tenant} alone",
+            where="tenant",
+            fix="enqueue for that tenant, or use another token",
+            code="tenant_scoped",
+        )
+    payload = bytes(msgspec.json.decode(ask.raw, type=_Payload).payload)
+    async with plane.outbox.begin() as connection:
+        event_id = await enqueue(
+            connection,
+            wanted.type,
+            payload,
+            tenant=wanted.tenant,
+            subjects=wanted.subjects,
+            producer=wanted.producer,
+            idempotency_key=ask.key,
+            ordering_key=wanted.ordering_key,
+            occurred_at=_moment(wanted.occurred_at),
+            traceparent=wanted.traceparent,
+            vault=plane.vault,
+        )
+    return {"event": event_id}
+
+
+async def list_events(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """List events, the newest first, without their payloads."""
+    query: EventQuery = ask.query
+    rows = await plane.history.events(
+        tenant=ask.principal.tenant or query.tenant,
+        event_type=query.type,
+        before=query.before,
+        limit=query.limit + 1,
+    )
+    return page(rows, query.limit, "seq")
+
+
+async def read_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Give one event, without its payload."""
+    event = await plane.history.event(ask.path["id"])
+    if event is None or ask.principal.tenant not in (None, event["tenant"]):
+        raise NotFound(
+            f"no event {ask.path['id'][:100]}",
+            where="EVENT_ID",
+            fix="'dispatcher deliveries' lists what there is",
+            code="event_unknown",
+        )
+    return event
+
+
+async def trace_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Tell the whole story of an event: planned for whom, tried when, which fields left."""
+    event = await read_event(plane, ask)
+    wanted = Filter(event_id=event["id"], limit=STORY_DELIVERIES_MAX)
+    return {
+        "event": event,
+        "deliveries": await plane.history.deliveries(wanted),
+        "attempts": await plane.history.attempts(event["seq"]),
+    }
+
+
+def _moment(given: AwareDatetime | None) -> datetime | None:
+    return given
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/events",
+        right=Right.ENQUEUE,
+        answer=enqueue_event,
+        body=NewEvent,
+        reply=Enqueued,
+        status=201,
+        links={name: {"id": "$response.body#/event"} for name in ("read_event", "trace_event")},
+        refusals=(422,),
+        is_tenant_bound=True,
+    ),
+    Route(
+        method="GET",
+        path="/v1/events",
+        right=Right.READ,
+        answer=list_events,
+        query=EventQuery,
+        reply=Page[EventView],
+        links={"trace_event": {"id": "$response.body#/items/0/id"}},
+        is_tenant_bound=True,
+        privileged="events.read",
+    ),
+    Route(
+        method="GET",
+        path="/v1/events/{id}",
+        right=Right.READ,
+        answer=read_event,
+        reply=EventView,
+        refusals=(404,),
+        is_tenant_bound=True,
+        privileged="events.read",
+    ),
+    Route(
+        method="GET",
+        path="/v1/events/{id}/trace",
+        right=Right.READ,
+        answer=trace_event,
+        reply=Story,
+        refusals=(404,),
+        is_tenant_bound=True,
+        privileged="events.read",
+    ),
+)

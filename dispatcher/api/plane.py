@@ -1,0 +1,38 @@
+"""What the API speaks for: the control plane of one registry, and one outbox.
+
+Filled by `app`; every noun works through it and opens nothing by itself.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dispatcher.control.changes import ChangeControl
+from dispatcher.control.people import People
+from dispatcher.control.switches import SwitchControl
+from dispatcher.model.registry import Registry
+from dispatcher.store.audit import AuditLog
+from dispatcher.store.database import Database
+from dispatcher.store.history import HistoryStore
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.replies import ReplyStore
+from dispatcher.vault.sealer import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plane:
+    """Everything that can be asked for."""
+
+    registry: RegistryStore
+    changes: ChangeControl
+    people: People
+    switches: SwitchControl
+    history: HistoryStore
+    audit: AuditLog
+    replies: ReplyStore
+    outbox: Database
+    vault: Vault
+    wall_us: Callable[[], int]
+
+    async def active(self) -> Registry:
+        """Give what may flow today."""
+        return (await self.registry.active()).registry

@@ -1,0 +1,98 @@
+"""How an error is told: its status, and a document of RFC 9457 with `code`, `why` and `fix`."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from dispatcher.api.calls import PROBLEM, Reply
+from dispatcher.api.views import View
+from dispatcher.model.errors import (
+    ApprovalRequired,
+    ConfigInvalid,
+    Conflict,
+    DispatcherError,
+    Forbidden,
+    InvalidInput,
+    KeyMissing,
+    Malformed,
+    NotConfirmed,
+    NotFound,
+    SchemaMismatch,
+    StoreUnavailable,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
+
+
+class MethodNotAllowed(DispatcherError):
+    """The path is there, but not for this method; `allowed` are those it is for."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, method: str, allowed: str) -> None:
+        super().__init__(f"{method[:20]} is not for this path", fix=f"use {allowed}")
+        self.allowed = allowed
+
+
+_STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
+    (Unauthenticated, 401),
+    (ApprovalRequired, 403),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (Conflict, 409),
+    (ConfigInvalid, 503),
+    (Malformed, 400),
+    (UnsupportedMediaType, 415),
+    (InvalidInput, 422),
+    (StoreUnavailable, 503),
+    (SchemaMismatch, 503),
+    (KeyMissing, 503),
+    (NotConfirmed, 504),
+    (MethodNotAllowed, 405),
+    (DispatcherError, 500),
+)
+
+
+class Problem(View):
+    """Why a request was refused or failed, and what would help."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    why: str
+    where: str
+    fix: str
+
+
+def tell(error: DispatcherError) -> Reply:
+    """Give the answer to a request that ended in this error."""
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
+    if isinstance(error, MethodNotAllowed):
+        headers["allow"] = error.allowed
+    return problem(status, error.reason, error.why, error.fix, where=error.where, headers=headers)
+
+
+def problem(
+    status: int,
+    code: str,
+    why: str,
+    fix: str,
+    *,
+    where: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> Reply:
+    """Give an answer that is a problem document."""
+    document = Problem(
+        type=f"urn:dispatcher:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        code=code,
+        why=why,
+        where=where,
+        fix=fix,
+    )
+    return Reply(
+        status, document.model_dump_json().encode(), {"content-type": PROBLEM, **(headers or {})}
+    )

@@ -1,0 +1,147 @@
+"""`/v1/switches`: what is stopped, by whom, and why; stop and start."""
+
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from dispatcher.api.calls import Ask
+from dispatcher.api.change_sets import Reason
+from dispatcher.api.plane import Plane
+from dispatcher.api.routes import Route
+from dispatcher.api.views import Text, View
+from dispatcher.model.errors import Forbidden, InvalidInput
+from dispatcher.model.people import Principal, Right
+from dispatcher.model.switch import Target, TargetKind
+
+WAIT_SECONDS_MAX: Final = 45
+
+
+class Hold(View):
+    """What to stop: `everything` or `KIND:NAME`; why; and how long to wait for the workers."""
+
+    target: Text
+    reason: Annotated[str, Field(min_length=1, max_length=1000)]
+    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
+
+
+class Release(View):
+    """What to start again, written as it was stopped."""
+
+    target: Text
+    reason: Reason = ""
+
+
+class SwitchView(View):
+    """A switch that is on."""
+
+    id: int
+    target: str
+    reason: str
+    actor: str
+    tripped_us: int
+
+
+class HeldView(View):
+    """A confirmed stop: by how many workers, how fast, and what was on the wire by then."""
+
+    switch: int
+    epoch: int
+    target: str
+    confirmed_us: int
+    confirmed_ms: float
+    workers_confirmed: int
+    workers_fenced: int
+    in_flight: int
+    lanes: int
+
+
+class ReleasedView(View):
+    """How many switches on a target were taken off."""
+
+    target: str
+    released: int
+
+
+async def list_switches(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
+    """List the switches that are on."""
+    found = await plane.registry.switches()
+    return [
+        {
+            "id": each.id,
+            "target": str(each.target),
+            "reason": each.reason,
+            "actor": each.actor,
+            "tripped_us": each.tripped_us,
+        }
+        for each in found
+    ]
+
+
+async def hold(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Stop everything that matches a target, and answer once it has stopped."""
+    body: Hold = ask.body
+    target = _target(body.target, ask.principal)
+    held = await plane.switches.hold(
+        target, reason=body.reason, actor=ask.principal.name, wait_seconds=body.wait_seconds
+    )
+    names = HeldView.model_fields.keys() - {"target"}
+    return {"target": str(held.target), **{name: getattr(held, name) for name in names}}
+
+
+async def release(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Take off the switches on exactly one target; others stay on."""
+    target = _target(ask.body.target, ask.principal)
+    released = await plane.switches.release(
+        target, reason=ask.body.reason, actor=ask.principal.name
+    )
+    return {"target": str(target), "released": released}
+
+
+def _target(text: str, principal: Principal) -> Target:
+    try:
+        target = Target.parse(text)
+    except ValueError as error:
+        raise InvalidInput(
+            str(error), where="TARGET", fix="see 'dispatcher hold --help'", code="target_unknown"
+        ) from None
+    if principal.tenant is None or target == Target(TargetKind.TENANT, principal.tenant):
+        return target
+    raise Forbidden(
+        f"the token of {principal.name} is for the tenant {principal.tenant} alone",
+        where="target",
+        fix=f"stop or start tenant:{principal.tenant}, or use another token",
+        code="tenant_scoped",
+    )
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/v1/switches",
+        right=Right.READ,
+        answer=list_switches,
+        reply=list[SwitchView],
+    ),
+    Route(
+        method="POST",
+        path="/v1/switches",
+        right=Right.HOLD,
+        answer=hold,
+        body=Hold,
+        reply=HeldView,
+        refusals=(422, 504),
+        is_tenant_bound=True,
+        keeps_replies=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/switches/release",
+        right=Right.RELEASE,
+        answer=release,
+        body=Release,
+        reply=ReleasedView,
+        refusals=(404, 422),
+        is_tenant_bound=True,
+        keeps_replies=True,
+    ),
+)

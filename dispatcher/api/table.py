@@ -1,0 +1,34 @@
+"""Every route of the API, noun by noun."""
+
+from typing import Final
+
+from dispatcher.api import (
+    audit,
+    change_sets,
+    connectors,
+    deliveries,
+    disclosures,
+    event_types,
+    events,
+    principals,
+    revisions,
+    subscriptions,
+    switches,
+    tokens,
+)
+from dispatcher.api.routes import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *events.ROUTES,
+    *deliveries.ROUTES,
+    *disclosures.ROUTES,
+    *event_types.ROUTES,
+    *connectors.ROUTES,
+    *subscriptions.ROUTES,
+    *change_sets.ROUTES,
+    *revisions.ROUTES,
+    *switches.ROUTES,
+    *principals.ROUTES,
+    *tokens.ROUTES,
+    *audit.ROUTES,
+)
