@@ -9,6 +9,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import msgspec
 from pydantic import ValidationError
@@ -133,7 +134,7 @@ class Front:
     async def _record(
         self, principal: Principal, kind: str, route: Route, call: Call, **more: str
     ) -> None:
-        detail = {"method": route.method, "query": dict(call.query), **more}
+        detail = {"method": route.method, "query": urlencode(call.query), **more}
         about = call.path[:500]
         entry = Entry(kind=kind, actor=principal.name, about=about, detail=detail)
         await self._plane.audit.record(entry)

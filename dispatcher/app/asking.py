@@ -2,7 +2,7 @@
 
 Without a token, that is everybody at once where one person may apply alone: a laptop. Elsewhere
 they may look, enqueue, stop and start things and let less flow, for an incident does not wait for a
-token, but neither let more flow nor approve. Imports little: `hold` asks too.
+token, but neither let more flow nor approve; and they make the first principal.
 """
 
 import os
@@ -25,5 +25,7 @@ async def who_asks(house: House) -> Principal:
     name = f"local:{actor_name()}"
     if house.config.registry.approvals == 1:
         return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(Role))
-    roles = frozenset({Role.SRE, Role.READER, Role.PRODUCER, Role.PLATFORM})
-    return Principal(name=name, kind=PrincipalKind.LOCAL, roles=roles)
+    roles = {Role.SRE, Role.READER, Role.PRODUCER, Role.PLATFORM}
+    if not await people(house).store.principals(limit=1):
+        roles.add(Role.ADMIN)  # somebody must make the first
+    return Principal(name=name, kind=PrincipalKind.LOCAL, roles=frozenset(roles))

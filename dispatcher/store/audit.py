@@ -137,9 +137,9 @@ class AuditLog:
         The filters look into the very bytes that are sealed; `kind` and `about` match beginnings.
         """
         filters = {
-            "actor": _pattern("actor", actor, ends=True),
-            "kind": _pattern("kind", kind),
-            "about": _pattern("about", about),
+            "actor": _pattern('{{"about":"%","actor":{}","at_us":%', actor),
+            "kind": _pattern('%}},"kind":{}%', kind),
+            "about": _pattern('{{"about":{}%', about),
         }
         async with self.database.look() as connection:
             found = await self.database.execute(
@@ -182,11 +182,11 @@ def _headless() -> SealBroken:
     )
 
 
-def _pattern(key: str, value: str | None, *, ends: bool = False) -> str | None:
-    """Give the LIKE pattern of a top-level key's value within an entry's bytes."""
+def _pattern(place: str, value: str | None) -> str | None:
+    """Give the LIKE pattern of a value's beginning at its place among an entry's sorted keys."""
     if value is None:
         return None
-    text = msgspec.json.encode({key: value}).decode()[1:-1]
+    text = msgspec.json.encode(value).decode()[:-1]
     for special in ("\\", "%", "_"):
         text = text.replace(special, f"\\{special}")
-    return f"%{text}%" if ends else f"%{text[:-1]}%"
+    return place.format(text)

@@ -1,0 +1,111 @@
+"""A control plane over a test's database, and a way to call its API without a socket."""
+
+import json
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from dispatcher.api.calls import Call, Reply
+from dispatcher.api.front import Front
+from dispatcher.api.openapi import description
+from dispatcher.api.plane import Plane
+from dispatcher.api.table import ROUTES
+from dispatcher.control.changes import ChangeControl
+from dispatcher.control.people import People
+from dispatcher.control.switches import SwitchControl
+from dispatcher.model.people import Principal, PrincipalKind, Role
+from dispatcher.store.catalogue import CatalogueStore
+from dispatcher.store.changes import ChangeStore
+from dispatcher.store.database import Database
+from dispatcher.store.history import HistoryStore
+from dispatcher.store.people import PeopleStore
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.replies import ReplyStore
+from dispatcher.store.workers import WorkerStore
+from dispatcher.vault.sealer import Vault
+from tests.support.records import KEYRING, audit_of
+
+
+def wall_us() -> int:
+    return time.time_ns() // 1000
+
+
+def person(name: str, *roles: Role, tenant: str | None = None) -> Principal:
+    return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(roles), tenant=tenant)
+
+
+EVERYBODY = person("ann", *Role)
+
+
+def plane_of(database: Database) -> Plane:
+    audit, vault = audit_of(database), Vault(KEYRING)
+    registry = RegistryStore(database, audit)
+    return Plane(
+        registry=registry,
+        changes=ChangeControl(
+            registry=registry,
+            changes=ChangeStore(database, audit),
+            catalogue=CatalogueStore(database),
+            vault=vault,
+            approvals=2,
+            loopback=frozenset(),
+            mint_secret=lambda: secrets.token_bytes(32),
+            wall_us=wall_us,
+        ),
+        people=People(store=PeopleStore(database, audit), mint=secrets.token_bytes),
+        switches=SwitchControl(registry=registry, workers=WorkerStore(database), wall_us=wall_us),
+        history=HistoryStore(database),
+        audit=audit,
+        replies=ReplyStore(database),
+        outbox=database,
+        vault=vault,
+        wall_us=wall_us,
+    )
+
+
+@dataclass
+class Caller:
+    """Calls the API of one plane as somebody."""
+
+    plane: Plane
+    by: Principal = EVERYBODY
+    front: Front = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.front = Front(self.plane, ROUTES, description)
+
+    async def call(self, method: str, path: str, body: Any = None, **more: Any) -> Reply:
+        """Call once; `query`, `headers`, `by`, `is_local` and `raw` as given."""
+        by = more.pop("by", self.by)
+        headers = {"content-type": "application/json"} if body is not None else {}
+        call = Call(
+            method=method,
+            path=path,
+            query=tuple(more.pop("query", {}).items()),
+            headers=headers | more.pop("headers", {}),
+            body=more.pop("raw", None) or (json.dumps(body).encode() if body is not None else b""),
+            **more,
+        )
+
+        async def who() -> Principal:
+            return by
+
+        reply, _ = await self.front.answer(call, who)
+        return reply
+
+    async def ask(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
+        """Call, and give the document of an answer that must be good."""
+        reply = await self.call(method, path, body, **more)
+        assert reply.status < 300, reply.body
+        return json.loads(reply.body)
+
+    async def refused(self, method: str, path: str, body: Any = None, **more: Any) -> tuple:
+        """Call, and give the status and code of an answer that must be a problem."""
+        reply = await self.call(method, path, body, **more)
+        document = json.loads(reply.body)
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert document["status"] == reply.status
+        assert document["why"]
+        assert document["fix"]
+        return reply.status, document["code"]
