@@ -26,6 +26,9 @@ from dispatcher.model.people import Principal
 from dispatcher.telemetry.metrics import Metrics
 
 QUERY_FIELDS_MAX: Final = 50
+LINGER_SECONDS: Final = 1.0
+"""How long the rest of a body is read after it was refused, so that the answer arrives."""
+
 _BEARER: Final = "bearer "
 
 
@@ -53,7 +56,7 @@ class Api:
 @asynccontextmanager
 async def serve(host: str, port: int, probe: Probe, api: Api | None = None) -> AsyncIterator[str]:
     """Listen until the block ends; gives the URL. Port 0 takes any free one."""
-    runner = web.AppRunner(_application(probe, api), access_log=None)
+    runner = web.AppRunner(_application(probe, api), access_log=None, lingering_time=LINGER_SECONDS)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
