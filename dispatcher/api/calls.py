@@ -51,3 +51,23 @@ class Ask:
     raw: bytes = field(default=b"", repr=False)
     key: str | None = None
     is_local: bool = False
+
+
+def make_call(
+    method: str,
+    path: str,
+    *,
+    query: Mapping[str, Any] | None = None,
+    body: bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Call:
+    """Make a call; parameters without a value are left out."""
+    given = {name: str(value) for name, value in (query or {}).items() if value is not None}
+    kind = {"content-type": JSON} if body is not None else {}
+    return Call(
+        method=method,
+        path=path,
+        query=tuple(given.items()),
+        headers={**kind, **(headers or {})},
+        body=body or b"",
+    )

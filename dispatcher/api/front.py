@@ -88,11 +88,12 @@ class Front:
             await self._record(principal, "refused", route, call, code=error.reason)
             raise
         ask = _read(call, route, path, principal)
-        if route.privileged:
-            await self._record(principal, route.privileged, route, call)
         if route.keeps_replies and ask.key is not None:
             return await self._once(call, route, ask, ask.key)
-        return _cached(call, await self._work(route, ask))
+        reply = await self._work(route, ask)
+        if route.privileged:  # on the record before it is given
+            await self._record(principal, route.privileged, route, call)
+        return _cached(call, reply)
 
     async def _work(self, route: Route, ask: Ask) -> Reply:
         answered = await route.answer(self._plane, ask)

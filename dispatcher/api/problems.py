@@ -1,8 +1,9 @@
 """How an error is told: its status, and a document of RFC 9457 with `code`, `why` and `fix`."""
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from dispatcher.api.calls import PROBLEM, Reply
 from dispatcher.api.views import View
@@ -36,15 +37,15 @@ class MethodNotAllowed(DispatcherError):
 
 _STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
     (Unauthenticated, 401),
-    (ApprovalRequired, 403),
     (Forbidden, 403),
+    (ApprovalRequired, 403),
     (NotFound, 404),
     (Conflict, 409),
-    (ConfigInvalid, 503),
     (Malformed, 400),
     (UnsupportedMediaType, 415),
-    (InvalidInput, 422),
     (StoreUnavailable, 503),
+    (ConfigInvalid, 503),
+    (InvalidInput, 422),
     (SchemaMismatch, 503),
     (KeyMissing, 503),
     (NotConfirmed, 504),
@@ -96,3 +97,25 @@ def problem(
     return Reply(
         status, document.model_dump_json().encode(), {"content-type": PROBLEM, **(headers or {})}
     )
+
+
+def error_of(status: int, document: Any) -> DispatcherError:
+    """Give the error that a problem document tells of: what `tell` was given, for whoever asked.
+
+    Raises `ValueError` for what is no problem document.
+    """
+    told = Problem.model_validate(document)
+    kind = next((kind for kind, known in _STATUS if known == status), InvalidInput)
+    if told.code == ApprovalRequired.code:
+        kind = ApprovalRequired
+    elif kind is MethodNotAllowed:
+        kind = InvalidInput
+    return kind(told.why, fix=told.fix, where=told.where, code=told.code)
+
+
+def document_of(reply: Reply) -> Any:
+    """Give the document of an answer. Raises the error it tells of, `ValueError` if it is none."""
+    document = json.loads(reply.body)
+    if reply.status >= HTTPStatus.MULTIPLE_CHOICES:
+        raise error_of(reply.status, document)
+    return document

@@ -11,9 +11,7 @@ from dispatcher.api.routes import Route
 from dispatcher.api.views import Text, View
 from dispatcher.model.errors import Forbidden, InvalidInput
 from dispatcher.model.people import Principal, Right
-from dispatcher.model.switch import Target, TargetKind
-
-WAIT_SECONDS_MAX: Final = 45
+from dispatcher.model.switch import WAIT_SECONDS_MAX, Target, TargetKind
 
 
 class Hold(View):

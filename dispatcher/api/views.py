@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from dispatcher.control.people import DAYS_MAX
+from dispatcher.model.people import DAYS_MAX
 
 T = TypeVar("T")
 LIMIT_MAX: Final = 1000

@@ -231,10 +231,10 @@ def actor_name() -> str:
         return f"uid-{os.getuid()}"
 
 
-def read_text(path: Path, what: str) -> str:
-    """Read a small text file, or raise `ConfigInvalid` naming it."""
+def read_text(path: Path, what: str, *, bytes_max: int = FILE_BYTES_MAX) -> str:
+    """Read a text file of bounded size, or raise `ConfigInvalid` naming it."""
     try:
-        return _bounded(path)
+        return _bounded(path, bytes_max)
     except (OSError, RuntimeError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         if isinstance(error, UnicodeDecodeError):
@@ -247,11 +247,11 @@ def read_text(path: Path, what: str) -> str:
         ) from None
 
 
-def _bounded(path: Path) -> str:
+def _bounded(path: Path, bytes_max: int) -> str:
     with path.open("rb") as file:
-        content = file.read(FILE_BYTES_MAX + 1)
-    if len(content) > FILE_BYTES_MAX:
-        raise ValueError(f"it is larger than {FILE_BYTES_MAX} bytes")
+        content = file.read(bytes_max + 1)
+    if len(content) > bytes_max:
+        raise ValueError(f"it is larger than {bytes_max} bytes")
     return content.decode()
 
 

@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from dispatcher.app.config import Config, load_config
-from dispatcher.app.house import open_current
-from dispatcher.app.running import run_async
-from dispatcher.cli.output import common_options, moment, print_json, print_table
+from dispatcher.cli.asking import Where, part, where_options
+from dispatcher.cli.output import moment, print_json, print_table
 from dispatcher.model.delivery import State
-from dispatcher.model.errors import InvalidInput, NotFound
-from dispatcher.producer import enqueue as put
-from dispatcher.store.history import Filter
+from dispatcher.model.errors import EnqueueRefused, InvalidInput
+from dispatcher.model.verdict import Reason
 
 
 @click.command()
@@ -27,14 +25,14 @@ from dispatcher.store.history import Filter
     "--payload", default="-", show_default=True, help="JSON file, '-' for standard input."
 )
 @click.option("--idempotency-key", help="The same key and payload give the first event's id.")
-@common_options
+@where_options
 def enqueue(
     event_type: str,
     tenant: str,
     subjects: tuple[str, ...],
     payload: str,
     idempotency_key: str | None,
-    config_path: Path | None,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Put one event of EVENT_TYPE into the outbox.
@@ -43,28 +41,26 @@ def enqueue(
     language on PostgreSQL, with the function dispatcher.dispatcher_enqueue(...).
     """
     content = sys.stdin.buffer.read() if payload == "-" else _file(payload)
-    event_id = run_async(
-        _enqueue(
-            load_config(config_path),
-            event_type,
-            content,
-            tenant=tenant,
-            subjects=list(subjects),
-            idempotency_key=idempotency_key,
-        )
-    )
+    body = {
+        "type": event_type,
+        "tenant": tenant,
+        "subjects": subjects,
+        "payload": msgspec.Raw(_checked(content)),
+    }
+    key = {"idempotency-key": idempotency_key} if idempotency_key is not None else {}
+    done = where.ask("POST", "/v1/events", body, headers=key)
     if as_json:
-        print_json({"event": event_id})
+        print_json(done)
         return
-    click.echo(event_id)
+    click.echo(done["event"])
 
 
 @click.command()
 @click.argument("event_id")
-@common_options
-def trace(event_id: str, config_path: Path | None, as_json: bool) -> None:
+@where_options
+def trace(event_id: str, where: Where, as_json: bool) -> None:
     """Tell the whole story of one event: planned for whom, tried when, which fields left."""
-    story = run_async(_trace(load_config(config_path), event_id))
+    story = where.ask("GET", f"/v1/events/{part(event_id)}/trace")
     if as_json:
         print_json(story)
         return
@@ -92,7 +88,7 @@ def trace(event_id: str, config_path: Path | None, as_json: bool) -> None:
 )
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
 @click.option("--counts", is_flag=True, help="Count by subscription and state instead.")
-@common_options
+@where_options
 def deliveries(
     state: str | None,
     subscription: str | None,
@@ -100,14 +96,15 @@ def deliveries(
     after: int,
     limit: int,
     counts: bool,
-    config_path: Path | None,
+    where: Where,
     as_json: bool,
 ) -> None:
     """List deliveries in the order they were filed, and where they stand."""
-    wanted = Filter(
-        state=state, subscription=subscription, event_id=event_id, after=after, limit=limit
-    )
-    rows = run_async(_deliveries(load_config(config_path), wanted, counts=counts))
+    if counts:
+        rows = where.ask("GET", "/v1/deliveries/counts")
+    else:
+        query = {"state": state, "subscription": subscription, "event": event_id, "cursor": after}
+        rows = where.list("/v1/deliveries", limit, query)
     if as_json:
         print_json(rows)
     elif counts:
@@ -117,33 +114,6 @@ def deliveries(
         names = ("id", "event_id", "subscription", "state", "attempt", "status", "code")
         cells = [(*(row[name] for name in names), moment(row["due_us"])) for row in rows]
         print_table("deliveries", (*names, "due"), cells)
-
-
-async def _enqueue(config: Config, event_type: str, payload: bytes, **terms: Any) -> str:
-    async with open_current(config) as house, house.outbox_database.begin() as connection:
-        return await put(connection, event_type, payload, vault=house.vault, **terms)
-
-
-async def _trace(config: Config, event_id: str) -> dict[str, Any]:
-    async with open_current(config) as house:
-        event = await house.history.event(event_id)
-        if event is None:
-            raise NotFound(
-                f"no event {event_id}",
-                where="EVENT_ID",
-                fix="'dispatcher deliveries' lists what there is",
-                code="event_unknown",
-            )
-        return {
-            "event": event,
-            "deliveries": await house.history.deliveries(Filter(event_id=event_id, limit=1000)),
-            "attempts": await house.history.attempts(event["seq"]),
-        }
-
-
-async def _deliveries(config: Config, wanted: Filter, *, counts: bool) -> list[dict[str, Any]]:
-    async with open_current(config) as house:
-        return await (house.history.counts() if counts else house.history.deliveries(wanted))
 
 
 def _print_attempt(attempt: dict[str, Any]) -> None:
@@ -169,3 +139,19 @@ def _file(path: str) -> bytes:
             fix="check the path and its permissions",
             code="payload_unreadable",
         ) from None
+
+
+def _checked(content: bytes) -> bytes:
+    """Give a payload that is one JSON object, to be sent as it is."""
+    try:
+        is_object = isinstance(msgspec.json.decode(content), dict)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        is_object = False
+    if not is_object:
+        raise EnqueueRefused(
+            "the payload is not a JSON object",
+            where="payload",
+            fix='give one, as in {"order": {"id": "o-1"}}',
+            code=Reason.SCHEMA_INVALID,
+        )
+    return content

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from dispatcher.model.errors import (
     ApprovalRequired,
@@ -35,14 +36,17 @@ _COMMANDS: Final = {
     "revisions": ("dispatcher.cli.registry", "revisions", "List revisions and who made them."),
     "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),
     "worker": ("dispatcher.cli.serving", "worker", "Run one worker of several."),
-    "api": ("dispatcher.cli.serving", "api", "Serve health and metrics of the control plane."),
+    "api": ("dispatcher.cli.serving", "api", "Serve the API of the control plane."),
     "enqueue": ("dispatcher.cli.events", "enqueue", "Put one event into the outbox."),
     "trace": ("dispatcher.cli.events", "trace", "Tell the whole story of one event."),
     "deliveries": ("dispatcher.cli.events", "deliveries", "List deliveries and where they stand."),
     "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),
+    "switches": ("dispatcher.cli.switches", "switches", "List what is stopped, and why."),
     "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),
     "principal": ("dispatcher.cli.people", "principal", "Add and list people and services."),
     "token": ("dispatcher.cli.people", "token", "Issue, list and revoke tokens."),
+    "audit": ("dispatcher.cli.audit", "audit", "Read and verify the record of every change."),
+    "completion": ("dispatcher.cli.completion", "completion", "Print a shell's completion."),
     "demo": ("dispatcher.cli.showing", "demo", "Watch the product do its work, and check it."),
     "bench": ("dispatcher.cli.showing", "bench", "Measure the road on this machine."),
 }
@@ -68,6 +72,16 @@ class _Lazy(click.Group):
         module, name, _ = _COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(module), name)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command's name without importing it."""
+        if incomplete.startswith("-"):
+            return super(click.Group, self).shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=line)
+            for name, (_, _, line) in _COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands without importing them."""
@@ -98,7 +112,9 @@ def main() -> None:
         outcome: Any = tree(prog_name="dispatcher", standalone_mode=False)
     except DispatcherError as error:
         _explain(error, as_json)
-        sys.exit(next(status for kind, status in _STATUS if isinstance(error, kind)))
+        is_ours = type(error) is DispatcherError
+        found = next(status for kind, status in _STATUS if isinstance(error, kind))
+        sys.exit(1 if is_ours else found)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.Abort:

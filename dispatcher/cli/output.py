@@ -27,11 +27,6 @@ NUMBER = click.IntRange(1, 2**63 - 1)
 """A number that a row can have."""
 
 
-def common_options(command: F) -> F:
-    """Give a command `--config` and `--json`."""
-    return config_option(json_option(command))
-
-
 def print_json(document: Any) -> None:
     """Print one JSON document on standard output."""
     click.echo(json.dumps(document, ensure_ascii=False, default=str))

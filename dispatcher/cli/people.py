@@ -1,20 +1,16 @@
 """`principal` and `token`: who may ask, and by what they show it."""
 
-from pathlib import Path
-from typing import Any
+from typing import Final
 
 import click
 
-from dispatcher.app.asking import who_asks
-from dispatcher.app.config import Config, load_config
-from dispatcher.app.controls import people
-from dispatcher.app.house import open_current
-from dispatcher.app.running import run_async
-from dispatcher.cli.output import common_options, moment, print_json, print_table
-from dispatcher.control.people import DAYS_MAX
-from dispatcher.model.people import Principal, PrincipalKind, Role
+from dispatcher.cli.asking import Where, part, where_options
+from dispatcher.cli.output import moment, print_json, print_table
+from dispatcher.model.people import DAYS_MAX, PrincipalKind, Role
 
-DAYS = 90
+DAYS: Final = 90
+ROWS_MAX: Final = 100_000
+_COLUMNS: Final = ("id", "principal", "tenant", "issued by", "good until", "revoked", "by")
 _days = click.option(
     "--days",
     default=DAYS,
@@ -47,13 +43,13 @@ def principal() -> None:
     help="What they are here for; repeat for several.",
 )
 @_days
-@common_options
+@where_options
 def add(
     name: str,
     kind: str,
     roles: tuple[str, ...],
     days: int,
-    config_path: Path | None,
+    where: Where,
     as_json: bool,
 ) -> None:
     """Add the principal NAME with a first token, which is shown once.
@@ -64,26 +60,27 @@ def add(
     Roles: platform proposes, approver and privacy approve what somebody else proposed, sre stops
     and starts, reader looks, producer enqueues, admin adds people.
     """
-    wanted = (name, PrincipalKind(kind), tuple(map(Role, roles)))
-    token = run_async(_add(load_config(config_path), wanted, days))
+    body = {"name": name, "kind": kind, "roles": roles, "days": days}
+    made = where.ask("POST", "/v1/principals", body)
     if as_json:
-        print_json({"principal": name, "kind": kind, "roles": sorted(roles), "token": token})
+        print_json(made)
         return
     click.echo(f"{name} is added")
-    _show_token(name, token)
+    _show_token(name, made["token"])
 
 
 @principal.command("list")
-@common_options
-def list_principals(config_path: Path | None, as_json: bool) -> None:
+@where_options
+def list_principals(where: Where, as_json: bool) -> None:
     """List everybody, and what they may do."""
-    found = run_async(_principals(load_config(config_path)))
-    rows = [(each.name, each.kind.value, sorted(each.roles), sorted(each.rights)) for each in found]
+    found = where.list("/v1/principals", ROWS_MAX, {})
     if as_json:
-        names = ("name", "kind", "roles", "rights")
-        print_json([dict(zip(names, row, strict=True)) for row in rows])
+        print_json(found)
         return
-    cells = [(name, kind, ", ".join(roles), ", ".join(may)) for name, kind, roles, may in rows]
+    cells = [
+        (each["name"], each["kind"], ", ".join(each["roles"]), ", ".join(each["rights"]))
+        for each in found
+    ]
     print_table("principals", ("name", "kind", "roles", "may"), cells)
 
 
@@ -95,40 +92,46 @@ def token() -> None:
 @token.command()
 @click.argument("name")
 @_days
-@common_options
-def issue(name: str, days: int, config_path: Path | None, as_json: bool) -> None:
-    """Make another token for the principal NAME, and show it once."""
-    made = run_async(_issue(load_config(config_path), name, days))
+@click.option("--tenant", help="The one tenant it is good for. Default: all of them.")
+@where_options
+def issue(name: str, days: int, tenant: str | None, where: Where, as_json: bool) -> None:
+    """Make another token for the principal NAME, and show it once.
+
+    With a token of one tenant, events go in, are found and are stopped for that tenant alone; what
+    is about all tenants is refused.
+    """
+    body = {"principal": name, "days": days, "tenant": tenant}
+    made = where.ask("POST", "/v1/tokens", body)
     if as_json:
-        print_json({"principal": name, "token": made})
+        print_json(made)
         return
-    _show_token(name, made)
+    _show_token(name, made["token"])
 
 
 @token.command("list")
-@common_options
-def list_tokens(config_path: Path | None, as_json: bool) -> None:
+@where_options
+def list_tokens(where: Where, as_json: bool) -> None:
     """List tokens: whose, from whom, until when. The secrets are not kept anywhere."""
-    rows = run_async(_tokens(load_config(config_path)))
+    rows = where.list("/v1/tokens", ROWS_MAX, {})
     if as_json:
         print_json(rows)
         return
-    names = ("id", "principal", "created_by", "expires_us", "revoked_us", "revoked_by")
+    names = ("id", "principal", "tenant", "created_by", "expires_us", "revoked_us", "revoked_by")
     cells = [
         tuple(moment(row[name]) if name.endswith("_us") else row[name] for name in names)
         for row in rows
     ]
-    print_table("tokens", ("id", "principal", "issued by", "good until", "revoked", "by"), cells)
+    print_table("tokens", _COLUMNS, cells)
 
 
 @token.command()
 @click.argument("token_id", metavar="ID")
-@common_options
-def revoke(token_id: str, config_path: Path | None, as_json: bool) -> None:
+@where_options
+def revoke(token_id: str, where: Where, as_json: bool) -> None:
     """Make the token ID worthless at once. The ID is the middle part: dsp_ID_..."""
-    run_async(_revoke(load_config(config_path), token_id))
+    done = where.ask("DELETE", f"/v1/tokens/{part(token_id)}")
     if as_json:
-        print_json({"token": token_id, "revoked": True})
+        print_json(done)
         return
     click.echo(f"token {token_id} is revoked")
 
@@ -136,34 +139,3 @@ def revoke(token_id: str, config_path: Path | None, as_json: bool) -> None:
 def _show_token(name: str, made: str) -> None:
     click.echo(f"token of {name}, shown this once: {made}")
     click.echo("  they set it: export DISPATCHER_TOKEN=...")
-
-
-async def _add(
-    config: Config, wanted: tuple[str, PrincipalKind, tuple[Role, ...]], days: int
-) -> str:
-    async with open_current(config) as house:
-        control = people(house)
-        is_first = not await control.store.principals()
-        by = None if is_first else await who_asks(house)
-        added = await control.add(*wanted, by=by)
-        return await control.issue(added.name, days=days, by=by or added)
-
-
-async def _principals(config: Config) -> tuple[Principal, ...]:
-    async with open_current(config) as house:
-        return await people(house).store.principals()
-
-
-async def _issue(config: Config, name: str, days: int) -> str:
-    async with open_current(config) as house:
-        return await people(house).issue(name, days=days, by=await who_asks(house))
-
-
-async def _tokens(config: Config) -> list[dict[str, Any]]:
-    async with open_current(config) as house:
-        return await people(house).store.tokens()
-
-
-async def _revoke(config: Config, token_id: str) -> None:
-    async with open_current(config) as house:
-        await people(house).revoke(token_id, by=await who_asks(house))

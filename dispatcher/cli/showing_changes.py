@@ -1,13 +1,13 @@
-"""How a disclosure diff and a change set are printed, for people and for programs."""
+"""How a disclosure diff, a change set and what became of a proposal are printed for people."""
 
 from typing import Any, Final
 
 import click
 
-from dispatcher.cli.output import moment
-from dispatcher.model.change_set import ChangeSet
-from dispatcher.model.disclosure import Direction, DisclosureDiff
+from dispatcher.cli.output import moment, print_json
+from dispatcher.model.disclosure import Direction
 
+NEEDS_APPROVAL: Final = 3
 _SIGNS: Final = {
     Direction.WIDENS: ("+", "red"),
     Direction.NARROWS: ("-", "green"),
@@ -20,56 +20,45 @@ _SENTENCES: Final = {
 }
 
 
-def diff_document(diff: DisclosureDiff) -> dict[str, Any]:
-    """Give a diff as programs read it."""
-    return {
-        "direction": diff.direction.value,
-        "changes": [
-            {
-                "direction": change.direction.value,
-                "aspect": change.aspect.value,
-                "where": change.where,
-                "what": change.what,
-            }
-            for change in diff.changes
-        ],
-    }
-
-
-def print_diff(diff: DisclosureDiff) -> None:
+def print_diff(diff: dict[str, Any]) -> None:
     """Print every change, and what they come to."""
-    for change in diff.changes:
-        sign, colour = _SIGNS[change.direction]
-        click.echo(
-            f"  {click.style(sign, fg=colour)} {change.aspect:11} {change.where}: {change.what}"
-        )
-    click.echo(_SENTENCES[diff.direction] if diff.changes else "Nothing would change.")
+    for change in diff["changes"]:
+        sign, colour = _SIGNS[Direction(change["direction"])]
+        sign = click.style(sign, fg=colour)
+        click.echo(f"  {sign} {change['aspect']:11} {change['where']}: {change['what']}")
+    click.echo(_SENTENCES[Direction(diff["direction"])] if diff["changes"] else _NOTHING)
 
 
-def change_document(change: ChangeSet) -> dict[str, Any]:
-    """Give a change set as programs read it, without its content."""
-    return {
-        "number": change.number,
-        "state": change.state.value,
-        "base": change.base,
-        "hash": change.hash,
-        "author": change.author,
-        "reason": change.reason,
-        "proposed_us": change.proposed_us,
-        "decided_by": change.decided_by,
-        "decided_us": change.decided_us,
-        "decision": change.decision,
-        "revision": change.revision,
-        **diff_document(change.diff),
-    }
+_NOTHING: Final = "Nothing would change."
 
 
-def print_change(change: ChangeSet) -> None:
+def print_change(change: dict[str, Any]) -> None:
     """Print one change set whole."""
-    click.echo(f"change set {change.number}, {change.state}, on revision {change.base}")
-    click.echo(f"  by {change.author} at {moment(change.proposed_us)}: {change.reason or '-'}")
-    if change.decided_by:
-        at = moment(change.decided_us)
-        click.echo(f"  decided by {change.decided_by} at {at}: {change.decision or '-'}")
-    click.echo(f"  hash {change.hash}")
-    print_diff(change.diff)
+    click.echo(f"change set {change['number']}, {change['state']}, on revision {change['base']}")
+    at = moment(change["proposed_us"])
+    click.echo(f"  by {change['author']} at {at}: {change['reason'] or '-'}")
+    if change["decided_by"]:
+        at = moment(change["decided_us"])
+        click.echo(f"  decided by {change['decided_by']} at {at}: {change['decision'] or '-'}")
+    click.echo(f"  hash {change['hash']}")
+    print_diff(change)
+
+
+def show_outcome(outcome: dict[str, Any], as_json: bool, *, was_shown: bool = False) -> int:
+    """Print what became of a proposal, and its diff unless it was shown; give the exit status."""
+    if as_json:
+        print_json(outcome)
+    elif not outcome["changes"]:
+        click.echo(f"revision {outcome['revision']} already says so: nothing changed")
+    else:
+        if not was_shown:
+            print_diff(outcome)
+        if outcome["active"]:
+            click.echo(f"revision {outcome['revision']} is active")
+        else:
+            number = outcome["change_set"]
+            click.echo(f"change set {number} waits: another person must approve it")
+            click.echo(f"  they run: dispatcher approve {number}")
+        for subscription, secret in outcome["secrets"].items():
+            click.echo(f"signing secret of {subscription}, shown this once: {secret}")
+    return 0 if outcome["active"] else NEEDS_APPROVAL

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatcher.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
-from dispatcher.model.people import RIGHTS, Principal, PrincipalKind, Right, Role
+from dispatcher.model.people import DAYS_MAX, RIGHTS, Principal, PrincipalKind, Right, Role
 from dispatcher.model.text import is_readable
 from dispatcher.store.people import NewToken, PeopleStore
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}\Z")
 _TOKEN: Final = re.compile(r"dsp_(?P<id>[0-9a-f]{12})_(?P<secret>[0-9a-f]{64})\Z")
-DAYS_MAX: Final = 366
 _DAY_US: Final = 86_400_000_000
 
 

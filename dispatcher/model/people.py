@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+DAYS_MAX: Final = 366
+"""How long a token may be good."""
+
 
 class PrincipalKind(StrEnum):
     """A person and a service show a token; whoever sits at the machine itself shows none.

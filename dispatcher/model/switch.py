@@ -6,9 +6,12 @@ Releasing one switch never lifts another. Targets are written `kind:name` (`conn
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Self
+from typing import Final, Self
 
 from dispatcher.model.endpoint import parse_host
+
+WAIT_SECONDS_MAX: Final = 45
+"""How long a stop may be waited for: shorter than a request may take."""
 
 
 class TargetKind(StrEnum):

@@ -117,9 +117,12 @@ class AuditLog:
         await self._keep(note)
 
     async def record(self, entry: Entry) -> None:
-        """Put on the record what changes nothing: somebody looked at something."""
-        async with self.recording() as recording:
-            recording.note(entry)
+        """Put on the record what changes nothing: somebody looked at something.
+
+        Its checkpoint is kept with that of the next change, for people look often.
+        """
+        async with self.database.begin() as connection:
+            await self._append(connection, [entry])
 
     async def head(self) -> Head:
         """Read where the log ends."""

@@ -35,8 +35,9 @@ AMBIENT = (
     re.compile(r"uuid\.uuid[14]"),
 )
 
-# Who may open a connection.
-DOOR = ("dispatcher.network", "dispatcher.showcase")
+# Who may open a connection. `app.remote` calls the API that the operator names, nothing a partner
+# or a registered URL could name.
+DOOR = ("dispatcher.network", "dispatcher.showcase", "dispatcher.app.remote")
 WAYS_OUT = (
     re.compile(r"aiohttp\.(.+\.)?(ClientSession|\w*Connector|request)"),
     re.compile(r"aiohttp\.(client|client_proto|client_reqrep|client_ws|connector|resolver)(\..+)?"),

@@ -313,8 +313,6 @@ async def test_looking_at_what_left_is_on_the_record_and_so_is_what_was_refused(
     assert [(each["kind"], each["actor"], each["about"]) for each in reversed(found)] == [
         ("disclosures.read", "sue", "/v1/disclosures"),
         ("refused", "rob", "/v1/disclosures"),
-        ("events.read", "sue", "/v1/events/evt_1/trace"),
-        ("audit.read", "sue", "/v1/audit"),
         ("audit.read", "sue", "/v1/audit"),
     ]
     assert found[-1]["detail"]["query"] == "connector=acme"

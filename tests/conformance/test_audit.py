@@ -39,7 +39,8 @@ async def filled(database: Database, count: int = 9) -> tuple[AuditLog, list[str
 
     audit = audit_of(database, keep)
     for number in range(count):
-        await audit.record(Entry(kind="test.made", actor="ada", about=f"thing {number}"))
+        async with audit.recording() as recording:
+            recording.note(Entry(kind="test.made", actor="ada", about=f"thing {number}"))
     return audit, kept
 
 
@@ -142,7 +143,8 @@ async def test_a_log_put_back_to_an_earlier_state_whole_is_seen_by_a_checkpoint_
     audit, kept = await filled(database, 6)
     (early,) = await rows(database, "SELECT size, frontier, note FROM {audit_head}")
     for number in range(3):
-        await audit.record(Entry(kind="test.made", actor="eve", about=f"deed {number}"))
+        async with audit.recording() as recording:
+            recording.note(Entry(kind="test.made", actor="eve", about=f"deed {number}"))
     await change(database, "DELETE FROM {audit_log} WHERE seq >= 6")
     await change(
         database,
