@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.desk import Desk, furnish
 from tests.support.world_home import Home
 from tests.support.world_nursery import Nursery
 
@@ -14,6 +15,12 @@ from tests.support.world_nursery import Nursery
 def nursery() -> Iterator[Nursery]:
     with Nursery() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def company(tmp_path_factory: pytest.TempPathFactory, nursery: Nursery) -> Desk:
+    """A company of three people, made once: copy it before changing it."""
+    return furnish(tmp_path_factory.mktemp("desk") / "company", nursery)
 
 
 @pytest.fixture

@@ -1,86 +1,15 @@
 """From an empty folder to an active partner by two people, with the messages as the only guide."""
 
-import json
-import os
-import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-DISPATCHER = Path(sys.executable).with_name("dispatcher")
-DOCS = Path(__file__).parents[2] / "docs"
-LEAF = {"x-data-classification": {"category": "other", "sensitivity": "internal"}}
-
-
-class Desk:
-    """A folder where commands are run, each by somebody with a token or by whoever is there."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.tokens: dict[str, str] = {}
-
-    def run(self, *words: str, by: str = "", given: str = "", status: int = 0) -> str:
-        """Run a command and give what it printed, on standard error where it failed."""
-        done = subprocess.run(
-            [DISPATCHER, *words],
-            cwd=self.folder,
-            input=given,
-            env=os.environ | {"DISPATCHER_TOKEN": self.tokens.get(by, "")},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == status, done
-        assert "Traceback" not in done.stderr
-        return done.stdout if status in (0, 3) and done.stdout else done.stderr
-
-    def ask(self, *words: str, by: str = "", status: int = 0) -> Any:
-        found = json.loads(self.run(*words, "--json", by=by, status=status))
-        return found["error"] if status and "error" in found else found
-
-    def add(self, name: str, *roles: str, by: str = "ada", kind: str = "human") -> None:
-        words = [word for role in roles for word in ("--role", role)]
-        self.tokens[name] = self.ask("principal", "add", name, "--kind", kind, *words, by=by)[
-            "token"
-        ]
-
-    def write(self, grants: tuple[str, ...] = ("$.order.id",)) -> None:
-        """Write the registry of the documentation, with these grants."""
-        files = self.folder / "integrations"
-        (files / "schemas").mkdir(parents=True, exist_ok=True)
-        found = re.search(r"```toml\n(.*?)```", (DOCS / "registry.md").read_text(), re.DOTALL)
-        assert found
-        text = re.sub(r'"order.paid" = \[.*\]', f'"order.paid" = {json.dumps(grants)}', found[1])
-        (files / "acme.toml").write_text(text)
-        order = {name: {"type": "string", **LEAF} for name in ("id", "note")}
-        schema = {"properties": {"order": {"type": "object", "properties": order}}}
-        (files / "schemas" / "order.paid.json").write_text(json.dumps(schema))
-
-
-@pytest.fixture(scope="module")
-def furnished(tmp_path_factory: pytest.TempPathFactory) -> Desk:
-    """A company of three people, made once."""
-    opened = Desk(tmp_path_factory.mktemp("company"))
-    said = opened.run("init", "--admin", "ada")
-    assert "dispatcher principal add" in said
-    opened.tokens["ada"] = said.partition("DISPATCHER_TOKEN=")[2].split()[0]
-    opened.add("pat", "platform", "approver")
-    opened.add("bea", "approver")
-    opened.write()
-    return opened
+from tests.support.desk import Desk
 
 
 @pytest.fixture
-def desk(furnished: Desk, tmp_path: Path) -> Desk:
-    copy = Desk(tmp_path / "company")
-    shutil.copytree(furnished.folder, copy.folder)
-    copy.tokens = dict(furnished.tokens)
-    return copy
+def desk(company: Desk, tmp_path: Path) -> Desk:
+    return company.copy(tmp_path / "company")
 
 
 def test_a_partner_becomes_active_by_two_people(desk: Desk) -> None:
