@@ -56,7 +56,7 @@ async def list_entries(plane: Plane, ask: Ask) -> dict[str, Any]:
 async def read_checkpoint(plane: Plane, _ask: Ask) -> dict[str, Any]:
     """Give the newest signed checkpoint, to keep where nobody can rewrite it."""
     head = await plane.audit.head()
-    key = verifier_key(head.log, plane.audit.keys.public_key)
+    key = verifier_key(head.log, plane.audit.public_key)
     return {"log": head.log, "size": head.size, "note": head.note, "key": key}
 
 

@@ -14,8 +14,10 @@ from dispatcher.app.process import calm_collector
 from dispatcher.app.running import run_async
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import config_option, json_option, moment, print_json, print_table
-from dispatcher.control.auditing import Verification
+from dispatcher.control.auditing import Log, Verification
 from dispatcher.control.auditing import verify as verify_log
+from dispatcher.control.log_file import LogFile, write_log
+from dispatcher.model.errors import InvalidInput
 
 CHECK_FAILED: Final = 1
 CHECKPOINT_BYTES_MAX: Final = 1 << 30
@@ -77,49 +79,103 @@ def checkpoint(where: Where, as_json: bool) -> None:
 
 
 @audit.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@config_option
+@json_option
+def export(file: Path, config_path: Path | None, as_json: bool) -> None:
+    """Write the whole log into the new FILE, for 'audit verify --log' and for other tools.
+
+    The newest checkpoint and an empty line; then one line an entry: its seal in hexadecimal, a
+    blank, and its exact bytes. A leaf of the tree is SHA-256 over a zero byte, those bytes and the
+    seal (RFC 6962).
+    """
+    size = run_async(_export(load_config(config_path), file))
+    if as_json:
+        print_json({"file": str(file), "entries": size})
+        return
+    click.echo(f"{size} entries in {file}")
+
+
+@audit.command()
 @click.option(
     "--checkpoint",
     "kept",
     type=click.Path(path_type=Path),
     help="Checkpoints kept elsewhere. Default: the file that [audit] checkpoint_file names.",
 )
+@click.option(
+    "--log",
+    "file",
+    type=click.Path(path_type=Path),
+    help="Verify this file that 'audit export' wrote, by --key alone.",
+)
+@click.option("--key", help="The key that 'audit checkpoint' prints. With --log.")
 @config_option
 @json_option
-def verify(kept: Path | None, config_path: Path | None, as_json: bool) -> int:
+def verify(
+    kept: Path | None,
+    file: Path | None,
+    key: str | None,
+    config_path: Path | None,
+    as_json: bool,
+) -> int:
     """Recompute the whole log, and hold it against its seals and every checkpoint kept.
 
     Names the first entry that was altered, removed, put in or moved, and exits 1. Works on the
-    databases themselves and needs the keyring: it trusts no answer of the API.
+    databases themselves and needs the keyring: it trusts no answer of the API. With --log it needs
+    neither: anybody with the key can do it, and learns between which checkpoints something is bad.
     """
-    config = load_config(config_path)
     calm_collector()
-    found = run_async(_verify(config, _kept(config, kept)))
+    if file is None:
+        config = load_config(config_path)
+        found = run_async(_verify(config, _kept(config, kept)))
+    elif key is None:
+        raise InvalidInput(
+            "a file is verified with the key of the log",
+            where="--log",
+            fix="give --key too, from somebody you trust",
+            code="usage",
+        )
+    else:
+        notes = read_text(kept, "the checkpoints", bytes_max=CHECKPOINT_BYTES_MAX) if kept else ""
+        found = run_async(_with_progress(LogFile(file, key), notes))
     if as_json:
         print_json(asdict(found))
-        return 0 if found.is_good else CHECK_FAILED
-    if found.is_good:
-        click.echo(f"good      {found.size} entries, each as it was written")
-        click.echo(f"root      {found.root}")
-        if found.checkpoints:
-            click.echo(
-                f"held to   {found.checkpoints} checkpoints, the last of {found.last} entries"
-            )
-        else:
-            click.echo("held to   no checkpoint kept elsewhere: name one with --checkpoint")
-        return 0
-    place = f"first bad entry: {found.first_bad}" if found.first_bad is not None else "not good"
-    click.echo(f"{click.style(place, fg='red', bold=True)}: {found.why}")
-    return CHECK_FAILED
+    else:
+        _print(found)
+    return 0 if found.is_good else CHECK_FAILED
+
+
+def _print(found: Verification) -> None:
+    if not found.is_good:
+        place = f"first bad entry: {found.first_bad}" if found.first_bad is not None else "not good"
+        click.echo(f"{click.style(place, fg='red', bold=True)}: {found.why}")
+        return
+    click.echo(f"good      {found.size} entries, each as it was written")
+    click.echo(f"root      {found.root}")
+    if found.checkpoints:
+        click.echo(f"held to   {found.checkpoints} checkpoints, the last at {found.last} entries")
+    else:
+        click.echo("held to   no checkpoint kept elsewhere: name one with --checkpoint")
 
 
 async def _verify(config: Config, kept: str) -> Verification:
-    progress = Progress(console=Console(stderr=True), transient=True)
     async with open_current(config) as house:
-        with progress:
-            size = (await house.audit.head()).size
-            task = progress.add_task("verifying", total=size)
-            return await verify_log(
-                house.audit, kept, lambda done: progress.update(task, completed=done)
+        return await _with_progress(house.audit, kept)
+
+
+async def _with_progress(log: Log, kept: str) -> Verification:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("verifying", total=(await log.head()).size)
+        return await verify_log(log, kept, lambda done: progress.update(task, completed=done))
+
+
+async def _export(config: Config, file: Path) -> int:
+    async with open_current(config) as house:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("writing", total=(await house.audit.head()).size)
+            return await write_log(
+                house.audit, file, lambda done: progress.update(task, completed=done)
             )
 
 

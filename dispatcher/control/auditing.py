@@ -7,14 +7,14 @@ Checkpoints kept elsewhere show what not even the seals could: a log cut off at 
 anew by somebody who had the keyring.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from dispatcher.model.checkpoint import Checkpoint, SignedCheckpoint, key_hash, read_notes
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.merkle import Frontier, grown, leaf_hash, root_hash
-from dispatcher.store.audit import AuditLog, Head
+from dispatcher.store.audit import Head
 from dispatcher.vault.record import is_signed
 
 PAGE_ROWS: Final = 4_000
@@ -44,38 +44,59 @@ class _Bad(Exception):
     why: str
 
 
+class Log(Protocol):
+    """What is verified: a registry's log, or a file that it was written to."""
+
+    @property
+    def public_key(self) -> bytes:
+        """The key that checkpoints of this log are signed with."""
+        ...
+
+    async def head(self) -> Head:
+        """Give its name, its size, and its newest checkpoint if it has one of its own."""
+        ...
+
+    async def rows(self, first: int, count: int) -> Sequence[tuple[int, str, bytes]]:
+        """Give place, entry and seal of so many entries from a place on."""
+        ...
+
+    def seal(self, place: int, entry: bytes) -> bytes | None:
+        """Give the seal an entry must have at a place; `None` for those without the keyring."""
+        ...
+
+
 async def verify(
-    audit: AuditLog, kept: str, on_progress: Callable[[int], None] = lambda _done: None
+    log: Log, kept: str, on_progress: Callable[[int], None] = lambda _done: None
 ) -> Verification:
-    """Verify the whole log against its seals, its newest checkpoint and those `kept` elsewhere.
+    """Verify a whole log against its seals, its newest checkpoint and those `kept` elsewhere.
 
     Raises `InvalidInput` when what was kept is not a list of checkpoints.
     """
-    head = await audit.head()
+    head = await log.head()
     checkpoints = _read(kept)
     try:
-        root = await _search(audit, head, checkpoints, on_progress)
+        root = await _search(log, head, checkpoints, on_progress)
     except _Bad as bad:
         return _found(head, checkpoints, is_good=False, first_bad=bad.first_bad, why=bad.why)
     return _found(head, checkpoints, is_good=True, root=root.hex())
 
 
 async def _search(
-    audit: AuditLog,
+    log: Log,
     head: Head,
     kept: list[SignedCheckpoint],
     on_progress: Callable[[int], None],
 ) -> bytes:
     """Go through the log from checkpoint to checkpoint; give its root, or raise `_Bad`."""
     size, frontier = 0, _EMPTY
-    for checkpoint in _checked([*kept, *_read(head.note)], head, audit.keys.public_key):
-        grown_by = await _grow(audit, frontier, size, checkpoint.size, on_progress)
+    for checkpoint in _checked([*kept, *_read(head.note)], head, log.public_key):
+        grown_by = await _grow(log, frontier, size, checkpoint.size, on_progress)
         if grown_by is None or root_hash(grown_by) != checkpoint.root:
-            raise await _first_bad(audit, size, checkpoint.size)
+            raise await _first_bad(log, size, checkpoint.size)
         size, frontier = checkpoint.size, grown_by
     if size != head.size:
         raise _Bad(min(size, head.size), f"the head says {head.size} entries, not {size}")
-    await _nothing_after(audit, head)
+    await _nothing_after(log, head)
     return root_hash(frontier)
 
 
@@ -107,7 +128,7 @@ def _checked(signed: Iterable[SignedCheckpoint], head: Head, public_key: bytes) 
 
 
 async def _grow(
-    audit: AuditLog,
+    log: Log,
     frontier: Frontier,
     size: int,
     until: int,
@@ -115,7 +136,7 @@ async def _grow(
 ) -> Frontier | None:
     """Grow the tree by the entries up to a size; `None` when they are not all there."""
     while size < until:
-        rows = await audit.rows(size, min(PAGE_ROWS, until - size))
+        rows = await log.rows(size, min(PAGE_ROWS, until - size))
         if not rows or [row[0] for row in rows] != list(range(size, size + len(rows))):
             return None
         leaves = [leaf_hash(entry.encode() + seal) for _, entry, seal in rows]
@@ -125,30 +146,30 @@ async def _grow(
     return frontier
 
 
-async def _first_bad(audit: AuditLog, since: int, until: int) -> _Bad:
+async def _first_bad(log: Log, since: int, until: int) -> _Bad:
     """Name the first entry of a range whose seal is not for what stands there."""
     place = since
     while place < until:
-        rows = await audit.rows(place, min(PAGE_ROWS, until - place))
+        rows = await log.rows(place, min(PAGE_ROWS, until - place))
         if not rows:
             return _Bad(place, f"entry {place} and all after it are missing, up to {until - 1}")
         for seq, entry, seal in rows:
             if seq != place:
                 return _Bad(place, f"entry {place} is missing")
-            if audit.keys.seal(place, entry.encode()) != seal:
+            if log.seal(place, entry.encode()) not in (None, seal):
                 return _Bad(place, f"entry {place} is not what was written there")
             place += 1
     return _Bad(
         since,
-        f"the entries from {since} to {until - 1} are sealed with the keyring, but are not those "
-        f"that the checkpoint of {until} entries was signed for",
+        f"the entries from {since} to {until - 1} are not those that the checkpoint of {until} "
+        "entries was signed for",
     )
 
 
-async def _nothing_after(audit: AuditLog, head: Head) -> None:
-    for seq, _, _ in await audit.rows(head.size, 1):
+async def _nothing_after(log: Log, head: Head) -> None:
+    for seq, _, _ in await log.rows(head.size, 1):
         # Somebody may have done something meanwhile: then the log has grown too.
-        if seq >= (await audit.head()).size:
+        if seq >= (await log.head()).size:
             raise _Bad(seq, f"entry {seq} stands after the end of the log")
 
 

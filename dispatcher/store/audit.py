@@ -99,8 +99,13 @@ class AuditLog:
         keep: Callable[[str], Awaitable[None]] = _keep_nowhere,
     ) -> None:
         self.database = database
-        self.keys = keys
+        self.public_key = keys.public_key
+        self._keys = keys
         self._keep = keep
+
+    def seal(self, place: int, entry: bytes) -> bytes:
+        """Give the seal an entry must have at a place."""
+        return self._keys.seal(place, entry)
 
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[Recording]:
@@ -161,7 +166,7 @@ class AuditLog:
             raise _headless()
         first = head.size - len(entries)
         texts = [encode_entry(entry, head.at_us) for entry in entries]
-        seals = [self.keys.seal(seq, text) for seq, text in enumerate(texts, start=first)]
+        seals = [self.seal(seq, text) for seq, text in enumerate(texts, start=first)]
         leaves = [leaf_hash(text + seal) for text, seal in zip(texts, seals, strict=True)]
         rows = [
             {"seq": seq, "entry": text.decode(), "seal": seal}
@@ -170,8 +175,8 @@ class AuditLog:
         await self.database.execute_many(connection, _APPEND, rows)
         frontier = grown(unpacked(bytes(head.frontier)), first, leaves)
         checkpoint = Checkpoint(head.log, head.size, root_hash(frontier))
-        signature = self.keys.sign(checkpoint.text.encode())
-        note = write_note(checkpoint, self.keys.public_key, signature)
+        signature = self._keys.sign(checkpoint.text.encode())
+        note = write_note(checkpoint, self.public_key, signature)
         await self.database.execute(connection, _SIGN, frontier=packed(frontier), note=note)
         return note
 

@@ -22,9 +22,10 @@ from dispatcher.store.database import Database
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
+from dispatcher.vault.record import RecordKeys
 from tests.conformance.test_changes import BEA, LARGE, OTHER, PAT, SMALL, approve, control_of
 from tests.support.letters import change, rows
-from tests.support.records import audit_of
+from tests.support.records import KEYRING, audit_of
 
 ADA = Principal(name="ada", kind=PrincipalKind.HUMAN, roles=frozenset({Role.ADMIN}))
 COPY = "INSERT INTO {{audit_log}} SELECT {to}, entry, seal FROM {{audit_log}} WHERE seq = {of}"
@@ -165,7 +166,7 @@ async def test_a_log_written_anew_with_the_keyring_is_seen_by_a_checkpoint_kept_
         row["entry"] for row in await rows(database, "SELECT entry FROM {audit_log} ORDER BY seq")
     ]
     texts[4] = texts[4].replace("ada", "bob")
-    seals = [audit.keys.seal(seq, text.encode()) for seq, text in enumerate(texts)]
+    seals = [audit.seal(seq, text.encode()) for seq, text in enumerate(texts)]
     for seq, (text, seal) in enumerate(zip(texts, seals, strict=True)):
         await change(
             database,
@@ -177,7 +178,7 @@ async def test_a_log_written_anew_with_the_keyring_is_seen_by_a_checkpoint_kept_
     both = zip(texts, seals, strict=True)
     frontier = grown((), 0, [leaf_hash(text.encode() + seal) for text, seal in both])
     forged = Checkpoint(head.log, 6, root_hash(frontier))
-    note = write_note(forged, audit.keys.public_key, audit.keys.sign(forged.text.encode()))
+    note = write_note(forged, audit.public_key, RecordKeys(KEYRING).sign(forged.text.encode()))
     await change(
         database,
         "UPDATE {audit_head} SET frontier = :frontier, note = :note",

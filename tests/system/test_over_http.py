@@ -127,6 +127,27 @@ def test_the_record_is_good_until_somebody_touches_it(company: Desk, tmp_path: P
     assert missing["code"] == "config_unreadable"
 
 
+def test_anybody_with_the_key_verifies_a_log_they_were_given(company: Desk, tmp_path: Path):
+    key = company.ask("audit", "checkpoint")["key"]
+    notes = company.folder / "dispatcher-data" / "audit-checkpoints"
+    log = tmp_path / "log"
+    company.run("audit", "export", str(log))
+    assert company.ask("audit", "export", str(log), status=2)["code"] == "file_exists"
+    auditor = Desk(tmp_path / "auditor", company.nursery)
+    auditor.folder.mkdir()
+    words = ("audit", "verify", "--log", str(log), "--checkpoint", str(notes))
+    good = auditor.ask(*words, "--key", key)
+    assert (good["is_good"], good["size"]) == (True, len(log.read_text().splitlines()) - 6)
+    assert auditor.ask("audit", "verify", "--log", str(log), "--key", key)["is_good"]
+    assert auditor.ask(*words, status=2)["code"] == "usage"
+    assert auditor.ask(*words, "--key", key[:-3] + "AAA", status=2)["code"] == "key_malformed"
+    log.write_text(log.read_text().replace('"actor":"ada"', '"actor":"eve"', 1))
+    bad = auditor.ask(*words, "--key", key, status=1)
+    assert (bad["is_good"], bad["first_bad"]) == (False, 0)
+    log.write_text(log.read_text() + "hello\n")
+    assert auditor.ask(*words, "--key", key, status=2)["code"] == "log_unreadable"
+
+
 def test_a_checkpoint_file_that_cannot_be_written_stops_nothing_and_is_told(
     company: Desk, tmp_path: Path
 ):
