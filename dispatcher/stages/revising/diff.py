@@ -24,6 +24,7 @@ from dispatcher.stages.revising.listing import (
     compare_revoked,
     compare_terms,
 )
+from dispatcher.stages.revising.producer_rights import compare_producers
 
 WIDENS: Final = Direction.WIDENS
 NARROWS: Final = Direction.NARROWS
@@ -43,6 +44,7 @@ def diff(
         *compare_listing(old, new, today),
         *compare_revoked(old, new),
         *compare_classes(old, new),
+        *compare_producers(old, new),
         *compare_terms(old, new),
         *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
     }

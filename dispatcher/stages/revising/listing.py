@@ -69,6 +69,7 @@ def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:
         ("event type", old.event_types, new.event_types),
         ("connector", old.connectors, new.connectors),
         ("subscription", old.subscriptions, new.subscriptions),
+        ("producer", old.producers, new.producers),
     ):
         before: Mapping[str, Any] = {each.name: each for each in was}
         after: Mapping[str, Any] = {each.name: each for each in now}
