@@ -14,17 +14,21 @@ from dispatcher.cli.output import common_options, moment, print_json, print_tabl
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import InvalidInput, NotFound
 from dispatcher.producer import enqueue as put
+from dispatcher.producer.enqueueing import UNNAMED
 from dispatcher.store.history import Filter
 
 
 @click.command()
 @click.argument("event_type")
-@click.option("--tenant", required=True, help="Whose event it is.")
+@click.option("--tenant", required=True, help="The customer whose event it is.")
 @click.option(
     "--subject", "subjects", multiple=True, help="A person it is about; repeat for several."
 )
 @click.option(
     "--payload", default="-", show_default=True, help="JSON file, '-' for standard input."
+)
+@click.option(
+    "--producer", default=UNNAMED, show_default=True, help="The producer that enqueues it."
 )
 @click.option("--idempotency-key", help="The same key and payload give the first event's id.")
 @common_options
@@ -33,6 +37,7 @@ def enqueue(
     tenant: str,
     subjects: tuple[str, ...],
     payload: str,
+    producer: str,
     idempotency_key: str | None,
     config_path: Path | None,
     as_json: bool,
@@ -50,6 +55,7 @@ def enqueue(
             content,
             tenant=tenant,
             subjects=list(subjects),
+            producer=producer,
             idempotency_key=idempotency_key,
         )
     )
@@ -70,7 +76,8 @@ def trace(event_id: str, config_path: Path | None, as_json: bool) -> None:
         return
     event = story["event"]
     click.echo(f"{event['id']}  {event['type']}  tenant {event['tenant']}")
-    click.echo(f"  committed {moment(event['enqueued_us'])} by {event['producer']}")
+    role = f" (database role {event['written_by']})" if event["written_by"] else ""
+    click.echo(f"  committed {moment(event['enqueued_us'])} by {event['producer']}{role}")
     for delivery in story["deliveries"]:
         name = delivery["subscription"] or "not planned"
         code = f" ({delivery['code']})" if delivery["code"] else ""

@@ -25,7 +25,7 @@ SELECT subscription, state, count(*) AS rows FROM {deliveries}
 GROUP BY subscription, state ORDER BY subscription, state
 """
 _EVENT: Final = """
-SELECT id, seq, tenant, type, producer, subjects, occurred_us, enqueued_us,
+SELECT id, seq, tenant, type, producer, subjects, occurred_us, enqueued_us, written_by,
        payload IS NOT NULL AS has_payload
 FROM {events} WHERE id = :event_id
 """
