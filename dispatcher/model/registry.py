@@ -21,6 +21,7 @@ class EventType:
     """A dotted name in the past tense, its JSON Schema, and how large a payload may be.
 
     Every leaf of the schema carries `x-data-classification`; a leaf without one is withheld.
+    Another schema is another `version`, so that a version means one thing to whoever names it.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -28,6 +29,7 @@ class EventType:
     name: str
     schema: str
     payload_bytes_max: int = 65536
+    version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -198,6 +198,7 @@ def outbox_metadata(dialect: str) -> MetaData:
         Column("schema", Text, nullable=False),
         Column("payload_bytes_max", Integer, nullable=False),
         Column("revision", BigInteger, nullable=False),
+        Column("version", Integer, nullable=False, server_default=text("1")),
     )
     _table(
         metadata,

@@ -39,6 +39,13 @@ async def test_publishing_makes_the_copy_equal_to_the_revision(road: Road):
     assert await catalogue(road) == [("order.placed", 5, 2)]
 
 
+async def test_the_copy_says_which_version_of_an_event_type_it_holds(road: Road):
+    sql = "SELECT version FROM {catalogue}"
+    for revision, version in ((1, 1), (2, 7), (3, 2)):
+        await road.publish(replace(ORDER_PLACED, version=version), revision=revision)
+        assert await rows(road.database, sql) == [{"version": version}]
+
+
 async def test_an_older_revision_changes_nothing(road: Road):
     await road.publish(ORDER_PLACED, revision=5)
     await road.publish(CUSTOMER, revision=4)

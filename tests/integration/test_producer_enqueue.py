@@ -287,7 +287,8 @@ def sqlite_session(sqlite_url: str) -> Any:
     with Session(engine) as session:
         session.execute(
             text(
-                "INSERT INTO dispatcher_catalogue VALUES ('order.placed', '{\"type\":\"object\"}',"
+                "INSERT INTO dispatcher_catalogue (event_type, schema, payload_bytes_max, revision)"
+                " VALUES ('order.placed', '{\"type\":\"object\"}',"
                 " 1000, 1)"
             )
         )

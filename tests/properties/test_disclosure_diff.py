@@ -115,6 +115,7 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "event_types": {
         "schema": schemas().map(text_of),
         "payload_bytes_max": mostly(65536, 40),
+        "version": some(1, 2),
     },
     "connectors": {
         "state": mostly(ConnectorState.ACTIVE, ConnectorState.DRAFT),

@@ -250,6 +250,15 @@ def test_what_changes_nothing_that_flows_is_neutral_and_still_told(new, what):
     assert compare(held(), new).direction is Direction.NEUTRAL
 
 
+def test_another_version_is_told_and_lets_nothing_more_flow():
+    assert said(held(), held(kind={"version": 2})) == [
+        ("neutral", "terms", "changed: version"),
+        ("neutral", "terms", "version 2, was 1"),
+    ]
+    wider = held(kind={"version": 2, "schema": SCHEMA | {"title": "An order"}})
+    assert ("neutral", "terms", "changed: schema, version") in said(held(), wider)
+
+
 def test_a_paper_that_has_ended_already_opens_nothing():
     ended = {"agreement": Agreement(reference="A-1", until=TODAY - timedelta(days=2))}
     later = {"agreement": Agreement(reference="A-1", until=TODAY - timedelta(days=1))}

@@ -126,6 +126,12 @@ def test_a_payload_limit_out_of_range_is_a_fault():
     ] == places(event_types=limits)
 
 
+@pytest.mark.parametrize("version", [0, -1, 10**9])
+def test_a_version_out_of_range_is_a_fault(version):
+    kinds = (event_type(version=version),)
+    assert ["event type 'order.paid': version"] == places(event_types=kinds)
+
+
 @pytest.mark.parametrize(
     ("change", "key"),
     [
