@@ -1,6 +1,5 @@
 """`/v1/events`: put an event in, find it again, and hear its whole story."""
 
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -14,23 +13,26 @@ from dispatcher.api.routes import Route
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
 from dispatcher.model.errors import Forbidden, NotFound
 from dispatcher.model.people import Right
+from dispatcher.model.producers import UNNAMED_PRODUCER
 from dispatcher.producer import enqueue
 from dispatcher.store.history import Filter
 
+Loose = Annotated[str, Field(max_length=500)]
+"""A text that `enqueue` judges, as for every other producer."""
 STORY_DELIVERIES_MAX: Final = 1000
 
 
 class NewEvent(View):
     """An event as a service hands it in; `subjects` may be empty, but must be said."""
 
-    type: Text
-    tenant: Text
-    subjects: Annotated[list[Text], Field(max_length=1000)]
+    type: Loose
+    tenant: Loose
+    subjects: Annotated[list[Loose], Field(max_length=1000)]
     payload: dict[str, Any]
-    producer: Text = "default"
-    ordering_key: Text | None = None
+    producer: Loose = UNNAMED_PRODUCER
+    ordering_key: Loose | None = None
     occurred_at: AwareDatetime | None = None
-    traceparent: Text | None = None
+    traceparent: Loose | None = None
 
 
 class _Payload(msgspec.Struct):
@@ -60,6 +62,7 @@ class EventView(View):
     tenant: str
     type: str
     producer: str
+    written_by: str | None
     subjects: str
     occurred_us: int
     enqueued_us: int
@@ -84,6 +87,11 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
             fix="enqueue for that tenant, or use another token",
             code="tenant_scoped",
         )
+    producer = wanted.producer
+    if not ask.principal.is_here:
+        producer = await plane.producers.name_for(
+            ask.principal, producer, wanted.type, wanted.tenant
+        )
     payload = bytes(msgspec.json.decode(ask.raw, type=_Payload).payload)
     async with plane.outbox.begin() as connection:
         event_id = await enqueue(
@@ -92,10 +100,10 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
             payload,
             tenant=wanted.tenant,
             subjects=wanted.subjects,
-            producer=wanted.producer,
+            producer=producer,
             idempotency_key=ask.key,
             ordering_key=wanted.ordering_key,
-            occurred_at=_moment(wanted.occurred_at),
+            occurred_at=wanted.occurred_at,
             traceparent=wanted.traceparent,
             vault=plane.vault,
         )
@@ -136,10 +144,6 @@ async def trace_event(plane: Plane, ask: Ask) -> dict[str, Any]:
         "deliveries": await plane.history.deliveries(wanted),
         "attempts": await plane.history.attempts(event["seq"]),
     }
-
-
-def _moment(given: AwareDatetime | None) -> datetime | None:
-    return given
 
 
 ROUTES: Final = (

@@ -28,7 +28,7 @@ from dispatcher.model.errors import (
     NotFound,
     UnsupportedMediaType,
 )
-from dispatcher.model.people import Principal
+from dispatcher.model.people import Principal, Right
 from dispatcher.vault.places import reply_place
 
 KEY_HEADER: Final = "idempotency-key"
@@ -84,13 +84,14 @@ class Front:
             require(principal, route.right)
             if principal.tenant is not None and not route.is_tenant_bound:
                 raise _of_one_tenant(principal)
+            ask = _read(call, route, path, principal)
+            if route.keeps_replies and ask.key is not None:
+                return await self._once(call, route, ask, ask.key)
+            reply = await self._work(route, ask)
         except Forbidden as error:
-            await self._record(principal, "refused", route, call, code=error.reason)
+            if route.right is not Right.ENQUEUE:  # a service may be wrong a thousand times a second
+                await self._record(principal, "refused", route, call, code=error.reason)
             raise
-        ask = _read(call, route, path, principal)
-        if route.keeps_replies and ask.key is not None:
-            return await self._once(call, route, ask, ask.key)
-        reply = await self._work(route, ask)
         if route.privileged:  # on the record before it is given
             await self._record(principal, route.privileged, route, call)
         return _cached(call, reply)

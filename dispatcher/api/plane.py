@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
+from dispatcher.control.producers import ProducerRule
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.registry import Registry
 from dispatcher.store.audit import AuditLog
@@ -26,6 +27,7 @@ class Plane:
     changes: ChangeControl
     people: People
     switches: SwitchControl
+    producers: ProducerRule
     history: HistoryStore
     audit: AuditLog
     replies: ReplyStore

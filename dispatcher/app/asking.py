@@ -11,7 +11,7 @@ from dispatcher.app.config import actor_name
 from dispatcher.app.controls import people
 from dispatcher.app.house import House
 from dispatcher.app.remote import TOKEN_VARIABLE
-from dispatcher.model.people import Principal, PrincipalKind, Role
+from dispatcher.model.people import HERE, Principal, PrincipalKind, Role
 
 
 async def who_asks(house: House, *, with_token: bool = True) -> Principal:
@@ -19,8 +19,7 @@ async def who_asks(house: House, *, with_token: bool = True) -> Principal:
     token = os.environ.get(TOKEN_VARIABLE, "") if with_token else ""
     if token:
         return await people(house).authenticate(token)
-    # No principal has a name with a colon, so nobody is taken for somebody else.
-    name = f"local:{actor_name()}"
+    name = f"{HERE}{actor_name()}"
     if house.config.registry.approvals == 1:
         return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(Role))
     roles = {Role.SRE, Role.READER, Role.PRODUCER, Role.PLATFORM}

@@ -10,6 +10,7 @@ from dispatcher.app.clock import mint_secret
 from dispatcher.app.house import House
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
+from dispatcher.control.producers import ProducerRule
 from dispatcher.control.switches import SwitchControl
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.people import PeopleStore
@@ -44,6 +45,7 @@ def front(house: House) -> Front:
         switches=SwitchControl(
             registry=house.registry, workers=house.workers, wall_us=house.clock.wall_us
         ),
+        producers=ProducerRule(house.registry),
         history=house.history,
         audit=house.audit,
         replies=ReplyStore(house.registry_database),

@@ -12,17 +12,24 @@ from dispatcher.cli.asking import Where, part, where_options
 from dispatcher.cli.output import moment, print_json, print_table
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import EnqueueRefused, InvalidInput
+from dispatcher.model.producers import UNNAMED_PRODUCER
 from dispatcher.model.verdict import Reason
 
 
 @click.command()
 @click.argument("event_type")
-@click.option("--tenant", required=True, help="Whose event it is.")
+@click.option("--tenant", required=True, help="The customer whose event it is.")
 @click.option(
     "--subject", "subjects", multiple=True, help="A person it is about; repeat for several."
 )
 @click.option(
     "--payload", default="-", show_default=True, help="JSON file, '-' for standard input."
+)
+@click.option(
+    "--producer",
+    default=UNNAMED_PRODUCER,
+    show_default=True,
+    help="The producer that enqueues it.",
 )
 @click.option("--idempotency-key", help="The same key and payload give the first event's id.")
 @where_options
@@ -31,6 +38,7 @@ def enqueue(
     tenant: str,
     subjects: tuple[str, ...],
     payload: str,
+    producer: str,
     idempotency_key: str | None,
     where: Where,
     as_json: bool,
@@ -45,6 +53,7 @@ def enqueue(
         "type": event_type,
         "tenant": tenant,
         "subjects": subjects,
+        "producer": producer,
         "payload": msgspec.Raw(_checked(content)),
     }
     key = {"idempotency-key": idempotency_key} if idempotency_key is not None else {}
@@ -66,7 +75,8 @@ def trace(event_id: str, where: Where, as_json: bool) -> None:
         return
     event = story["event"]
     click.echo(f"{event['id']}  {event['type']}  tenant {event['tenant']}")
-    click.echo(f"  committed {moment(event['enqueued_us'])} by {event['producer']}")
+    role = f" (database role {event['written_by']})" if event["written_by"] else ""
+    click.echo(f"  committed {moment(event['enqueued_us'])} by {event['producer']}{role}")
     for delivery in story["deliveries"]:
         name = delivery["subscription"] or "not planned"
         code = f" ({delivery['code']})" if delivery["code"] else ""

@@ -20,6 +20,7 @@ from dispatcher.model.disclosure import Direction, DisclosureDiff
 from dispatcher.model.errors import ApprovalRequired, Conflict, Forbidden, NotFound
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.people import Principal, PrincipalKind, Right
+from dispatcher.model.producers import list_producers
 from dispatcher.model.registry import Registry
 from dispatcher.stages.revising.diff import diff
 from dispatcher.stages.revising.faults import find_faults
@@ -89,7 +90,7 @@ class ChangeControl:
         base = await self.registry.active()
         found = self._judge(base.registry, registry, where)
         if not found.changes:
-            await self.catalogue.publish(registry.event_types, base.revision)
+            await self._publish(registry, base.revision)
             return Outcome(revision=base.revision, epoch=base.epoch, diff=found, is_active=True)
         if found.direction is Direction.WIDENS and self.approvals > 1:
             if by.kind is PrincipalKind.LOCAL:
@@ -253,10 +254,14 @@ class ChangeControl:
             new.registry, await self.registry.keys(), self.vault, self.mint_secret
         )
         revision, epoch = await self.registry.activate(new, keys)
-        await self.catalogue.publish(new.registry.event_types, revision)
+        await self._publish(new.registry, revision)
         return Outcome(
             revision=revision, epoch=epoch, diff=new.diff, is_active=True, secrets=secrets
         )
+
+    async def _publish(self, registry: Registry, revision: Revision) -> None:
+        producers = list_producers(registry.producers)
+        await self.catalogue.publish(registry.event_types, producers, revision)
 
     async def _moved(self, change: ChangeSet, active: Active) -> Conflict:
         base = await self.registry.revision(change.base) or Registry()

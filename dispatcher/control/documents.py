@@ -15,7 +15,14 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.model.errors import RegistryInvalid
-from dispatcher.model.registry import Connector, EventType, Policy, Registry, Subscription
+from dispatcher.model.registry import (
+    Connector,
+    EventType,
+    Policy,
+    Producer,
+    Registry,
+    Subscription,
+)
 from dispatcher.stages.revising.fault import Fault
 
 FILE_BYTES_MAX: Final = 1_048_576
@@ -27,6 +34,7 @@ _KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
     "event_type": ("event_types", TypeAdapter(EventType)),
     "connector": ("connectors", TypeAdapter(Connector)),
     "subscription": ("subscriptions", TypeAdapter(Subscription)),
+    "producer": ("producers", TypeAdapter(Producer)),
     "policy": ("policies", TypeAdapter(Policy)),
 }
 _SINGLE: Final = "policy"
@@ -48,6 +56,7 @@ def read_registry(paths: Iterable[Path]) -> Registry:
         event_types=tuple(sorted(found["event_types"], key=lambda each: each.name)),
         connectors=tuple(sorted(found["connectors"], key=lambda each: each.name)),
         subscriptions=tuple(sorted(found["subscriptions"], key=lambda each: each.name)),
+        producers=tuple(sorted(found["producers"], key=lambda each: each.name)),
         policy=next(iter(found["policies"]), Policy()),
     )
 

@@ -1,7 +1,8 @@
 """Writes a registry as the files a person would keep; right after it, `plan` finds no change.
 
 One file for each connector with its subscriptions, one for the event types beside their schemas,
-one for the policy. A folder appears whole or not at all, and nothing that exists is overwritten.
+one for the producers, one for the policy. A folder appears whole or not at all, and nothing that
+exists is overwritten.
 """
 
 import json
@@ -69,6 +70,9 @@ def _files(registry: Registry) -> Iterator[tuple[str, str]]:
         if subscriptions:
             found["subscription"] = subscriptions
         yield f"{connector.name}.connector.toml", tomli_w.dumps(found)
+    if registry.producers:
+        documents = [_document(each) for each in registry.producers]
+        yield "producers.toml", tomli_w.dumps({"producer": documents})
     policy = _document(registry.policy)
     if policy:
         yield "policy.toml", tomli_w.dumps({"policy": policy})

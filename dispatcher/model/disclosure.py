@@ -26,6 +26,7 @@ class Aspect(StrEnum):
     FIELD = "field"
     CLASS = "class"
     TENANT = "tenant"
+    PRODUCER = "producer"
     PURPOSE = "purpose"
     PERIOD = "period"
     EVENTS = "events"

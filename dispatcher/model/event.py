@@ -10,7 +10,8 @@ class Event:
     """One event as the relay and the courier see it, its payload opened.
 
     `payload` is the exact JSON text; `None` once retention has dropped it. `occurred_us` is
-    microseconds since the epoch, UTC.
+    microseconds since the epoch, UTC. `role` is the database role that wrote the row, where that
+    was not dispatcher's own; only fan-out, which judges by it, is told.
     """
 
     seq: int
@@ -23,3 +24,4 @@ class Event:
     payload: bytes | None = field(repr=False)
     ordering_key: str | None = None
     traceparent: str | None = None
+    role: str | None = None

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+HERE: Final = "local:"
+"""How the name of whoever sits at the machine begins; no principal's has a colon."""
 DAYS_MAX: Final = 366
 """How long a token may be good."""
 
@@ -70,6 +72,11 @@ class Principal:
     kind: PrincipalKind
     roles: frozenset[Role]
     tenant: str | None = None
+
+    @property
+    def is_here(self) -> bool:
+        """True for whoever sits at the machine, and could write to the databases anyway."""
+        return self.name.startswith(HERE)
 
     @property
     def rights(self) -> frozenset[Right]:

@@ -21,6 +21,7 @@ class EventType:
     """A dotted name in the past tense, its JSON Schema, and how large a payload may be.
 
     Every leaf of the schema carries `x-data-classification`; a leaf without one is withheld.
+    Another schema is another `version`, so that a version means one thing to whoever names it.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -28,6 +29,24 @@ class EventType:
     name: str
     schema: str
     payload_bytes_max: int = 65536
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Producer:
+    """One product service, and what it may enqueue.
+
+    `event_types` and `tenants` are exact names, or `*` for all. `database_roles` are the roles of
+    PostgreSQL it logs in as; `principals` are those who may enqueue in its name over HTTP.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    name: str
+    event_types: tuple[str, ...]
+    tenants: tuple[str, ...]
+    database_roles: tuple[str, ...] = ()
+    principals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +136,15 @@ class Policy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registry:
-    """Everything that may flow: the content of one revision."""
+    """Everything that may flow: the content of one revision.
+
+    Where no producer is listed, there is no rule about who may enqueue (see `model.producers`).
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     event_types: tuple[EventType, ...] = field(default=())
     connectors: tuple[Connector, ...] = field(default=())
     subscriptions: tuple[Subscription, ...] = field(default=())
+    producers: tuple[Producer, ...] = field(default=())
     policy: Policy = field(default=Policy())

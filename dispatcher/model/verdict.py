@@ -15,6 +15,7 @@ class Reason(StrEnum):
     SUBSCRIPTION_UNKNOWN = "subscription_unknown"
     EVENT_TYPE_UNKNOWN = "event_type_unknown"
     EVENT_TYPE_NOT_SUBSCRIBED = "event_type_not_subscribed"
+    PRODUCER_NOT_ALLOWED = "producer_not_allowed"
     SCHEMA_INVALID = "schema_invalid"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     PAYLOAD_GONE = "payload_gone"

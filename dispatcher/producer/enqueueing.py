@@ -8,6 +8,7 @@ commit, roll back, flush, open a connection, or put a value of the payload into 
 import time
 import uuid
 from collections.abc import Awaitable, Collection
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, overload
@@ -18,12 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session, scoped_session
 
 from dispatcher.model.errors import EnqueueRefused, SchemaMismatch
-from dispatcher.model.registry import EventType
+from dispatcher.model.producers import UNNAMED_PRODUCER, judge_producer
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.producer import wakeup
 from dispatcher.producer.submission import Submission, submit
 from dispatcher.stages.fanout.intake import check_payload
-from dispatcher.store.enqueueing import EventRow, insert, lacks_tables, look_up, payload_digest
+from dispatcher.store.enqueueing import (
+    EventRow,
+    Standing,
+    insert,
+    lacks_tables,
+    look_up,
+    payload_digest,
+)
 from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
@@ -43,7 +51,7 @@ def enqueue(
     *,
     tenant: str,
     subjects: Collection[str],
-    producer: str = "default",
+    producer: str = UNNAMED_PRODUCER,
     idempotency_key: str | None = None,
     ordering_key: str | None = None,
     occurred_at: datetime | None = None,
@@ -60,7 +68,7 @@ def enqueue(
     *,
     tenant: str,
     subjects: Collection[str],
-    producer: str = "default",
+    producer: str = UNNAMED_PRODUCER,
     idempotency_key: str | None = None,
     ordering_key: str | None = None,
     occurred_at: datetime | None = None,
@@ -76,7 +84,7 @@ def enqueue(  # noqa: PLR0913 - what an event has, each by its name
     *,
     tenant: str | None = None,
     subjects: Collection[str] | None = None,
-    producer: str = "default",
+    producer: str = UNNAMED_PRODUCER,
     idempotency_key: str | None = None,
     ordering_key: str | None = None,
     occurred_at: datetime | None = None,
@@ -91,9 +99,13 @@ def enqueue(  # noqa: PLR0913 - what an event has, each by its name
     same `idempotency_key` with the same payload gives the first event's id again. With a `vault`
     the payload is sealed from the start; without one the relay seals it.
 
+    Where the registry lists producers, `producer` names the one whose event this is. On PostgreSQL
+    the role that logged in says so itself, unless it is dispatcher's own.
+
     Raises `EnqueueRefused`, whose `reason` is one of `tenant_missing`, `subjects_missing`,
-    `event_type_unknown`, `payload_too_large`, `schema_invalid`, `idempotency_conflict`,
-    `occurred_at_naive`, `argument_invalid`, `target_invalid`; nothing was written then.
+    `event_type_unknown`, `producer_not_allowed`, `payload_too_large`, `schema_invalid`,
+    `idempotency_conflict`, `occurred_at_naive`, `occurred_at_invalid`, `argument_invalid`,
+    `target_invalid`; nothing was written then.
     """
     submission = submit(
         event_type,
@@ -126,36 +138,59 @@ def _write(target: object, submission: Submission, vault: Vault | None) -> str:
             fix="pass a SQLAlchemy Session, AsyncSession, Connection or AsyncConnection",
             code="target_invalid",
         )
-    _check(connection, submission)
-    event_id = _insert(connection, submission, vault)
+    producer = _check(connection, submission)
+    event_id = _insert(connection, replace(submission, producer=producer), vault)
     if isinstance(session, Session):
         wakeup.remember(session, connection)
     return event_id
 
 
-def _check(connection: Connection, submission: Submission) -> None:
+def _check(connection: Connection, submission: Submission) -> str:
+    """Give the name of the producer whose event it is; raise when it may not be written."""
     try:
-        known = look_up(connection, submission.type)
+        standing = look_up(connection, submission.type, submission.producer)
     except DBAPIError as error:
         if not lacks_tables(error):
             raise
         raise SchemaMismatch(
-            "this database has no outbox", fix="run 'dispatcher migrate'", where="outbox database"
+            "this database has no outbox, or an older one",
+            fix="run 'dispatcher migrate'",
+            where="outbox database",
         ) from error
-    if known is None:
+    if standing.event_type is None:
         raise EnqueueRefused(
             f"the catalogue has no event type {submission.type[:200]!r}",
             where="event_type",
             fix="register the event type, then apply the registry",
             code=Reason.EVENT_TYPE_UNKNOWN,
         )
-    schema, bytes_max = known
-    refusal = check_payload(
-        submission.payload,
-        EventType(name=submission.type, schema=schema, payload_bytes_max=bytes_max),
-    )
+    producer = _check_producer(standing, submission)
+    refusal = check_payload(submission.payload, standing.event_type)
     if refusal is not None:
         raise _refused(submission, refusal)
+    return producer
+
+
+def _check_producer(standing: Standing, submission: Submission) -> str:
+    writer = standing.writer
+    producer = judge_producer(standing.producers, writer, submission.type, submission.tenant)
+    if isinstance(producer, Refusal):
+        key = "name" if writer.role is None else "database_roles"
+        raise EnqueueRefused(
+            producer.detail,
+            where="producer",
+            fix=f"in the registry, find or add a [[producer]] with this {key}; "
+            "add the type to its event_types and the tenant to its tenants",
+            code=producer.code,
+        )
+    if submission.producer not in (producer, UNNAMED_PRODUCER):
+        raise EnqueueRefused(
+            f"database role {writer.role!r} is producer {producer!r}, and no other",
+            where="producer",
+            fix=f"leave 'producer' out, or pass producer={producer!r}",
+            code=Reason.PRODUCER_NOT_ALLOWED,
+        )
+    return producer
 
 
 def _refused(submission: Submission, refusal: Refusal) -> EnqueueRefused:

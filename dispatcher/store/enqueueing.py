@@ -9,15 +9,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 from sqlalchemy import Connection, TextClause, text
 from sqlalchemy.exc import DBAPIError
 
+from dispatcher.model.errors import EnqueueRefused
+from dispatcher.model.producers import Producers, Rights, Writer
+from dispatcher.model.registry import EventType
+from dispatcher.model.verdict import Reason
 from dispatcher.store.tables import render
 
 OUTBOX_CHANNEL: Final = "dispatcher_outbox"
 
+# One round trip for all there is to know. A role that is not dispatcher's own is judged by itself,
+# and then the name it gives counts for nothing.
 _LOOKUP: Final = """
-SELECT schema, payload_bytes_max FROM {catalogue} WHERE event_type = :type
+SELECT c.schema, c.payload_bytes_max, w.role, w.is_open, p.producer, p.event_types, p.tenants
+FROM (SELECT NULLIF({session}, {owner}) AS role,
+             NOT EXISTS (SELECT 1 FROM {producers}) AS is_open) AS w
+LEFT JOIN {catalogue} c ON c.event_type = :type
+LEFT JOIN {producers} p ON p.kind = CASE WHEN w.role IS NULL THEN 'name' ELSE 'role' END
+                       AND p.who = COALESCE(w.role, :producer)
 """
 _INSERT: Final = """
 INSERT INTO {events} (id, tenant, type, producer, subjects, payload, is_sealed, idempotency_key,
@@ -36,6 +48,7 @@ WHERE tenant = :tenant AND producer = :producer AND idempotency_key = :idempoten
 """
 # SQLSTATE of an undefined table, and of an undefined schema.
 _MISSING: Final = ("42P01", "3F000")
+_names = msgspec.json.Decoder(frozenset[str])
 _TEXTS: dict[tuple[str, str], TextClause] = {}
 
 
@@ -58,15 +71,43 @@ class EventRow:
     enqueued_us: int
 
 
-def look_up(connection: Connection, event_type: str) -> tuple[str, int] | None:
-    """Give an event type's schema text and payload limit in bytes from the catalogue's copy."""
-    row = connection.execute(_text(_LOOKUP, connection), {"type": event_type}).one_or_none()
-    return (row[0], row[1]) if row else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the outbox knows of an event about to be written: its type, its writer, and of the
+    producers whatever this writer may be."""
+
+    event_type: EventType | None
+    writer: Writer
+    producers: Producers
+
+
+def look_up(connection: Connection, event_type: str, producer: str) -> Standing:
+    """Read from the catalogue's copy what an event of this type, by this name, is judged by."""
+    given = {"type": event_type, "producer": producer}
+    schema, bytes_max, role, is_open, name, types, tenants = connection.execute(
+        _text(_LOOKUP, connection), given
+    ).one()
+    found: dict[str, Rights] = {}
+    if name is not None:
+        found[role or producer] = Rights(name, _names.decode(types), _names.decode(tenants))
+    return Standing(
+        event_type=None
+        if schema is None
+        else EventType(name=event_type, schema=schema, payload_bytes_max=bytes_max),
+        writer=Writer(producer, role),
+        producers=Producers(
+            is_open=bool(is_open),
+            by_name=found if role is None else {},
+            by_role=found if role is not None else {},
+            by_principal={},
+        ),
+    )
 
 
 def insert(connection: Connection, row: EventRow) -> tuple[str, str | None] | None:
     """Write the row. Gives `None` when it was written, else the id and digest of the first row
-    that used the same idempotency key."""
+    that used the same idempotency key. Raises `EnqueueRefused` in the instant in which the writer
+    becomes another producer, for then its key is looked for under the wrong name."""
     values = {name: getattr(row, name) for name in EventRow.__slots__}
     if row.idempotency_key is None:
         connection.execute(_text(_INSERT, connection), values)
@@ -74,7 +115,14 @@ def insert(connection: Connection, row: EventRow) -> tuple[str, str | None] | No
     if connection.execute(_text(_INSERT_ONCE, connection), values).scalar_one_or_none():
         return None
     keys = {name: values[name] for name in ("tenant", "producer", "idempotency_key")}
-    first: Any = connection.execute(_text(_FIRST, connection), keys).one()
+    first: Any = connection.execute(_text(_FIRST, connection), keys).one_or_none()
+    if first is None:
+        raise EnqueueRefused(
+            "who may enqueue has changed at this very moment",
+            where="producer",
+            fix="enqueue it again",
+            code=Reason.PRODUCER_NOT_ALLOWED,
+        )
     return first[0], first[1]
 
 

@@ -25,7 +25,7 @@ from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from, read
 NOBODY_SUBSCRIBED: Final = "nobody_subscribed"
 
 _CLAIM: Final = f"""
-SELECT {EVENT_COLUMNS}, d.id, d.due_us, d.judged_epoch
+SELECT {EVENT_COLUMNS}, d.id, d.due_us, d.judged_epoch, NULLIF(e.written_by, {{owner}})
 FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
 WHERE d.lane = '' AND d.due_us >= :floor AND d.due_us <= {{now}}
 ORDER BY d.due_us, d.id LIMIT :limit
@@ -237,7 +237,7 @@ class OutboxStore:
 
     def _new(self, row: Sequence[Any]) -> NewEvent:
         return NewEvent(
-            event_from(row, self._open_payload),
+            event_from(row, self._open_payload, role=row[14]),
             slot=row[11],
             is_sealed=bool(row[8]),
             due_us=row[12],

@@ -39,6 +39,7 @@ _ACTIVE: Final = """
 SELECT p.revision, p.epoch, r.hash, r.content
 FROM {policy} p LEFT JOIN {revisions} r ON r.number = p.revision WHERE p.id = 1
 """
+_NOW: Final = "SELECT revision FROM {policy} WHERE id = 1"
 _REVISION: Final = "SELECT content FROM {revisions} WHERE number = :number"
 _REVISIONS: Final = """
 SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}
@@ -118,6 +119,12 @@ class RegistryStore:
         async with self._database.look() as connection:
             found = await self._database.execute(connection, _ACTIVE)
             return _active(found.one())
+
+    async def revision_now(self) -> Revision:
+        """Read which revision is in force, and nothing of what it holds."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _NOW)
+            return Revision(found.scalar_one())
 
     async def policy_now(self) -> tuple[Active, tuple[Switch, ...], tuple[StoredKey, ...]]:
         """Read revision, switches and keys in one consistent view."""

@@ -29,8 +29,10 @@ class PayloadOpener(Protocol):
         """Give the clear payload, or `None` when the seal or the key is broken."""
 
 
-def event_from(row: Sequence[Any], open_payload: PayloadOpener) -> Event:
-    """Make an event of a row that starts with `EVENT_COLUMNS`."""
+def event_from(
+    row: Sequence[Any], open_payload: PayloadOpener, *, role: str | None = None
+) -> Event:
+    """Make an event of a row that starts with `EVENT_COLUMNS`; `role` is whoever answers for it."""
     seq, event_id, tenant, kind, producer, subjects, occurred_us, payload, is_sealed, key, trace = (
         row[:11]
     )
@@ -49,6 +51,7 @@ def event_from(row: Sequence[Any], open_payload: PayloadOpener) -> Event:
         payload=payload,
         ordering_key=key,
         traceparent=trace,
+        role=role,
     )
 
 

@@ -47,6 +47,8 @@ OUTBOX_TABLES: Final = (
     "field_sets",
     "scopes",
     "catalogue",
+    "producers",
+    "publication",
 )
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
@@ -69,16 +71,22 @@ def render(sql: str, dialect: str) -> str:
 
     `{events}` becomes `dispatcher.events` or `dispatcher_events`. `{now}` is the database server's
     own clock on PostgreSQL, so that hosts need not agree on the time; on SQLite, where there is one
-    host, it is the parameter `:now`.
+    host, it is the parameter `:now`. `{session}` is the role that logged in, whatever it has been
+    set to since; `{owner}` the one that owns the outbox, dispatcher's own. SQLite knows no roles.
     """
     prefix = f"{SCHEMA}_" if dialect == "sqlite" else f"{SCHEMA}."
     names = {name: prefix + name for name in (*REGISTRY_TABLES, *OUTBOX_TABLES)}
-    clock = ":now" if dialect == "sqlite" else _POSTGRESQL_NOW
-    return sql.format(now=clock, **names)
+    if dialect == "sqlite":
+        return sql.format(now=":now", session="NULL", owner="NULL", **names)
+    return sql.format(now=_POSTGRESQL_NOW, session=_SESSION, owner=_OWNER, **names)
 
 
 # Not `clock_timestamp()`: an index cannot be searched for a value that changes within a statement.
 _POSTGRESQL_NOW: Final = "CAST(extract(epoch FROM statement_timestamp()) * 1000000 AS bigint)"
+# A name is collated otherwise than a text, and no index of texts would serve it.
+_SESSION: Final = 'CAST(session_user AS text) COLLATE "default"'
+_OWNER: Final = f"""(SELECT CAST(pg_catalog.pg_get_userbyid(relowner) AS text)
+    FROM pg_catalog.pg_class WHERE oid = CAST('{SCHEMA}.events' AS regclass))"""
 
 
 def _table(metadata: MetaData, dialect: str, name: str, *columns: Column[Any]) -> Table[Any]:
@@ -194,6 +202,24 @@ def outbox_metadata(dialect: str) -> MetaData:
         Column("schema", Text, nullable=False),
         Column("payload_bytes_max", Integer, nullable=False),
         Column("revision", BigInteger, nullable=False),
+        Column("version", Integer, nullable=False, server_default=text("1")),
+    )
+    _table(
+        metadata,
+        dialect,
+        "producers",
+        Column("kind", Text, primary_key=True),
+        Column("who", Text, primary_key=True),
+        Column("producer", Text, nullable=False),
+        Column("event_types", Text, nullable=False),
+        Column("tenants", Text, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "publication",
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("revision", BigInteger, nullable=False),
     )
     return metadata
 
@@ -296,6 +322,7 @@ def _events(metadata: MetaData, dialect: str) -> None:
         Column("traceparent", Text),
         Column("occurred_us", BigInteger, nullable=False),
         Column("enqueued_us", BigInteger, nullable=False),
+        Column("written_by", Text),
     )
     _index(
         events,

@@ -16,6 +16,7 @@ from dispatcher.model.days import day_of
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.keys import SigningKey
+from dispatcher.model.producers import Producers
 from dispatcher.model.registry import Registry
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.stages.gates.paper import coming_due, must_warn
@@ -25,7 +26,12 @@ from dispatcher.vault.places import signing_key_place
 from dispatcher.worker.kit import Kit, rest
 
 NOTHING: Final = Snapshot(
-    revision=Revision(0), epoch=Epoch(0), routes={}, routes_by_type={}, event_types={}
+    revision=Revision(0),
+    epoch=Epoch(0),
+    routes={},
+    routes_by_type={},
+    event_types={},
+    producers=Producers(is_open=False, by_name={}, by_role={}, by_principal={}),
 )
 """The snapshot before the first reading: nothing may flow."""
 

@@ -123,9 +123,9 @@ class Relay:
 
     def _plan(self, new: NewEvent, batch: _Batch) -> Iterator[Filing]:
         event, snapshot = new.event, batch.snapshot
-        planned = self._judge_payload(new, snapshot) or plan(
-            event, snapshot, self._kit.mint_webhook_id
-        )
+        planned = plan(event, snapshot, self._kit.mint_webhook_id)
+        if not isinstance(planned, Refusal):
+            planned = self._judge_payload(new, snapshot) or planned
         if isinstance(planned, Refusal):
             yield Filing(event=event, slot=new.slot, state=State.PARKED, refusal=planned)
             return

@@ -48,7 +48,8 @@ class Upkeep:
             kit.metrics.rescued.inc(rescued)
             kit.log.warning("leases_rescued", count=rescued)
         if snapshot.revision != self._published:
-            await kit.catalogue.publish(snapshot.event_types.values(), snapshot.revision)
+            event_types = snapshot.event_types.values()
+            await kit.catalogue.publish(event_types, snapshot.producers, snapshot.revision)
             self._published = snapshot.revision
         for _ in range(REJUDGE_BATCHES):
             if await kit.claims.rejudge(snapshot.epoch, rows_max=REJUDGE_ROWS) < REJUDGE_ROWS:

@@ -19,7 +19,7 @@ from tests.conformance.test_changes import LARGE, OTHER, SMALL
 from tests.support.databases import open_for_tests
 from tests.support.letters import change, rows
 from tests.support.planes import EVERYBODY, Caller, person, plane_of
-from tests.unit.stages.builders import connector
+from tests.unit.stages.builders import connector, producer
 
 EVENT = {"type": "order.paid", "tenant": "north", "subjects": ["user-7"], "payload": {"id": "o-1"}}
 ASKED: dict[str, Right] = {
@@ -161,6 +161,46 @@ async def test_an_event_that_does_not_fit_is_refused_and_not_written(
     ):
         assert await api.refused("POST", "/v1/events", EVENT | spoiled) == (422, code)
     assert await rows(database, "SELECT id FROM {events}") == []
+
+
+async def test_a_principal_enqueues_in_the_name_of_its_own_producer_and_of_no_other(
+    api: Caller, database: Database
+):
+    shop = producer(event_types=("order.paid",), tenants=("north",), principals=("svc",))
+    other = producer("billing", event_types=("*",), tenants=("*",), principals=("zoe",))
+    await activate(api, replace(LARGE, producers=(shop, other)))
+    svc, zoe, rob = (person(name, Role.PRODUCER) for name in ("svc", "zoe", "rob"))
+    await api.ask("POST", "/v1/events", EVENT, by=svc)
+    await api.ask("POST", "/v1/events", EVENT | {"producer": "shop"}, by=svc)
+    await api.ask("POST", "/v1/events", EVENT | {"tenant": "south"}, by=zoe)
+    for by, more in (
+        (rob, {}),
+        (svc, {"tenant": "south"}),
+        (svc, {"producer": "billing"}),
+        (zoe, {"producer": "shop"}),
+    ):
+        refused = await api.refused("POST", "/v1/events", EVENT | more, by=by)
+        assert refused == (403, "producer_not_allowed")
+    held = await rows(database, "SELECT producer, tenant FROM {events} ORDER BY seq")
+    assert [(e["producer"], e["tenant"]) for e in held] == [
+        ("shop", "north"),
+        ("shop", "north"),
+        ("billing", "south"),
+    ]
+    listed = await api.ask("GET", "/v1/producers")
+    assert [each["name"] for each in listed["items"]] == ["billing", "shop"]
+    assert (await api.ask("GET", "/v1/producers/shop"))["principals"] == ["svc"]
+
+
+async def test_a_producer_that_lost_its_right_is_refused_at_once(api: Caller):
+    shop = producer(event_types=("order.paid",), tenants=("north",), principals=("svc",))
+    await activate(api, replace(LARGE, producers=(shop,)))
+    svc = person("svc", Role.PRODUCER)
+    await api.ask("POST", "/v1/events", EVENT, by=svc)
+    none = replace(LARGE, producers=(replace(shop, principals=("another",)),))
+    await activate(api, none)
+    refused = await api.refused("POST", "/v1/events", EVENT, by=svc)
+    assert refused == (403, "producer_not_allowed")
 
 
 async def test_every_list_is_whole_and_in_order_when_read_page_by_page(api: Caller):

@@ -28,7 +28,15 @@ from dispatcher.store.registry import RegistryStore
 from dispatcher.vault.sealer import Vault
 from tests.support.letters import rows
 from tests.support.records import KEYRING, audit_of
-from tests.unit.stages.builders import connector, event_type, registry, subscription
+from tests.unit.stages.builders import (
+    connector,
+    event_type,
+    leaf,
+    producer,
+    record,
+    registry,
+    subscription,
+)
 
 
 def person(name: str, *roles: Role, kind: PrincipalKind = PrincipalKind.HUMAN) -> Principal:
@@ -272,6 +280,31 @@ async def test_a_host_revoked_since_stays_revoked_through_a_rollback(control: Ch
     back = await control.rollback(Revision(1), by=PAT, reason="undo")
     assert back.diff.changes == ()
     assert (await active(control)).policy.revoked_hosts == ("hooks.acme.example",)
+
+
+async def test_a_rollback_goes_back_to_an_older_version_of_a_schema(control: ChangeControl):
+    await make_active(control, LARGE)
+    schema = record(id=leaf(), lines={"type": "array", "items": record(sku=leaf())})
+    changed = replace(LARGE, event_types=(event_type(schema=schema),))
+    with pytest.raises(RegistryInvalid, match=r"version still 1.*raise it: version = 2"):
+        await propose(control, changed)
+    raised = replace(LARGE, event_types=(event_type(schema=schema, version=2),))
+    await make_active(control, raised)
+    assert (await control.rollback(Revision(1), by=PAT, reason="")).is_active
+    assert await active(control) == LARGE
+
+
+async def test_an_activation_tells_the_outbox_who_may_enqueue(
+    control: ChangeControl, database: Database
+):
+    sql = "SELECT producer FROM {producers}"
+    await make_active(control, LARGE)
+    assert (await propose(control, replace(LARGE, producers=(producer(),)))).is_active
+    assert await rows(database, sql) == [{"producer": "shop"}]
+    open_again = await propose(control, LARGE)
+    assert (open_again.is_active, open_again.diff.direction) == (False, Direction.WIDENS)
+    await approve(control, open_again.change_set)
+    assert await rows(database, sql) == []
 
 
 @pytest.mark.parametrize("number", [0, 7])

@@ -1,14 +1,16 @@
 """The histories, the tables the code works with, and what a half-migrated database is told."""
 
 import asyncio
+import secrets
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, inspect
+from sqlalchemy import Connection, MetaData, inspect, text
 
 from dispatcher.model.errors import SchemaMismatch, StoreUnavailable
 from dispatcher.store.database import Database
@@ -16,7 +18,7 @@ from dispatcher.store.migrating import migrate
 from dispatcher.store.tables import outbox_metadata, registry_metadata, schema_name
 from dispatcher.store.versions import HEADS, check_schema
 from tests.support.databases import PLANES, migrate_all, open_for_tests
-from tests.support.letters import change
+from tests.support.letters import change, rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -156,3 +158,36 @@ async def test_a_database_that_is_not_there_is_named_without_its_password():
     assert "hunter2" not in str(caught.value)
     assert caught.value.fix
     await lost.aclose()
+
+
+async def test_whoever_could_look_up_event_types_can_look_up_producers_after_an_upgrade(
+    empty_postgres_url: str,
+):
+    older = open_for_tests(empty_postgres_url)
+    role = f"reader_{secrets.token_hex(4)}"
+    try:
+        async with older.begin() as connection:
+            await connection.run_sync(_upgrade_to, "outbox_0002")
+        await change(older, f"CREATE ROLE {role}")
+        await change(older, f"GRANT SELECT ON {{catalogue}} TO {role}")
+        await migrate(older, "outbox")
+        for table, is_allowed in (("producers", True), ("publication", False)):
+            sql = f"SELECT has_table_privilege('{role}', 'dispatcher.{table}', 'SELECT') AS may"
+            assert await rows(older, sql) == [{"may": is_allowed}]
+        await change(older, f"DROP OWNED BY {role}")
+        await change(older, f"DROP ROLE {role}")
+    finally:
+        await older.aclose()
+
+
+def _upgrade_to(connection: Connection, revision: str) -> None:
+    """Bring an outbox to where an earlier release left it."""
+    connection.execute(text("CREATE SCHEMA dispatcher"))
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "migrations" / "outbox"))
+    config.attributes |= {
+        "connection": connection,
+        "version_table": "outbox_version",
+        "version_table_schema": "dispatcher",
+    }
+    command.upgrade(config, revision)

@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from dispatcher.model.errors import SchemaMismatch
+from dispatcher.model.registry import Producer
 from dispatcher.producer import EnqueueRefused, enqueue, open_vault
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import payload_place
@@ -23,6 +24,7 @@ TYPE = "order.placed"
 GOOD = {"id": "o1"}
 NAIVE = datetime(2024, 1, 1)  # noqa: DTZ001 - what is to be refused
 EARLY = datetime(1969, 12, 31, tzinfo=UTC)
+LISTED = (Producer(name="orders", event_types=(TYPE,), tenants=("shop",)),)
 EVENTS = "SELECT * FROM {events} ORDER BY seq"
 
 
@@ -158,6 +160,34 @@ async def test_a_key_belongs_to_one_tenant_and_one_producer(door: Door, road: Ro
     assert len(await stored(road)) == 5
 
 
+async def test_two_statements_are_all_it_takes(door: Door, road: Road):
+    await road.publish(producers=LISTED, revision=2)
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        seen.append(statement)
+
+    engine = door.engine if isinstance(door.engine, Engine) else door.engine.sync_engine
+    async with door.transaction() as target:
+        await door.run(target, "SELECT 1")
+        event.listen(engine, "before_cursor_execute", note)
+        await door.send(target, TYPE, GOOD, producer="orders", idempotency_key="k")
+        event.remove(engine, "before_cursor_execute", note)
+    assert [statement.split()[0] for statement in seen] == ["SELECT", "INSERT"]
+
+
+async def test_where_producers_are_listed_an_event_names_one_of_them(door: Door, road: Road):
+    await road.publish(producers=LISTED, revision=2)
+    async with door.transaction() as target:
+        event_id = await door.send(target, TYPE, GOOD, producer="orders")
+        for terms in ({}, {"producer": "unheard"}, {"producer": "orders", "tenant": "north"}):
+            with pytest.raises(EnqueueRefused) as caught:
+                await door.send(target, TYPE, GOOD, **terms)
+            assert caught.value.reason == "producer_not_allowed"
+            assert "[[producer]]" in caught.value.fix
+    assert [(each["id"], each["producer"]) for each in await stored(road)] == [(event_id, "orders")]
+
+
 async def test_a_key_used_for_another_payload_is_a_conflict_that_spares_the_transaction(
     door: Door, road: Road
 ):
@@ -257,7 +287,8 @@ def sqlite_session(sqlite_url: str) -> Any:
     with Session(engine) as session:
         session.execute(
             text(
-                "INSERT INTO dispatcher_catalogue VALUES ('order.placed', '{\"type\":\"object\"}',"
+                "INSERT INTO dispatcher_catalogue (event_type, schema, payload_bytes_max, revision)"
+                " VALUES ('order.placed', '{\"type\":\"object\"}',"
                 " 1000, 1)"
             )
         )

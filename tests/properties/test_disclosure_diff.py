@@ -4,13 +4,14 @@ Pairs of registries are generated, and events sent through the stages of both, o
 same stages that the worker uses. The diff itself is asked only for its word.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.model.classification import Category, Sensitivity
@@ -18,10 +19,17 @@ from dispatcher.model.disclosure import Direction
 from dispatcher.model.ids import WebhookId
 from dispatcher.model.letter import Admitted, Cleared, Shaped
 from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
+from dispatcher.model.producers import (
+    Writer,
+    judge_producer,
+    list_producers,
+    producer_of_principal,
+)
 from dispatcher.model.registry import (
     Destination,
     EventType,
     Policy,
+    Producer,
     Registry,
 )
 from dispatcher.model.verdict import Refusal
@@ -31,6 +39,7 @@ from dispatcher.stages.gates.addresses import admit
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.diff import diff
+from dispatcher.stages.revising.producer_faults import check_producers
 from dispatcher.stages.shaping.shape import shape
 from tests.unit.stages import builders
 from tests.unit.stages.builders import FAR, NO_LOOPBACK, TODAY, event_type, leaf, record, text_of
@@ -106,6 +115,7 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
     "event_types": {
         "schema": schemas().map(text_of),
         "payload_bytes_max": mostly(65536, 40),
+        "version": some(1, 2),
     },
     "connectors": {
         "state": mostly(ConnectorState.ACTIVE, ConnectorState.DRAFT),
@@ -123,6 +133,12 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "scope": st.fixed_dictionaries({"order.paid": GRANTS}, optional={"order.sent": GRANTS}),
         "concurrency": some(1, 32),
     },
+    "producers": {
+        "event_types": mostly(("*",), ("order.paid",), ("order.paid", "order.sent")),
+        "tenants": mostly(("*",), ("north",), ("north", "south")),
+        "database_roles": mostly((), ("app",)),
+        "principals": mostly((), ("svc",)),
+    },
     "policy": {
         "owner_grace_days": some(0, 14),
         "revoked_hosts": mostly((), ("hooks.acme.example",), ("*.brook.example",)),
@@ -135,8 +151,16 @@ def two_of(part: str, make: Any, *names: str) -> st.SearchStrategy[Any]:
     return st.tuples(*(st.builds(make, st.just(name), **KEYS[part]) for name in names))
 
 
+def claims_nobody_twice(producers: tuple[Producer, ...]) -> bool:
+    faults = check_producers(producers, ("order.paid", "order.sent"))
+    return not any("claimed" in fault.why for fault in faults)
+
+
+PRODUCERS = two_of("producers", builders.producer, "shop", "till").filter(claims_nobody_twice)
+LISTS = st.one_of(st.just(()), PRODUCERS.map(lambda both: both[:1]), PRODUCERS)
 REGISTRIES = st.builds(
     Registry,
+    producers=LISTS,
     event_types=two_of(
         "event_types",
         lambda name, **keys: EventType(name=name, **keys),
@@ -168,13 +192,38 @@ def changed(draw: st.DrawFn, held: Registry) -> Registry:
     part = draw(some(*KEYS))
     key = draw(some(*KEYS[part]))
     objects = getattr(held, part)
+    if part == "producers" and (not objects or draw(some(True, False, False))):
+        return replace(held, producers=draw(LISTS))
     if part == "policy":
         return replace(held, policy=replace(objects, **{key: draw(KEYS[part][key])}))
     number = draw(st.integers(0, len(objects) - 1))
     was = getattr(objects[number], key)
     value = draw(KEYS[part][key].filter(lambda each: each != was))
     kept = () if draw(some(*[False] * 9, True)) else (replace(objects[number], **{key: value}),)
-    return replace(held, **{part: (*objects[:number], *kept, *objects[number + 1 :])})
+    new = replace(held, **{part: (*objects[:number], *kept, *objects[number + 1 :])})
+    assume(claims_nobody_twice(new.producers))
+    return new
+
+
+# Everybody who may try to enqueue: by name, by database role, over HTTP.
+WRITERS = (
+    {"producer": "shop"},
+    {"producer": "till"},
+    {"producer": "nobody"},
+    {"producer": "shop", "role": "app"},
+    {"producer": "shop", "role": "stranger"},
+)
+PRINCIPALS = ("svc", "stranger")
+
+
+def tries(held: Registry, kind: str, tenant: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Give whoever tries to enqueue, with what the row then says of them."""
+    for writer in WRITERS:
+        yield str(writer), writer
+    for principal in PRINCIPALS:
+        name = producer_of_principal(list_producers(held.producers), principal, kind, tenant)
+        if isinstance(name, str):
+            yield principal, {"producer": name}
 
 
 def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
@@ -187,9 +236,12 @@ def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
             if check_payload(body, kind) is not None:
                 continue
             for tenant in ("north", "south"):
-                event = builders.event(body, tenant=tenant, type=kind.name)
-                planned = plan(event, snapshot, lambda: WebhookId("msg_1"))
-                assert not isinstance(planned, Refusal)
+                by, event, planned = [], builders.event(), ()
+                for who, writer in tries(held, kind.name, tenant):
+                    tried = builders.event(body, tenant=tenant, type=kind.name, **writer)
+                    verdict = plan(tried, snapshot, lambda: WebhookId("msg_1"))
+                    if not isinstance(verdict, Refusal):
+                        by, event, planned = [*by, who], tried, verdict
                 for each in planned:
                     leased = builders.leased(
                         event, subscription=each.subscription, filed_scope=each.scope.id
@@ -197,7 +249,7 @@ def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
                     cleared = preflight(leased, snapshot, each.scope)
                     if isinstance(cleared, Cleared):
                         at = (kind.name, number, tenant, each.subscription)
-                        seen |= {(*at, *leaf) for leaf in leaves(cleared)}
+                        seen |= {(*at, *leaf, who) for leaf in leaves(cleared) for who in by}
     return seen
 
 
@@ -228,6 +280,37 @@ def test_what_widens_one_way_and_not_the_other_narrows_back(pair):
     old, new = pair
     if diff(old, new, TODAY, NO_LOOPBACK).direction is Direction.NARROWS:
         assert diff(new, old, TODAY, NO_LOOPBACK).direction is Direction.WIDENS
+
+
+# One event type and one tenant more than anybody lists: only a star covers them.
+KINDS = tuple(event_type(name) for name in ("order.paid", "order.sent", "order.next"))
+
+
+def enqueued(listed: tuple[Producer, ...]) -> set[tuple[str, str, str]]:
+    """Let everybody try to enqueue everything, and note who got through."""
+    held = builders.registry(event_types=KINDS, producers=listed)
+    rule = list_producers(listed)
+    return {
+        (kind.name, tenant, who)
+        for kind in KINDS
+        for tenant in ("north", "south", "west")
+        for who, writer in tries(held, kind.name, tenant)
+        if isinstance(
+            judge_producer(rule, Writer(writer["producer"], writer.get("role")), kind.name, tenant),
+            str,
+        )
+    }
+
+
+@given(LISTS, LISTS)
+@settings(max_examples=1000, deadline=None)
+def test_whatever_lets_somebody_enqueue_more_is_called_widening(was, now):
+    old, new = (builders.registry(event_types=KINDS, producers=each) for each in (was, now))
+    direction = diff(old, new, TODAY, NO_LOOPBACK).direction
+    if direction is not Direction.WIDENS:
+        assert enqueued(now) <= enqueued(was)
+    if direction is Direction.NEUTRAL:
+        assert enqueued(now) == enqueued(was)
 
 
 @given(REGISTRIES)

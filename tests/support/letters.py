@@ -20,7 +20,8 @@ from dispatcher.model.letter import (
     Shaped,
 )
 from dispatcher.model.path import parse_path
-from dispatcher.model.registry import EventType
+from dispatcher.model.producers import list_producers
+from dispatcher.model.registry import EventType, Producer
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.snapshot import Route
 from dispatcher.producer import enqueue
@@ -81,9 +82,12 @@ class Road:
         self.claims = ClaimStore(self.database, self.open_payload)
         self.ledger = LedgerStore(self.database, "worker-1")
 
-    async def publish(self, *event_types: EventType, revision: int = 1) -> None:
-        catalogue = CatalogueStore(self.database)
-        await catalogue.publish(event_types or (ORDER_PLACED,), Revision(revision))
+    async def publish(
+        self, *event_types: EventType, producers: Sequence[Producer] = (), revision: int = 1
+    ) -> None:
+        await CatalogueStore(self.database).publish(
+            event_types or (ORDER_PLACED,), list_producers(producers), Revision(revision)
+        )
 
     async def enqueue(self, count: int = 1, **changed: Any) -> list[str]:
         """Put events into the outbox, as a product service does."""

@@ -13,6 +13,7 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.table import ROUTES
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
+from dispatcher.control.producers import ProducerRule
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.store.catalogue import CatalogueStore
@@ -55,6 +56,7 @@ def plane_of(database: Database) -> Plane:
         ),
         people=People(store=PeopleStore(database, audit), mint=secrets.token_bytes),
         switches=SwitchControl(registry=registry, workers=WorkerStore(database), wall_us=wall_us),
+        producers=ProducerRule(registry),
         history=HistoryStore(database),
         audit=audit,
         replies=ReplyStore(database),

@@ -207,6 +207,7 @@ class Home:
         event_types: Collection[str] = ("order.paid",),
         schema: dict[str, Any] = SCHEMA,
         payload_bytes_max: int = 65536,
+        producers: str = "",
     ) -> None:
         """Write the registry files anew: these partners, at the first mailbox."""
         shutil.rmtree(self.files, ignore_errors=True)
@@ -218,6 +219,7 @@ class Home:
             lines.append(f"payload_bytes_max = {payload_bytes_max}")
         for partner in partners:
             lines.append(self._partner(partner))
+        lines.append(producers)
         (self.files / "registry.toml").write_text("\n".join(lines) + "\n")
 
     def apply(self, *partners: Partner, **more: Any) -> None:

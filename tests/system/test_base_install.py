@@ -116,7 +116,9 @@ def test_a_product_service_enqueues_with_the_base_package_alone(
     with sqlite3.connect(file) as connection:
         schema = '{"type":"object","properties":{"id":{"type":"string"}}}'
         connection.execute(
-            "INSERT INTO dispatcher_catalogue VALUES ('order.placed', ?, 1000, 1)", (schema,)
+            "INSERT INTO dispatcher_catalogue (event_type, schema, payload_bytes_max, revision)"
+            " VALUES ('order.placed', ?, 1000, 1)",
+            (schema,),
         )
     connection.close()
     reason, first = run(python, "-c", USE, sqlite_url, tmp_path / "keyring.json").split()

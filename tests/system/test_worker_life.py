@@ -458,7 +458,7 @@ def test_an_event_that_nobody_subscribed_to_is_dropped_and_says_so(home: Home) -
 INSERT = """
 INSERT INTO {events} (id, tenant, type, producer, subjects, payload, is_sealed, occurred_us,
     enqueued_us)
-VALUES (:id, 'north', :type, 'by hand', '[]', :payload, false, 1, 1)
+VALUES (:id, 'north', :type, 'by-hand', '[]', :payload, false, 1, 1)
 """
 
 
@@ -551,6 +551,29 @@ def test_an_event_of_an_unknown_type_is_parked_until_the_type_is_known(sqlite_ho
     home.apply(Partner("/ok", event_types=kinds), event_types=kinds)
     home.until_states(delivered=1)
     assert [r.data for r in home.mailboxes[0].received] == [{"order": 7}]
+
+
+def test_an_event_of_a_producer_without_rights_is_parked_until_it_has_them(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    listed = '[[producer]]\nname = "shop"\nevent_types = ["*"]\ntenants = ["north"]\n'
+    home.apply(Partner("/ok"), producers=listed)
+    insert_by_hand(home, "evt_forged", b'{"order": 7}')
+    order = ("enqueue", "order.paid", "--tenant", "north", "--producer")
+    refused = home.command(*order, "till", given=b'{"order": 8}')
+    assert (refused.status, refused.err.partition(":")[0]) == (2, "producer_not_allowed")
+    home.run(*order, "shop", given=b'{"order": 9}')
+    # The worker judges by the registry itself, and mends an outbox that does not say the same.
+    for table in ("{producers}", "{publication}"):
+        home.write(f"DELETE FROM {table}")
+    home.start_ready()
+    home.until_states(delivered=1, parked=1)
+    until(lambda: [tuple(row) for row in home.rows("SELECT who FROM {producers}")] == [("shop",)])
+    assert codes(home, "parked") == {"producer_not_allowed"}
+    home.apply(Partner("/ok"), producers=listed + listed.replace("shop", "by-hand"))
+    home.until_states(delivered=2)
+    assert [r.data for r in home.mailboxes[0].received] == [{"order": 9}, {"order": 7}]
 
 
 def test_a_payload_whose_seal_is_broken_stops_nothing_else(sqlite_home: Home) -> None:

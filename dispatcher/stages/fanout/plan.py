@@ -2,7 +2,8 @@
 
 Called by the relay for each event it claims, and by previews. It never looks at the payload, and it
 plans nothing for a connector that does not serve the event's tenant: that is the first of the two
-tenant checks, the second is in `gates.preflight`.
+tenant checks, the second is in `gates.preflight`. Whoever wrote the row may not have asked anybody,
+so their right to enqueue it is judged here whatever was judged before.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dispatcher.model.event import Event
 from dispatcher.model.ids import WebhookId, lane_of
 from dispatcher.model.letter import Planned
+from dispatcher.model.producers import Writer, judge_producer
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.verdict import Reason, Refusal, refuse
 
@@ -28,6 +30,10 @@ def plan(
         reasons.append(Reason.EVENT_TYPE_UNKNOWN)
     if reasons:
         return refuse(*reasons)
+    writer = Writer(event.producer, event.role)
+    producer = judge_producer(snapshot.producers, writer, event.type, event.tenant)
+    if isinstance(producer, Refusal):
+        return producer
     return tuple(
         Planned(
             subscription=route.subscription,

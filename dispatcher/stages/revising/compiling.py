@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from dispatcher.model.endpoint import Endpoint, parse_endpoint
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
+from dispatcher.model.producers import list_producers
 from dispatcher.model.registry import Connector, EventType, Registry, Subscription
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
@@ -62,6 +63,7 @@ def compile_snapshot(
         routes={route.subscription: route for _, route in parts},
         routes_by_type={name: tuple(routes) for name, routes in by_type.items()},
         event_types=event_types,
+        producers=list_producers(registry.producers),
         switches=tuple(switches),
         closed=closed,
         open_lanes=tuple(open_lanes),

@@ -23,7 +23,9 @@ from dispatcher.stages.revising.listing import (
     compare_listing,
     compare_revoked,
     compare_terms,
+    compare_versions,
 )
+from dispatcher.stages.revising.producer_rights import compare_producers
 
 WIDENS: Final = Direction.WIDENS
 NARROWS: Final = Direction.NARROWS
@@ -43,6 +45,8 @@ def diff(
         *compare_listing(old, new, today),
         *compare_revoked(old, new),
         *compare_classes(old, new),
+        *compare_versions(old, new),
+        *compare_producers(old, new),
         *compare_terms(old, new),
         *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
     }

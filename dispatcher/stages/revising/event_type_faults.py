@@ -1,4 +1,4 @@
-"""What is wrong with an event type: its limit, its schema, its classes."""
+"""What is wrong with an event type: its version, its limit, its schema, its classes."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -9,6 +9,7 @@ from dispatcher.stages.revising.fault import Fault, out_of_range
 from dispatcher.stages.shaping.schema import CLASSIFICATION, classify
 
 PAYLOAD_BYTES_LIMIT: Final = 16 * 1024 * 1024
+VERSION_LIMIT: Final = 1_000_000
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -17,6 +18,8 @@ def check_event_type(event_type: EventType) -> Iterator[Fault]:
     of = f"event type {event_type.name!r}"
     if not 1 <= event_type.payload_bytes_max <= PAYLOAD_BYTES_LIMIT:
         yield out_of_range(f"{of}: payload_bytes_max", 1, PAYLOAD_BYTES_LIMIT)
+    if not 1 <= event_type.version <= VERSION_LIMIT:
+        yield out_of_range(f"{of}: version", 1, VERSION_LIMIT)
     try:
         schema = read_schema(event_type.schema)
     except ValueError as error:

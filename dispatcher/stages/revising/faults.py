@@ -16,6 +16,7 @@ from dispatcher.model.text import is_readable
 from dispatcher.stages.revising.connector_faults import check_connector, check_country
 from dispatcher.stages.revising.event_type_faults import check_event_type
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
+from dispatcher.stages.revising.producer_faults import check_producers
 from dispatcher.stages.revising.subscription_faults import (
     check_references,
     check_scope,
@@ -35,6 +36,7 @@ def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[
         ("event type", registry.event_types),
         ("connector", registry.connectors),
         ("subscription", registry.subscriptions),
+        ("producer", registry.producers),
     ):
         for each in objects:
             for key, value in _fields(each):
@@ -43,6 +45,7 @@ def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[
     yield from _check_names("event type", (each.name for each in registry.event_types))
     yield from _check_names("connector", (each.name for each in registry.connectors))
     yield from _check_names("subscription", (each.name for each in registry.subscriptions))
+    yield from _check_names("producer", (each.name for each in registry.producers))
     sound: dict[str, EventType] = {}
     for event_type in registry.event_types:
         faults = tuple(check_event_type(event_type))
@@ -59,6 +62,7 @@ def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[
         connector_of = connectors.get(subscription.connector)
         if connector_of is not None:
             yield from check_scope(subscription, connector_of, sound, registry.policy)
+    yield from check_producers(registry.producers, known)
 
 
 def _check_policy(policy: Policy) -> Iterator[Fault]:

@@ -60,6 +60,16 @@ def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:
                 yield Change(direction, Aspect.CLASS, f"event type {event_type.name}", what)
 
 
+def compare_versions(old: Registry, new: Registry) -> Iterator[Change]:
+    """Give the versions that event types move between; what a schema lets in is told beside it."""
+    was = {each.name: each.version for each in old.event_types}
+    for each in new.event_types:
+        before = was.get(each.name, each.version)
+        if before != each.version:
+            what = f"version {each.version}, was {before}"
+            yield Change(Direction.NEUTRAL, Aspect.TERMS, f"event type {each.name}", what)
+
+
 def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:
     """Name every object that changed, and its keys, so that nothing goes past whoever approves.
 
@@ -69,6 +79,7 @@ def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:
         ("event type", old.event_types, new.event_types),
         ("connector", old.connectors, new.connectors),
         ("subscription", old.subscriptions, new.subscriptions),
+        ("producer", old.producers, new.producers),
     ):
         before: Mapping[str, Any] = {each.name: each for each in was}
         after: Mapping[str, Any] = {each.name: each for each in now}

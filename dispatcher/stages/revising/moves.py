@@ -1,4 +1,6 @@
-"""Which steps a connector may take from one revision to the next, and what each step asks for.
+"""Which steps may be taken from one revision to the next, and what each step asks for.
+
+A connector:
 
     (new) ─┬─> draft ──> active ──> retired          draft ──> retired
            └─> active                                active ──> draft
@@ -6,6 +8,9 @@
 Called by `control` for every change set, beside `faults`: a fault is wrong by itself, a step is
 wrong given where the connector stood. What is missing is listed as a check with the key that meets
 it. A partner that is active already and whose paper ends is no step: its lanes close by themselves.
+
+An event type: to another schema only under another version. An older version may come back with
+the schema it had, for a rollback does no more than that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -27,11 +32,26 @@ _STEPS: Final[Mapping[ConnectorState | None, frozenset[ConnectorState]]] = {
 def find_wrong_moves(old: Registry, new: Registry, today: date) -> tuple[Fault, ...]:
     """List every step that may not be taken, and every check that a step to active has not met."""
     was = {each.name: each for each in old.connectors}
-    return tuple(
-        fault
-        for connector in new.connectors
-        for fault in _judge(was.get(connector.name), connector, new.policy, today)
+    return (
+        *_check_versions(old, new),
+        *(
+            fault
+            for connector in new.connectors
+            for fault in _judge(was.get(connector.name), connector, new.policy, today)
+        ),
     )
+
+
+def _check_versions(old: Registry, new: Registry) -> Iterator[Fault]:
+    was = {each.name: each for each in old.event_types}
+    for event_type in new.event_types:
+        before = was.get(event_type.name, event_type)
+        if before.version == event_type.version and before.schema != event_type.schema:
+            yield Fault(
+                f"event type {event_type.name!r}: version",
+                f"the schema is another, and the version still {event_type.version}",
+                f"raise it: version = {event_type.version + 1}",
+            )
 
 
 def _judge(

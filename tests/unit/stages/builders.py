@@ -14,6 +14,7 @@ from dispatcher.model.registry import (
     Connector,
     Destination,
     EventType,
+    Producer,
     Registry,
     Subscription,
 )
@@ -83,6 +84,11 @@ def subscription(name: str = "acme-orders", **more: Any) -> Subscription:
         "scope": {"order.paid": ("$.id", "$.lines[*].sku")},
     }
     return Subscription(**given | more)
+
+
+def producer(name: str = "shop", **more: Any) -> Producer:
+    given: dict[str, Any] = {"event_types": ("order.paid",), "tenants": ("north",)}
+    return Producer(name=name, **given | more)
 
 
 def registry(**more: Any) -> Registry:

@@ -4,7 +4,7 @@ from itertools import count
 
 from dispatcher.model.ids import WebhookId
 from dispatcher.model.letter import Planned
-from dispatcher.model.verdict import Reason, refuse
+from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.plan import plan
 from tests.unit.stages import builders
 
@@ -53,3 +53,27 @@ def test_an_event_without_a_tenant_is_refused():
 def test_a_closed_lane_is_planned_for_all_the_same():
     planned = plan(builders.event(), builders.snapshot(None, "everything"), minting())
     assert 1 == len(planned)  # type: ignore[arg-type]
+
+
+def test_nothing_is_planned_for_an_event_whose_producer_has_no_right_to_it():
+    listed = (builders.producer("shop", database_roles=("shop_app",)),)
+    policy = builders.snapshot(builders.registry(producers=listed))
+    for allowed in (
+        builders.event(producer="shop"),
+        builders.event(producer="whatever", role="shop_app"),
+    ):
+        assert 1 == len(plan(allowed, policy, minting()))  # type: ignore[arg-type]
+    for forged in (
+        builders.event(producer="nobody"),
+        builders.event(producer="shop", tenant="south"),
+        builders.event(producer="shop", role="stranger"),
+        builders.event(producer="shop", role=""),
+    ):
+        verdict = plan(forged, policy, minting())
+        assert isinstance(verdict, Refusal)
+        assert verdict.code == "producer_not_allowed"
+
+
+def test_without_a_listed_producer_whoever_wrote_an_event_is_planned_for():
+    event = builders.event(producer="nobody", role="stranger")
+    assert 1 == len(plan(event, builders.snapshot(), minting()))  # type: ignore[arg-type]

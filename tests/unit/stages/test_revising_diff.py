@@ -17,6 +17,7 @@ from tests.unit.stages.builders import (
     connector,
     event_type,
     leaf,
+    producer,
     record,
     subscription,
 )
@@ -131,6 +132,19 @@ STEPS = [
         [("events", "order.paid: up to 200 bytes, was 100")],
     ),
 ]
+# Who may enqueue, on the left and on the right, and what is gained on the way.
+ONE = producer("one", database_roles=("one_app",), principals=("one-svc",))
+TWO = producer("two", event_types=("*",), tenants=("*",))
+EVERYBODY = "whoever may write to the outbox may enqueue every event type for every tenant"
+RIGHTS = [
+    ((ONE,), (), [EVERYBODY]),
+    ((ONE,), (ONE, TWO), ["may enqueue every event type", "may enqueue for every tenant"]),
+    ((ONE,), (replace(ONE, tenants=("north", "south")),), ["may enqueue for south"]),
+    ((ONE,), (replace(ONE, tenants=("*",)),), ["may enqueue for every tenant"]),
+    ((ONE,), (replace(ONE, event_types=("*",)),), ["may enqueue every event type"]),
+    ((replace(ONE, database_roles=()),), (ONE,), ["database role one_app enqueues as it"]),
+    ((replace(ONE, principals=()),), (ONE,), ["principal one-svc enqueues as it"]),
+]
 IDS = [aspects[0][0] for _, _, aspects in STEPS]
 
 
@@ -147,6 +161,45 @@ def test_the_same_step_back_narrows_unless_a_country_changes(less, more, what):
     back = compare(more, less)
     moves_country = any("is in" in text for _, text in what)
     assert back.direction is (Direction.WIDENS if moves_country else Direction.NARROWS)
+
+
+@pytest.mark.parametrize(("less", "more", "what"), RIGHTS)
+def test_who_may_enqueue_more_is_told_as_gained_and_the_way_back_as_lost(less, more, what):
+    fewer, further = held(producers=less), held(producers=more)
+    assert [each for each in said(fewer, further) if each[0] != "neutral"] == [
+        ("widens", "producer", each) for each in what
+    ]
+    back = said(further, fewer)
+    assert {aspect for direction, aspect, _ in back if direction == "narrows"} == {"producer"}
+    assert "widens" not in {direction for direction, _, _ in back}
+
+
+def test_the_first_producer_narrows_for_so_far_everybody_might_enqueue():
+    (lost, _) = compare(held(), held(producers=(TWO,))).changes
+    assert (lost.direction, lost.where) == (Direction.NARROWS, "producers")
+    assert "nobody else may enqueue" in lost.what
+
+
+def test_the_first_producer_loses_nobody_anything_where_nothing_could_be_enqueued():
+    empty = builders.registry(event_types=(), connectors=(), subscriptions=())
+    assert compare(empty, replace(empty, producers=(TWO,))).direction is Direction.NEUTRAL
+
+
+def test_a_role_that_becomes_another_producer_is_told_on_both_sides():
+    other = replace(TWO, database_roles=("one_app",))
+    moved = held(producers=(replace(ONE, database_roles=()), other))
+    found = compare(held(producers=(ONE, TWO)), moved).changes
+    assert [(str(c.direction), c.where) for c in found if c.aspect is Aspect.PRODUCER] == [
+        ("widens", "producer two"),
+        ("narrows", "producer one"),
+    ]
+
+
+def test_a_star_covers_what_was_named_and_is_not_covered_by_it():
+    named = held(producers=(producer("two", tenants=("north", "south")),))
+    starred = held(producers=(TWO,))
+    assert compare(starred, named).direction is Direction.NARROWS
+    assert compare(named, starred).direction is Direction.WIDENS
 
 
 def test_another_endpoint_is_a_recipient_lost_and_one_gained():
@@ -195,6 +248,15 @@ def test_plain_http_is_told_before_everything_else():
 def test_what_changes_nothing_that_flows_is_neutral_and_still_told(new, what):
     assert said(held(), new) == [("neutral", "terms", what)]
     assert compare(held(), new).direction is Direction.NEUTRAL
+
+
+def test_another_version_is_told_and_lets_nothing_more_flow():
+    assert said(held(), held(kind={"version": 2})) == [
+        ("neutral", "terms", "changed: version"),
+        ("neutral", "terms", "version 2, was 1"),
+    ]
+    wider = held(kind={"version": 2, "schema": SCHEMA | {"title": "An order"}})
+    assert ("neutral", "terms", "changed: schema, version") in said(held(), wider)
 
 
 def test_a_paper_that_has_ended_already_opens_nothing():

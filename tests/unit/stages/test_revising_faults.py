@@ -7,7 +7,14 @@ from dispatcher.model.paper import Agreement, Assessment, Purpose
 from dispatcher.model.registry import Destination, Policy
 from dispatcher.stages.revising.faults import find_faults
 from tests.unit.stages import builders
-from tests.unit.stages.builders import connector, event_type, leaf, record, subscription
+from tests.unit.stages.builders import (
+    connector,
+    event_type,
+    leaf,
+    producer,
+    record,
+    subscription,
+)
 
 
 def places(loopback=(), **more):
@@ -117,6 +124,12 @@ def test_a_payload_limit_out_of_range_is_a_fault():
         "event type 'order.paid': payload_bytes_max",
         "event type 'b': payload_bytes_max",
     ] == places(event_types=limits)
+
+
+@pytest.mark.parametrize("version", [0, -1, 10**9])
+def test_a_version_out_of_range_is_a_fault(version):
+    kinds = (event_type(version=version),)
+    assert ["event type 'order.paid': version"] == places(event_types=kinds)
 
 
 @pytest.mark.parametrize(
@@ -239,3 +252,44 @@ def test_a_field_too_sensitive_for_its_country_is_a_fault_before_it_is_a_closed_
     assert ["subscription 'acme-orders': url"] == places(**held, policy=Policy(countries=limits))
     limits["US"] = Sensitivity.CONFIDENTIAL
     assert [] == places(**held, policy=Policy(countries=limits))
+
+
+def test_a_producer_that_holds_together_has_no_faults():
+    one = producer("one", database_roles=("one_app", "One App"), principals=("ada@x",))
+    two = producer("two", event_types=("*",), tenants=("*",), database_roles=("two_app",))
+    assert [] == places(producers=(one, two))
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"event_types": ()}, "event_types"),
+        ({"event_types": ("order.lost",)}, "event_types 'order.lost'"),
+        ({"tenants": ()}, "tenants"),
+        ({"tenants": ("north", " ")}, "tenants"),
+        ({"tenants": ("north", "a\n")}, "tenants"),
+        ({"database_roles": ("",)}, "database_roles"),
+        ({"database_roles": ("r\x1b",)}, "database_roles"),
+        ({"database_roles": ("é" * 32,)}, f"database_roles {'é' * 32!r}"),
+        ({"principals": ("",)}, "principals"),
+        ({"principals": ("a", "a")}, "principals 'a'"),
+    ],
+)
+def test_a_fault_of_a_producer_names_its_key(change, key):
+    assert [f"producer 'shop': {key}"] == places(producers=(producer(**change),))
+
+
+def test_a_producer_has_one_readable_name():
+    assert ["producer 'shop': name"] == places(producers=(producer(),) * 2)
+    assert ["producer 'role:x': name"] == places(producers=(producer("role:x"),))
+
+
+@pytest.mark.parametrize("key", ["database_roles", "principals"])
+def test_nobody_is_two_producers(key):
+    held = builders.registry(
+        producers=(producer("one", **{key: ("a", "b")}), producer("two", **{key: ("b",)}))
+    )
+    (fault,) = find_faults(held, builders.NO_LOOPBACK)
+    assert fault.where == f"producer 'two': {key} 'b'"
+    assert fault.why == "claimed 2 times: by 'one', 'two'"
+    assert fault.fix

@@ -71,3 +71,34 @@ def test_a_host_that_was_revoked_makes_nobody_ready():
 
 def test_a_retired_partner_that_is_no_longer_listed_is_no_fault():
     assert find_wrong_moves(held(connector(state=RETIRED)), held(), TODAY) == ()
+
+
+OTHER = builders.record(id=builders.leaf())
+
+
+def moved(was, now):
+    old, new = (
+        builders.registry(event_types=(builders.event_type(**given),)) for given in (was, now)
+    )
+    return find_wrong_moves(old, new, TODAY)
+
+
+def test_another_schema_under_the_same_version_is_refused():
+    (fault,) = moved({"version": 3}, {"version": 3, "schema": OTHER})
+    assert fault.where == "event type 'order.paid': version"
+    assert fault.fix == "raise it: version = 4"
+
+
+@pytest.mark.parametrize(
+    ("was", "now"),
+    [
+        ({}, {"version": 2, "schema": OTHER}),
+        ({"version": 2, "schema": OTHER}, {"version": 1}),
+        ({}, {"version": 2}),
+        ({}, {"payload_bytes_max": 5}),
+        ({"name": "order.sent"}, {"name": "order.paid", "schema": OTHER}),
+    ],
+    ids=["a raised version", "back to an older one", "the same schema", "another limit", "new"],
+)
+def test_a_schema_may_change_with_its_version_either_way(was, now):
+    assert moved(was, now) == ()
