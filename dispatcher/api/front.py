@@ -21,10 +21,13 @@ from dispatcher.api.routes import Route, split_path
 from dispatcher.control.people import require
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import (
+    ApprovalRequired,
     Conflict,
     DispatcherError,
     Forbidden,
+    InvalidInput,
     Malformed,
+    NotConfirmed,
     NotFound,
     UnsupportedMediaType,
 )
@@ -34,6 +37,9 @@ from dispatcher.vault.places import reply_place
 KEY_HEADER: Final = "idempotency-key"
 KEY_PATTERN: Final = "^[!-~]{1,255}$"
 _FAULTS_MAX: Final = 20
+_NOT_DONE: Final = (InvalidInput, NotFound, Conflict, Forbidden, ApprovalRequired, NotConfirmed)
+"""After these a request may be made again with its key: nothing was done, or, for a stop that was
+not confirmed, doing it again is right. After any other nobody knows."""
 
 Who = Callable[[], Awaitable[Principal]]
 
@@ -61,9 +67,9 @@ class Front:
             return tell(error), route
 
     def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
-        allowed = set()
+        segments, allowed = split_path(call.path), set()
         for route in self._routes:
-            found = route.match(split_path(call.path))
+            found = route.match(segments)
             if found is not None and route.method == call.method:
                 return route, found
             if found is not None:
@@ -111,7 +117,7 @@ class Front:
         if known is None:
             try:
                 reply = await self._work(route, ask)
-            except DispatcherError:
+            except _NOT_DONE:
                 await replies.give_back(name, key)
                 raise
             sealed = self._plane.vault.seal(msgspec.json.encode([reply.status, reply.body]), place)

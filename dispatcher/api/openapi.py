@@ -19,6 +19,7 @@ from dispatcher.api.problems import Problem
 from dispatcher.api.routes import Route, is_number
 from dispatcher.api.table import ROUTES
 from dispatcher.api.views import NUMBER_MAX
+from dispatcher.model.people import Right
 
 _REF: Final = "#/components/schemas/{model}"
 _ALWAYS: Final = (400, 401, 403, 429, 503)
@@ -115,7 +116,7 @@ def _parameters(
             {"name": name, "in": "query", "required": False, "schema": schema}
             for name, schema in query["properties"].items()
         )
-    if route.keeps_replies or route.method == "POST":
+    if route.keeps_replies or route.right is Right.ENQUEUE:
         schema = {"type": "string", "pattern": KEY_PATTERN}
         found.append(
             {"name": KEY_HEADER.title(), "in": "header", "required": False, "schema": schema}

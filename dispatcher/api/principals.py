@@ -8,9 +8,7 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import Days, NamePageQuery, Page, View, page
-from dispatcher.model.people import Principal, PrincipalKind, Right, Role
-
-DAYS: Final = 90
+from dispatcher.model.people import DAYS_DEFAULT, Principal, PrincipalKind, Right, Role
 
 
 class NewPrincipal(View):
@@ -19,7 +17,7 @@ class NewPrincipal(View):
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.@-]{0,63}$")]
     kind: Literal[PrincipalKind.HUMAN, PrincipalKind.SERVICE] = PrincipalKind.HUMAN
     roles: Annotated[list[Role], Field(min_length=1, max_length=len(Role))]
-    days: Days = DAYS
+    days: Days = DAYS_DEFAULT
 
 
 class PrincipalView(View):

@@ -4,17 +4,16 @@ from typing import Any, Final
 
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
-from dispatcher.api.principals import DAYS
 from dispatcher.api.routes import Route
 from dispatcher.api.views import Days, NamePageQuery, Page, Text, View, page
-from dispatcher.model.people import Right
+from dispatcher.model.people import DAYS_DEFAULT, Right
 
 
 class NewToken(View):
     """Whose token, how long it is good, and the one tenant it is for (none: all of them)."""
 
     principal: Text
-    days: Days = DAYS
+    days: Days = DAYS_DEFAULT
     tenant: Text | None = None
 
 

@@ -10,6 +10,7 @@ from dispatcher.app.config import Config
 from dispatcher.app.controls import front
 from dispatcher.app.house import open_house
 from dispatcher.model.people import Principal
+from dispatcher.telemetry import log
 
 _STOPS: Final = "/v1/switches"
 
@@ -19,6 +20,7 @@ async def call_here(config: Config, call: Call, *, with_token: bool = True) -> A
 
     Raises `DispatcherError`.
     """
+    log.configure("warning")  # on standard error: standard output is the answer's
     async with open_house(config) as house:
         if not call.path.startswith(_STOPS):
             # A stop must work while a newer release is being rolled out.

@@ -1,8 +1,9 @@
-"""Keeps the audit log's checkpoints in a file, where no role of the database can rewrite them.
+"""Keeps the audit log's checkpoints where no role of the database can rewrite them: in a file, and
+in the log of serving processes.
 
-Appended to by every process that changes something, once its change is durable, and by serving
-processes when others did. A file that cannot be written is told, and stops nothing: a hold must
-work at three in the morning on a full disk.
+Every process that changes something does it once its change is durable, and serving processes when
+others did. A file that cannot be written is told, and stops nothing: a hold must work at three in
+the morning on a full disk.
 """
 
 import asyncio
@@ -20,9 +21,10 @@ _MODE: Final = 0o640
 
 
 def keep_checkpoints(path: Path | None) -> Callable[[str], Awaitable[None]]:
-    """Give what appends a checkpoint to this file; nothing is kept without one."""
+    """Give what logs a checkpoint, and appends it to this file if there is one."""
 
     async def keep(note: str) -> None:
+        log.logger().info("audit_checkpoint", note=note)
         if path is None:
             return
         try:

@@ -70,6 +70,11 @@ class AuditSection(_Section):
 
     checkpoint_file: Path | None = Path(DATA_FOLDER) / "audit-checkpoints"
 
+    @field_validator("checkpoint_file", mode="before")
+    @classmethod
+    def _empty_is_none(cls, given: object) -> object:
+        return None if given == "" else given
+
 
 class WorkerSection(_Section):
     """`[worker]`: pace, leases, and how long payloads stay."""

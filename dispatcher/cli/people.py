@@ -6,14 +6,13 @@ import click
 
 from dispatcher.cli.asking import Where, part, where_options
 from dispatcher.cli.output import moment, print_json, print_table
-from dispatcher.model.people import DAYS_MAX, PrincipalKind, Role
+from dispatcher.model.people import DAYS_DEFAULT, DAYS_MAX, PrincipalKind, Role
 
-DAYS: Final = 90
 ROWS_MAX: Final = 100_000
 _COLUMNS: Final = ("id", "principal", "tenant", "issued by", "good until", "revoked", "by")
 _days = click.option(
     "--days",
-    default=DAYS,
+    default=DAYS_DEFAULT,
     show_default=True,
     type=click.IntRange(1, DAYS_MAX),
     help="How long the token is good.",

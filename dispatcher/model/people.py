@@ -11,8 +11,9 @@ from typing import Final
 
 HERE: Final = "local:"
 """How the name of whoever sits at the machine begins; no principal's has a colon."""
+DAYS_DEFAULT: Final = 90
 DAYS_MAX: Final = 366
-"""How long a token may be good."""
+"""How long a token is good when nobody says, and may be."""
 
 
 class PrincipalKind(StrEnum):

@@ -40,6 +40,7 @@ KEYS: Final = frozenset(
         "error",
         "switch",
         "operation",
+        "note",
     }
 )
 """Every key a log line may have: a documented contract."""

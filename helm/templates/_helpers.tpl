@@ -80,6 +80,12 @@ capabilities:
       key: {{ .Values.outbox.key }}
 - name: DISPATCHER__VAULT__KEYRING
   value: /run/dispatcher/keyring.json
+- name: POD_NAME
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.name
+- name: DISPATCHER__AUDIT__CHECKPOINT_FILE
+  value: {{ ternary "/run/audit/$(POD_NAME)" "" (ne .Values.audit.existingClaim "") | quote }}
 - name: DISPATCHER__API__HOST
   value: {{ .Values.listen.host | quote }}
 - name: DISPATCHER__API__PORT
@@ -115,6 +121,9 @@ alone, so it is copied into memory as the user that reads it.
 - {name: config, mountPath: /etc/dispatcher, readOnly: true}
 - {name: private, mountPath: /run/dispatcher, readOnly: true}
 - {name: scratch, mountPath: /tmp}
+{{- if .Values.audit.existingClaim }}
+- {name: audit, mountPath: /run/audit}
+{{- end }}
 {{- end }}
 
 {{/* Volumes of a pod: (list $ "name of the config map"). */}}
@@ -134,6 +143,11 @@ alone, so it is copied into memory as the user that reads it.
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: scratch
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
+{{- with $root.Values.audit.existingClaim }}
+- name: audit
+  persistentVolumeClaim:
+    claimName: {{ . }}
+{{- end }}
 {{- end }}
 
 {{/* Alive: the loop turns. Ready: the policy can be read. */}}

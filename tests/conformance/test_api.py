@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from dispatcher.api.calls import Call
 from dispatcher.api.table import ROUTES
 from dispatcher.model.checkpoint import read_notes
+from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.people import RIGHTS, Principal, PrincipalKind, Right, Role
 from dispatcher.store.database import Database
 from dispatcher.vault.places import payload_place
@@ -295,6 +296,21 @@ async def test_a_key_is_free_again_after_a_refusal_and_never_after_a_death(
         409,
         "idempotency_unfinished",
     )
+
+
+async def test_a_key_stays_used_when_nobody_knows_whether_it_was_done(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    async def lost(*_words: Any, **_more: Any) -> None:
+        raise StoreUnavailable("the connection was lost while committing")
+
+    head, body = {"idempotency-key": "lost"}, {"name": "bob", "roles": ["sre"]}
+    with monkeypatch.context() as patch:  # a loss in the middle of a commit cannot be had at will
+        patch.setattr(type(api.plane.people), "issue", lost)
+        refused = await api.refused("POST", "/v1/principals", body, headers=head)
+        assert refused == (503, "database_unreachable")
+    again = await api.refused("POST", "/v1/principals", body, headers=head)
+    assert again == (409, "idempotency_unfinished")
 
 
 async def test_a_token_of_one_tenant_sees_and_touches_nothing_of_another(

@@ -144,6 +144,25 @@ def test_a_wrong_value_is_refused(engine: Any, render: Render, values: Document)
         render(values)
 
 
+def test_every_pod_keeps_checkpoints_in_a_file_of_its_own_where_a_claim_is_named(
+    render: Render, check: Check
+) -> None:
+    name = "DISPATCHER__AUDIT__CHECKPOINT_FILE"
+    for _, pod in pods(render({})):
+        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert environment[name] == ""
+    documents = render({"audit": {"existingClaim": "worm"}})
+    for document in documents:
+        check(document, NEWEST)
+    for _, pod in pods(documents):
+        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        assert environment[name] == "/run/audit/$(POD_NAME)"
+        [volume] = [one for one in pod["volumes"] if one["name"] == "audit"]
+        assert volume["persistentVolumeClaim"] == {"claimName": "worm"}
+        mounts = {one["name"]: one["mountPath"] for one in pod["containers"][0]["volumeMounts"]}
+        assert mounts["audit"] == "/run/audit"
+
+
 @VALUES
 def test_a_stopping_worker_has_more_time_than_it_needs_to_drain(
     render: Render, values: Document

@@ -1,5 +1,6 @@
 """The same commands over HTTP, as whoever has the token; and the record, held to what was kept."""
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -154,11 +155,12 @@ def test_a_checkpoint_file_that_cannot_be_written_stops_nothing_and_is_told(
     desk = company.copy(tmp_path / "company")
     (desk.folder / "dispatcher-data" / "audit-checkpoints").unlink()
     (desk.folder / "dispatcher-data" / "audit-checkpoints").mkdir()
-    child = desk.nursery.start(
-        "dispatcher", "hold", "everything", "--reason", "drill", folder=desk.folder
-    )
+    words = ("hold", "everything", "--reason", "drill", "--json")
+    child = desk.nursery.start("dispatcher", *words, folder=desk.folder)
     assert child.wait() == 0
-    assert "checkpoint_not_kept" in child.said()
+    assert json.loads(child.out.read_text())["target"] == "everything"
+    told = json.loads(child.err.read_text().splitlines()[0])
+    assert (told["event"], told["level"]) == ("checkpoint_not_kept", "warning")
 
 
 def test_a_shell_completes_commands_and_values(company: Desk):
