@@ -19,6 +19,7 @@ from dispatcher.model.days import day_of
 from dispatcher.model.disclosure import Direction, DisclosureDiff
 from dispatcher.model.errors import ApprovalRequired, Conflict, Forbidden, NotFound
 from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.paper import ConnectorState
 from dispatcher.model.people import Principal, PrincipalKind, Right
 from dispatcher.model.producers import list_producers
 from dispatcher.model.registry import Registry
@@ -160,13 +161,11 @@ class ChangeControl:
         await self.changes.reject(await self._open(number), by=by.name, decision=reason)
 
     async def rollback(self, number: Revision, *, by: Principal, reason: str) -> Outcome:
-        """Propose the content of an earlier revision; what was revoked since stays revoked."""
+        """Propose what an earlier revision held; what was revoked or retired since stays so."""
         earlier = await self.earlier(number)
         active = (await self.registry.active()).registry
-        revoked = dict.fromkeys((*earlier.policy.revoked_hosts, *active.policy.revoked_hosts))
-        policy = replace(earlier.policy, revoked_hosts=tuple(revoked))
         return await self.propose(
-            replace(earlier, policy=policy),
+            _still_ended(earlier, active),
             by=by,
             reason=reason or f"rollback to revision {number}",
             where=f"revision {number}",
@@ -277,6 +276,18 @@ class ChangeControl:
 
     def _today(self) -> date:
         return day_of(self.wall_us())
+
+
+def _still_ended(earlier: Registry, active: Registry) -> Registry:
+    """Give an earlier registry in which no host is sent to again, and no partner is back."""
+    revoked = dict.fromkeys((*earlier.policy.revoked_hosts, *active.policy.revoked_hosts))
+    gone = {each.name: each for each in active.connectors if each.state is ConnectorState.RETIRED}
+    connectors = {each.name: each for each in earlier.connectors} | gone
+    return replace(
+        earlier,
+        policy=replace(earlier.policy, revoked_hosts=tuple(revoked)),
+        connectors=tuple(sorted(connectors.values(), key=lambda each: each.name)),
+    )
 
 
 def _nobody_knows_who() -> ApprovalRequired:

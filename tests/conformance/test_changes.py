@@ -19,6 +19,7 @@ from dispatcher.model.errors import (
     RegistryInvalid,
 )
 from dispatcher.model.ids import Revision
+from dispatcher.model.paper import ConnectorState
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.model.registry import Destination, Policy, Registry
 from dispatcher.store.catalogue import CatalogueStore
@@ -280,6 +281,17 @@ async def test_a_host_revoked_since_stays_revoked_through_a_rollback(control: Ch
     back = await control.rollback(Revision(1), by=PAT, reason="undo")
     assert back.diff.changes == ()
     assert (await active(control)).policy.revoked_hosts == ("hooks.acme.example",)
+
+
+async def test_a_partner_retired_since_stays_retired_through_a_rollback(control: ChangeControl):
+    await make_active(control, LARGE)
+    retired = connector(state=ConnectorState.RETIRED)
+    assert (await propose(control, replace(LARGE, connectors=(retired,)))).is_active
+    with pytest.raises(RegistryInvalid, match="no longer listed"):
+        await propose(control, EMPTY)
+    back = await control.rollback(Revision(1), by=PAT, reason="undo")
+    assert back.diff.changes == ()
+    assert (await active(control)).connectors == (retired,)
 
 
 async def test_a_rollback_goes_back_to_an_older_version_of_a_schema(control: ChangeControl):

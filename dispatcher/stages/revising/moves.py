@@ -39,7 +39,20 @@ def find_wrong_moves(old: Registry, new: Registry, today: date) -> tuple[Fault, 
             for connector in new.connectors
             for fault in _judge(was.get(connector.name), connector, new.policy, today)
         ),
+        *_check_retired(old, new),
     )
+
+
+def _check_retired(old: Registry, new: Registry) -> Iterator[Fault]:
+    """A retired partner stays listed, or its name would be free for somebody else."""
+    listed = {each.name for each in new.connectors}
+    for connector in old.connectors:
+        if connector.state is ConnectorState.RETIRED and connector.name not in listed:
+            yield Fault(
+                f"connector {connector.name!r}: state",
+                "it is retired, and is no longer listed",
+                "keep it, with state = 'retired'",
+            )
 
 
 def _check_versions(old: Registry, new: Registry) -> Iterator[Fault]:

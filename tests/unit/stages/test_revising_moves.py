@@ -69,8 +69,12 @@ def test_a_host_that_was_revoked_makes_nobody_ready():
     assert "reached nowhere" in fault.why
 
 
-def test_a_retired_partner_that_is_no_longer_listed_is_no_fault():
-    assert find_wrong_moves(held(connector(state=RETIRED)), held(), TODAY) == ()
+def test_a_retired_partner_stays_listed_so_that_nobody_takes_its_name():
+    (fault,) = find_wrong_moves(held(connector(state=RETIRED)), held(), TODAY)
+    assert fault.where == "connector 'acme': state"
+    assert "retired" in fault.fix
+    for state in (DRAFT, ACTIVE):
+        assert find_wrong_moves(held(connector(state=state)), held(), TODAY) == ()
 
 
 OTHER = builders.record(id=builders.leaf())
