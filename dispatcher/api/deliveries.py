@@ -5,6 +5,7 @@ from typing import Any, Final
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
+from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import NotFound
@@ -56,7 +57,7 @@ async def list_deliveries(plane: Plane, ask: Ask) -> dict[str, Any]:
             state=query.state,
             subscription=query.subscription,
             event_id=query.event,
-            tenant=ask.principal.tenant or query.tenant,
+            tenant=of_one_tenant(ask.principal, query.tenant),
             after=query.after,
             limit=query.limit + 1,
         )

@@ -7,6 +7,7 @@ from pydantic import Field
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
+from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import Count, Page, PageQuery, Text, View
 from dispatcher.model.people import Right
 from dispatcher.store.history import DisclosureFilter
@@ -66,7 +67,7 @@ async def list_disclosures(plane: Plane, ask: Ask) -> dict[str, Any]:
         connector=query.connector,
         subscription=query.subscription,
         event_id=query.event,
-        tenant=ask.principal.tenant or query.tenant,
+        tenant=of_one_tenant(ask.principal, query.tenant),
         since_us=query.since_us,
         until_us=query.until_us if query.until_us is not None else 2**62,
         delivery_id=int(delivery),

@@ -10,10 +10,12 @@ from dispatcher.api.deliveries import DeliveryView
 from dispatcher.api.disclosures import DisclosureView
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
+from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
-from dispatcher.model.errors import Forbidden, NotFound
+from dispatcher.model.errors import EnqueueRefused, Forbidden, Malformed, NotFound
 from dispatcher.model.people import Right
 from dispatcher.model.producers import UNNAMED_PRODUCER
+from dispatcher.model.verdict import Reason
 from dispatcher.producer import enqueue
 from dispatcher.store.history import Filter
 
@@ -80,41 +82,47 @@ class Story(View):
 async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Put one event into the outbox."""
     wanted: NewEvent = ask.body
-    if ask.principal.tenant not in (None, wanted.tenant):
-        raise Forbidden(
-            f"the token of {ask.principal.name} is for the tenant {ask.principal.tenant} alone",
-            where="tenant",
-            fix="enqueue for that tenant, or use another token",
-            code="tenant_scoped",
-        )
+    of_one_tenant(ask.principal, wanted.tenant)
     producer = wanted.producer
     if not ask.principal.is_here:
         producer = await plane.producers.name_for(
             ask.principal, producer, wanted.type, wanted.tenant
         )
-    payload = bytes(msgspec.json.decode(ask.raw, type=_Payload).payload)
-    async with plane.outbox.begin() as connection:
-        event_id = await enqueue(
-            connection,
-            wanted.type,
-            payload,
-            tenant=wanted.tenant,
-            subjects=wanted.subjects,
-            producer=producer,
-            idempotency_key=ask.key,
-            ordering_key=wanted.ordering_key,
-            occurred_at=wanted.occurred_at,
-            traceparent=wanted.traceparent,
-            vault=plane.vault,
-        )
+    try:
+        async with plane.outbox.begin() as connection:
+            event_id = await enqueue(
+                connection,
+                wanted.type,
+                _payload(ask.raw),
+                tenant=wanted.tenant,
+                subjects=wanted.subjects,
+                producer=producer,
+                idempotency_key=ask.key,
+                ordering_key=wanted.ordering_key,
+                occurred_at=wanted.occurred_at,
+                traceparent=wanted.traceparent,
+                vault=plane.vault,
+            )
+    except EnqueueRefused as error:
+        if error.reason != Reason.PRODUCER_NOT_ALLOWED:
+            raise
+        raise Forbidden(error.why, where=error.where, fix=error.fix, code=error.reason) from None
     return {"event": event_id}
+
+
+def _payload(body: bytes) -> bytes:
+    """Give the payload of a body as it was sent."""
+    try:
+        return bytes(msgspec.json.decode(body, type=_Payload).payload)
+    except msgspec.MsgspecError:  # NaN and Infinity, which are not JSON
+        raise Malformed("not JSON", where="body", fix="send numbers that JSON has") from None
 
 
 async def list_events(plane: Plane, ask: Ask) -> dict[str, Any]:
     """List events, the newest first, without their payloads."""
     query: EventQuery = ask.query
     rows = await plane.history.events(
-        tenant=ask.principal.tenant or query.tenant,
+        tenant=of_one_tenant(ask.principal, query.tenant),
         event_type=query.type,
         before=query.before,
         limit=query.limit + 1,

@@ -5,9 +5,11 @@ refusal says its code, reason and fix. A request with an idempotency key is done
 kept, sealed, and given again.
 """
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -36,12 +38,14 @@ from dispatcher.vault.places import reply_place
 
 KEY_HEADER: Final = "idempotency-key"
 KEY_PATTERN: Final = "^[!-~]{1,255}$"
+LARGE_BYTES: Final = 65_536
 _FAULTS_MAX: Final = 20
 _NOT_DONE: Final = (InvalidInput, NotFound, Conflict, Forbidden, ApprovalRequired, NotConfirmed)
 """After these a request may be made again with its key: nothing was done, or, for a stop that was
 not confirmed, doing it again is right. After any other nobody knows."""
 
 Who = Callable[[], Awaitable[Principal]]
+Body = Callable[[], Awaitable[bytes]]
 
 
 class Front:
@@ -52,17 +56,20 @@ class Front:
         self._routes = routes
         self._description = description
 
-    async def answer(self, call: Call, who: Who) -> tuple[Reply, Route | None]:
+    async def answer(
+        self, call: Call, who: Who, body: Body | None = None
+    ) -> tuple[Reply, Route | None]:
         """Answer a call; the route it took, if it took one, is for logs and metrics.
 
-        Raises nothing that is foreseen: every `DispatcherError` becomes a problem document.
+        `body` reads the body where it has not been: only once it is known who asks, and that they
+        may. Raises nothing that is foreseen: every `DispatcherError` becomes a problem document.
         """
         if call.path == DESCRIPTION_PATH and call.method == "GET":
             return _cached(call, Reply(200, self._description(), {"content-type": JSON})), None
         route = None
         try:
             route, path = self._route(call)
-            return await self._taken(call, route, path, await who()), route
+            return await self._taken(call, route, path, await who(), body), route
         except DispatcherError as error:
             return tell(error), route
 
@@ -84,13 +91,20 @@ class Front:
         )
 
     async def _taken(
-        self, call: Call, route: Route, path: dict[str, str], principal: Principal
+        self,
+        call: Call,
+        route: Route,
+        path: dict[str, str],
+        principal: Principal,
+        body: Body | None,
     ) -> Reply:
         try:
             require(principal, route.right)
             if principal.tenant is not None and not route.is_tenant_bound:
                 raise _of_one_tenant(principal)
-            ask = _read(call, route, path, principal)
+            if body is not None and route.body is not None:
+                call = replace(call, body=await body())
+            ask = await _read(call, route, path, principal)
             if route.keeps_replies and ask.key is not None:
                 return await self._once(call, route, ask, ask.key)
             reply = await self._work(route, ask)
@@ -110,7 +124,7 @@ class Front:
 
     async def _once(self, call: Call, route: Route, ask: Ask, key: str) -> Reply:
         """Do what a request with a key asks, unless it was done already."""
-        name, replies = ask.principal.name, self._plane.replies
+        name, replies = _asker(ask.principal), self._plane.replies
         place = reply_place(name, key)
         fingerprint = _fingerprint(call)
         known = await replies.claim(name, key, fingerprint)
@@ -142,7 +156,9 @@ class Front:
     async def _record(
         self, principal: Principal, kind: str, route: Route, call: Call, **more: str
     ) -> None:
-        detail = {"method": route.method, "query": urlencode(call.query), **more}
+        known = getattr(route.query, "model_fields", {})
+        query = urlencode([(name, value) for name, value in call.query if name in known])
+        detail = {"method": route.method, "query": query, **more}
         about = call.path[:500]
         entry = Entry(kind=kind, actor=principal.name, about=about, detail=detail)
         await self._plane.audit.record(entry)
@@ -151,7 +167,12 @@ class Front:
 DESCRIPTION_PATH: Final = "/v1/openapi.json"
 
 
-def _read(call: Call, route: Route, path: dict[str, str], principal: Principal) -> Ask:
+def _asker(principal: Principal) -> str:
+    """Name who asks: somebody with a token of one tenant is not given the answers of all."""
+    return principal.name if principal.tenant is None else f"{principal.name}:{principal.tenant}"
+
+
+async def _read(call: Call, route: Route, path: dict[str, str], principal: Principal) -> Ask:
     key = call.headers.get(KEY_HEADER)
     if key is not None and not re.fullmatch(KEY_PATTERN, key):
         raise _malformed("an idempotency key is 1 to 255 visible ASCII characters", KEY_HEADER)
@@ -159,7 +180,7 @@ def _read(call: Call, route: Route, path: dict[str, str], principal: Principal) 
         principal=principal,
         path=path,
         query=_read_query(call, route),
-        body=_read_body(call, route),
+        body=await _read_body(call, route),
         raw=call.body,
         key=key,
         is_local=call.is_local,
@@ -182,7 +203,7 @@ def _read_query(call: Call, route: Route) -> Any:
         raise _invalid(error, "query") from None
 
 
-def _read_body(call: Call, route: Route) -> Any:
+async def _read_body(call: Call, route: Route) -> Any:
     if route.body is None:
         return None
     kind = call.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -193,7 +214,10 @@ def _read_body(call: Call, route: Route) -> Any:
             fix=f"send {JSON}",
         )
     try:
-        return route.bodies.validate_json(call.body, strict=True)
+        if len(call.body) < LARGE_BYTES:
+            return route.bodies.validate_json(call.body, strict=True)
+        # A large registry takes a second to read, and others must not wait for it.
+        return await asyncio.to_thread(route.bodies.validate_json, call.body, strict=True)
     except ValidationError as error:
         raise _invalid(error, "body") from None
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 from dispatcher.api.calls import JSON, PROBLEM
 from dispatcher.api.front import DESCRIPTION_PATH, KEY_HEADER, KEY_PATTERN
 from dispatcher.api.problems import Problem
-from dispatcher.api.routes import Route, is_number
+from dispatcher.api.routes import PATTERNS, Route
 from dispatcher.api.table import ROUTES
 from dispatcher.api.views import NUMBER_MAX
 from dispatcher.model.people import Right
@@ -103,11 +103,11 @@ def _parameters(
 ) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name in route.parameters:
-        schema = (
-            {"type": "integer", "minimum": 1, "maximum": NUMBER_MAX}
-            if is_number(name)
-            else {"type": "string", "minLength": 1}
-        )
+        schema: dict[str, Any] = {"type": "string", "minLength": 1}
+        if name == "number":
+            schema = {"type": "integer", "minimum": 1, "maximum": NUMBER_MAX}
+        elif name in PATTERNS:
+            schema = {"type": "string", "pattern": f"^{PATTERNS[name]}$"}
         found.append({"name": name, "in": "path", "required": True, "schema": schema})
     if route.query is not None:
         named = schemas[f"{route.name} query"]

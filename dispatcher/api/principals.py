@@ -58,12 +58,11 @@ async def add_principal(plane: Plane, ask: Ask) -> dict[str, Any]:
     body: NewPrincipal = ask.body
     is_first = ask.is_local and not await plane.people.store.principals(limit=1)
     by = None if is_first else ask.principal
-    added = await plane.people.add(body.name, body.kind, body.roles, by=by)
-    token = await plane.people.issue(added.name, days=body.days, by=by or added)
+    token = await plane.people.add(body.name, body.kind, body.roles, by=by, days=body.days)
     return {
-        "principal": added.name,
-        "kind": added.kind,
-        "roles": sorted(added.roles),
+        "principal": body.name,
+        "kind": body.kind,
+        "roles": sorted(set(body.roles)),
         "token": token,
     }
 

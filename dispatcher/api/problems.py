@@ -1,6 +1,7 @@
 """How an error is told: its status, and a document of RFC 9457 with `code`, `why` and `fix`."""
 
 import json
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
@@ -35,6 +36,31 @@ class MethodNotAllowed(DispatcherError):
         self.allowed = allowed
 
 
+class BodyTooLarge(DispatcherError):
+    """A request has more of a body than is read."""
+
+    code = "body_too_large"
+
+
+class BodyTooSlow(DispatcherError):
+    """The body of a request did not arrive in time."""
+
+    code = "body_too_slow"
+
+
+class TooManyFailures(DispatcherError):
+    """Too many requests from one address could not say whose they are; `seconds` to wait."""
+
+    code = "too_many_failures"
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            "too many requests from this address could not say whose they are",
+            fix="wait, and check the token",
+        )
+        self.seconds = math.ceil(seconds)
+
+
 _STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
     (Unauthenticated, 401),
     (Forbidden, 403),
@@ -50,6 +76,9 @@ _STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
     (KeyMissing, 503),
     (NotConfirmed, 504),
     (MethodNotAllowed, 405),
+    (BodyTooSlow, 408),
+    (BodyTooLarge, 413),
+    (TooManyFailures, 429),
     (DispatcherError, 500),
 )
 
@@ -72,6 +101,8 @@ def tell(error: DispatcherError) -> Reply:
     headers = {"www-authenticate": "Bearer"} if status == HTTPStatus.UNAUTHORIZED else {}
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = error.allowed
+    if isinstance(error, TooManyFailures):
+        headers["retry-after"] = str(error.seconds)
     return problem(status, error.reason, error.why, error.fix, where=error.where, headers=headers)
 
 
@@ -108,7 +139,7 @@ def error_of(status: int, document: Any) -> DispatcherError:
     kind = next((kind for kind, known in _STATUS if known == status), InvalidInput)
     if told.code == ApprovalRequired.code:
         kind = ApprovalRequired
-    elif kind is MethodNotAllowed:
+    elif kind in (MethodNotAllowed, TooManyFailures):
         kind = InvalidInput
     return kind(told.why, fix=told.fix, where=told.where, code=told.code)
 

@@ -20,7 +20,8 @@ from dispatcher.model.text import is_readable
 
 Answer = Callable[[Plane, Ask], Awaitable[Any]]
 F = TypeVar("F", bound=Answer)
-NUMBER_PATTERN: Final = "[1-9][0-9]{0,17}"
+PATTERNS: Final = {"number": "[1-9][0-9]{0,17}", "token": "[0-9a-f]{12}"}
+"""What a parameter of a path may be, by its name; others are any readable text."""
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -89,20 +90,13 @@ class Route:
             if name is None:
                 if mine != given:
                     return None
-            elif not is_readable(given) or (
-                is_number(name[1]) and not re.fullmatch(NUMBER_PATTERN, given)
-            ):
+            elif not is_readable(given) or not re.fullmatch(PATTERNS.get(name[1], ".*"), given):
                 return None
             else:
                 found[name[1]] = given
         return found
 
 
-def is_number(parameter: str) -> bool:
-    """True for a parameter of a path that counts rows."""
-    return parameter == "number"
-
-
 def split_path(path: str) -> tuple[str, ...]:
-    """Give the parts of a path, decoded; what is not UTF-8 matches nothing."""
+    """Give the parts of a path, decoded."""
     return tuple(unquote(part) for part in path.removeprefix("/").split("/"))

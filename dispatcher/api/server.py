@@ -2,11 +2,11 @@
 
 Used by `app.process` for every serving process. Alive means the loop turns; ready means policy can
 be read, so a worker that stopped by itself is taken out of rotation. Here a request is bounded in
-size and time and turned into a `Call`; everything else is `front`'s.
+size and time and turned into a `Call`; everything else is `front`'s. Of whoever cannot say who it
+is no body is read.
 """
 
 import asyncio
-import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,9 +18,15 @@ from aiohttp import web
 from dispatcher.api.calls import Call, Reply
 from dispatcher.api.front import Front
 from dispatcher.api.limits import FailedAttempts
-from dispatcher.api.problems import problem
+from dispatcher.api.problems import BodyTooLarge, BodyTooSlow, TooManyFailures, problem, tell
 from dispatcher.api.routes import Route
-from dispatcher.model.errors import ConfigInvalid, DispatcherError, Unauthenticated
+from dispatcher.model.errors import (
+    ConfigInvalid,
+    DispatcherError,
+    Malformed,
+    Unauthenticated,
+    UnsupportedMediaType,
+)
 from dispatcher.model.people import Principal
 from dispatcher.telemetry.metrics import Metrics
 
@@ -55,7 +61,12 @@ class Api:
 @asynccontextmanager
 async def serve(host: str, port: int, probe: Probe, api: Api | None = None) -> AsyncIterator[str]:
     """Listen until the block ends; gives the URL. Port 0 takes any free one."""
-    runner = web.AppRunner(_application(probe, api), access_log=None, lingering_time=LINGER_SECONDS)
+    runner = web.AppRunner(
+        _application(probe, api),
+        access_log=None,
+        lingering_time=LINGER_SECONDS,
+        auto_decompress=False,
+    )
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     try:
@@ -117,18 +128,35 @@ async def _answer(api: Api, request: web.Request) -> web.Response:
 
 
 async def _bounded(api: Api, request: web.Request) -> tuple[Reply, Route | None]:
-    """Read and answer a request within its bounds; whatever happens, there is an answer."""
+    """Answer a request within its bounds; whatever happens, there is an answer."""
+    loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(api.request_seconds):
-            body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        most = f"at most {api.body_bytes_max} bytes are read"
-        return problem(
-            413, "body_too_large", most, "send less, or raise [api] body_bytes_max"
-        ), None
+        # The body's time ends first, so that it is told from the answer's.
+        async with asyncio.timeout(api.request_seconds + 1) as answered:
+
+            async def body() -> bytes:
+                read = await _read_body(api, request)
+                answered.reschedule(loop.time() + api.request_seconds)
+                return read
+
+            async def who() -> Principal:
+                return await _who(api, request)
+
+            return await api.front.answer(_call(request), who, body)
     except TimeoutError:
-        slow = f"the body did not arrive within {api.request_seconds:g} s"
-        return problem(408, "body_too_slow", slow, "send it faster, or less of it"), None
+        why = f"it was not done within {api.request_seconds:g} s, and was given up"
+        fix = "look whether it was done, then ask again"
+        return problem(503, "request_timeout", why, fix), None
+    except DispatcherError as error:
+        return tell(error), None
+    except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a stack trace
+        api.log.error("api_failed", error=type(error).__name__)
+        own = DispatcherError("something unforeseen went wrong", fix="please report it")
+        return tell(own), None
+
+
+def _call(request: web.Request) -> Call:
+    """Give a request as the front takes it, its body not yet read. Raises `Malformed`."""
     try:
         query = parse_qsl(
             request.rel_url.raw_query_string,
@@ -136,50 +164,57 @@ async def _bounded(api: Api, request: web.Request) -> tuple[Reply, Route | None]
             max_num_fields=QUERY_FIELDS_MAX,
         )
     except ValueError:
-        many = f"more than {QUERY_FIELDS_MAX} parameters"
-        return problem(400, "malformed", many, "ask for less at once", where="query"), None
-    call = Call(
+        raise Malformed(
+            f"more than {QUERY_FIELDS_MAX} parameters", where="query", fix="ask for less at once"
+        ) from None
+    return Call(
         method="GET" if request.method == "HEAD" else request.method,
         path=request.rel_url.raw_path,
         query=tuple(query),
         headers={name.lower(): value for name, value in request.headers.items()},
-        body=body,
     )
-    return await _answered(api, call, request.remote or "")
 
 
-async def _answered(api: Api, call: Call, address: str) -> tuple[Reply, Route | None]:
-    left = api.failed.seconds_left(address)
-    if left:
-        headers = {"retry-after": str(math.ceil(left))}
-        why = "too many requests from this address could not say whose they are"
-        return problem(
-            429, "too_many_failures", why, "wait, and check the token", headers=headers
-        ), None
-
-    async def who() -> Principal:
-        try:
-            return await _who(api, call)
-        except Unauthenticated:
-            api.failed.note(address)
-            api.metrics.api_auth_failures.inc()
-            raise
-
+async def _read_body(api: Api, request: web.Request) -> bytes:
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise UnsupportedMediaType(
+            "the body is compressed", where="content-encoding", fix="send it as it is"
+        )
     try:
         async with asyncio.timeout(api.request_seconds):
-            return await api.front.answer(call, who)
+            return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyTooLarge(
+            f"at most {api.body_bytes_max} bytes are read",
+            fix="send less, or raise [api] body_bytes_max",
+        ) from None
     except TimeoutError:
-        why = f"it was not done within {api.request_seconds:g} s, and was given up"
-        fix = "look whether it was done, then ask again"
-        return problem(503, "request_timeout", why, fix), None
-    except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a stack trace
-        api.log.error("api_failed", error=type(error).__name__, path=call.path[:200])
-        own = DispatcherError("something unforeseen went wrong", fix="please report it")
-        return problem(500, own.reason, own.why, own.fix), None
+        raise BodyTooSlow(
+            f"the body did not arrive within {api.request_seconds:g} s",
+            fix="send it faster, or less of it",
+        ) from None
+    except (web.RequestPayloadError, ConnectionError):
+        raise Malformed(
+            "the body broke off", where="body", fix="send as many bytes as were announced"
+        ) from None
 
 
-async def _who(api: Api, call: Call) -> Principal:
-    given = call.headers.get("authorization", "")
+async def _who(api: Api, request: web.Request) -> Principal:
+    """Say whose token it is. A good one is never refused, whatever came from its address before."""
+    address = request.remote or ""
+    try:
+        return await api.authenticate(_token(request))
+    except Unauthenticated:
+        api.metrics.api_auth_failures.inc()
+        left = api.failed.seconds_left(address)
+        if left:
+            raise TooManyFailures(left) from None
+        api.failed.note(address)
+        raise
+
+
+def _token(request: web.Request) -> str:
+    given = request.headers.get("authorization", "")
     if given[: len(_BEARER)].lower() != _BEARER:
         raise Unauthenticated(
             "the request bears no token",
@@ -188,4 +223,4 @@ async def _who(api: Api, call: Call) -> Principal:
             "'dispatcher token issue'",
             code="token_missing",
         )
-    return await api.authenticate(given[len(_BEARER) :].strip())
+    return given[len(_BEARER) :].strip()

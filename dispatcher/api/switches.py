@@ -8,8 +8,9 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.change_sets import Reason
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
+from dispatcher.api.tenants import other_tenant
 from dispatcher.api.views import Text, View
-from dispatcher.model.errors import Forbidden, InvalidInput
+from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Principal, Right
 from dispatcher.model.switch import WAIT_SECONDS_MAX, Target, TargetKind
 
@@ -104,12 +105,7 @@ def _target(text: str, principal: Principal) -> Target:
         ) from None
     if principal.tenant is None or target == Target(TargetKind.TENANT, principal.tenant):
         return target
-    raise Forbidden(
-        f"the token of {principal.name} is for the tenant {principal.tenant} alone",
-        where="target",
-        fix=f"stop or start tenant:{principal.tenant}, or use another token",
-        code="tenant_scoped",
-    )
+    raise other_tenant(principal, "target")
 
 
 ROUTES: Final = (

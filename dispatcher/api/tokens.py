@@ -71,8 +71,8 @@ async def issue_token(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 async def revoke_token(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Make a token worthless at once. The id is its middle part."""
-    await plane.people.revoke(ask.path["id"], by=ask.principal)
-    return {"token": ask.path["id"], "revoked": True}
+    await plane.people.revoke(ask.path["token"], by=ask.principal)
+    return {"token": ask.path["token"], "revoked": True}
 
 
 ROUTES: Final = (
@@ -93,13 +93,13 @@ ROUTES: Final = (
         body=NewToken,
         reply=Issued,
         status=201,
-        links={"revoke_token": {"id": "$response.body#/id"}},
+        links={"revoke_token": {"token": "$response.body#/id"}},
         refusals=(404, 422),
         keeps_replies=True,
     ),
     Route(
         method="DELETE",
-        path="/v1/tokens/{id}",
+        path="/v1/tokens/{token}",
         right=Right.PEOPLE,
         answer=revoke_token,
         reply=Revoked,

@@ -17,6 +17,7 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.telemetry import log
 
 EVERY_SECONDS: Final = 60.0
+WAIT_SECONDS: Final = 2.0
 _MODE: Final = 0o640
 
 
@@ -28,12 +29,14 @@ def keep_checkpoints(path: Path | None) -> Callable[[str], Awaitable[None]]:
         if path is None:
             return
         try:
-            await asyncio.to_thread(_append, path, note)
-        except OSError as error:
+            # A file system that hangs may not hold up whoever waits for a stop to be confirmed.
+            async with asyncio.timeout(WAIT_SECONDS):
+                await asyncio.shield(asyncio.to_thread(_append, path, note))
+        except (OSError, TimeoutError) as error:
             log.logger().warning(
                 "checkpoint_not_kept",
                 path=str(path),
-                error=error.strerror or type(error).__name__,
+                error=getattr(error, "strerror", None) or type(error).__name__,
                 fix="let this user write to the file, or name another as [audit] checkpoint_file",
             )
 
@@ -57,7 +60,9 @@ async def follow_checkpoints(audit: AuditLog, path: Path | None) -> None:
 def _append(path: Path, note: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
-    with os.fdopen(handle, "ab") as file:
-        file.write(f"{note}\n".encode())
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        # The blank line ends whatever a full disk cut off before.
+        os.write(handle, f"\n{note}\n".encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)

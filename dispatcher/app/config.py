@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from dispatcher.model.errors import ConfigInvalid
+from dispatcher.model.switch import WAIT_SECONDS_MAX
 
 FILE_NAME: Final = "dispatcher.toml"
 PREFIX: Final = "DISPATCHER__"
@@ -53,6 +54,7 @@ class RegistrySection(_DatabaseSection):
     """`[registry]`: where revisions, switches and keys live, and how many people widen."""
 
     approvals: Literal[1, 2] = 2
+    independent_approvers: bool = False
 
 
 class OutboxSection(_DatabaseSection):
@@ -131,7 +133,7 @@ class ApiSection(_Section):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9464
     body_bytes_max: Annotated[int, Field(ge=1024, le=268_435_456)] = 16_777_216
-    request_seconds: Annotated[float, Field(ge=1, le=600)] = 60.0
+    request_seconds: Annotated[float, Field(gt=WAIT_SECONDS_MAX, le=600)] = 60.0
     failed_auth_per_minute: Count = 30
 
 

@@ -25,6 +25,7 @@ def change_control(house: House) -> ChangeControl:
         catalogue=house.catalogue,
         vault=house.vault,
         approvals=house.config.registry.approvals,
+        independent_approvers=house.config.registry.independent_approvers,
         loopback=house.config.network.inboxes,
         mint_secret=mint_secret,
         wall_us=house.clock.wall_us,

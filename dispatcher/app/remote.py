@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlencode, urlsplit
 
 from dispatcher.api.calls import JSON, Call, Reply
 from dispatcher.api.problems import document_of
-from dispatcher.model.errors import ConfigInvalid, StoreUnavailable, Unauthenticated
+from dispatcher.model.errors import ConfigInvalid, Malformed, StoreUnavailable, Unauthenticated
 
 URL_VARIABLE: Final = "DISPATCHER_URL"
 TOKEN_VARIABLE: Final = "DISPATCHER_TOKEN"  # noqa: S105 - a variable's name
@@ -29,7 +29,7 @@ def remote_url() -> str:
 def call_there(url: str, call: Call) -> Any:
     """Send a call over HTTP, and give the document of the answer. Raises `DispatcherError`."""
     place = _place(url)
-    token = os.environ.get(TOKEN_VARIABLE, "")
+    token = os.environ.get(TOKEN_VARIABLE, "").strip()
     if not token:
         raise Unauthenticated(
             "the API wants to know who asks",
@@ -40,6 +40,11 @@ def call_there(url: str, call: Call) -> Any:
     query = f"?{urlencode(call.query)}" if call.query else ""
     target = f"{place.path.rstrip('/')}{call.path}{query}"
     headers = {**call.headers, "authorization": f"Bearer {token}", "accept": JSON}
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise Malformed(
+                "a header is visible ASCII", where=name, fix="write it in letters and digits"
+            )
     kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
     connection = kind(place.hostname or "", place.port, timeout=TIMEOUT_SECONDS)
     try:

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config, read_text
 from dispatcher.app.house import open_current
 from dispatcher.app.process import calm_collector
@@ -17,7 +18,10 @@ from dispatcher.cli.output import config_option, json_option, moment, print_json
 from dispatcher.control.auditing import Log, Verification
 from dispatcher.control.auditing import verify as verify_log
 from dispatcher.control.log_file import LogFile, write_log
+from dispatcher.control.people import require
+from dispatcher.model.audit import Entry
 from dispatcher.model.errors import InvalidInput
+from dispatcher.model.people import Right
 
 CHECK_FAILED: Final = 1
 CHECKPOINT_BYTES_MAX: Final = 1 << 30
@@ -63,19 +67,19 @@ def list_entries(
 
 
 @audit.command()
+@click.option("--key", "wants_key", is_flag=True, help="Print the key to check it with instead.")
 @where_options
-def checkpoint(where: Where, as_json: bool) -> None:
-    """Print the newest signed checkpoint, and the key to check it with.
+def checkpoint(wants_key: bool, where: Where, as_json: bool) -> None:
+    """Print the newest signed checkpoint.
 
-    Keep it where nobody who may write to the database can. It is a C2SP note: any tool of that
-    family reads it.
+    Keep it where nobody who may write to the database can: 'audit verify --checkpoint' takes a file
+    of them. It is a C2SP note, and any tool of that family reads it.
     """
     found = where.ask("GET", "/v1/audit/checkpoint")
     if as_json:
         print_json(found)
-        return
-    click.echo(found["note"])
-    click.echo(f"key {found['key']}")
+    else:
+        click.echo(found["key"] if wants_key else found["note"])
 
 
 @audit.command()
@@ -109,7 +113,7 @@ def export(file: Path, config_path: Path | None, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Verify this file that 'audit export' wrote, by --key alone.",
 )
-@click.option("--key", help="The key that 'audit checkpoint' prints. With --log.")
+@click.option("--key", help="What 'audit checkpoint --key' prints. With --log.")
 @config_option
 @json_option
 def verify(
@@ -157,6 +161,10 @@ def _print(found: Verification) -> None:
         click.echo(f"held to   {found.checkpoints} checkpoints, the last at {found.last} entries")
     else:
         click.echo("held to   no checkpoint kept elsewhere: name one with --checkpoint")
+    if found.fragments:
+        click.echo(
+            f"skipped   {found.fragments} fragments that are no checkpoint, as a full disk leaves"
+        )
 
 
 async def _verify(config: Config, kept: str) -> Verification:
@@ -172,6 +180,9 @@ async def _with_progress(log: Log, kept: str) -> Verification:
 
 async def _export(config: Config, file: Path) -> int:
     async with open_current(config) as house:
+        by = await who_asks(house)
+        require(by, Right.READ)
+        await house.audit.record(Entry(kind="audit.exported", actor=by.name, about="audit log"))
         with Progress(console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task("writing", total=(await house.audit.head()).size)
             return await write_log(

@@ -127,7 +127,8 @@ def list_tokens(where: Where, as_json: bool) -> None:
 @click.argument("token_id", metavar="ID")
 @where_options
 def revoke(token_id: str, where: Where, as_json: bool) -> None:
-    """Make the token ID worthless at once. The ID is the middle part: dsp_ID_..."""
+    """Make the token ID worthless at once. The ID is the middle part, dsp_ID_..., or the whole."""
+    token_id = token_id.removeprefix("dsp_").partition("_")[0]
     done = where.ask("DELETE", f"/v1/tokens/{part(token_id)}")
     if as_json:
         print_json(done)

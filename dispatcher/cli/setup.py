@@ -17,7 +17,7 @@ from dispatcher.cli.output import config_option, json_option, print_json
 from dispatcher.model.errors import ConfigInvalid, Conflict
 from dispatcher.vault.keyring import create_keyring
 
-FIRST_ROLES: Final = ("admin", "platform", "sre", "reader", "producer")
+FIRST_ROLES: Final = ("admin", "platform", "sre", "reader")
 _TEMPLATE: Final = """\
 # dispatcher: every key, its unit and default is in config.example.toml
 environment = "{environment}"
@@ -41,10 +41,10 @@ keyring = "{data}/keyring.json"
 def init(dev: bool, name: str | None, as_json: bool) -> None:
     """Write dispatcher.toml and a fresh keyring in this folder, and make the databases ready.
 
-    The first principal, who may propose and add people, gets a token, shown once. With --dev there
-    is none: whoever sits at this machine may do everything. Nothing that exists is overwritten. For
-    PostgreSQL, change the addresses in dispatcher.toml, then 'dispatcher migrate' and 'dispatcher
-    principal add'.
+    The first principal, who adds the others and may propose, gets a token, shown once. With --dev
+    there is none: whoever sits at this machine may do everything. Nothing that exists is
+    overwritten. For PostgreSQL, change the addresses in dispatcher.toml, then 'dispatcher migrate'
+    and 'dispatcher principal add'.
     """
     path, keyring = Path(FILE_NAME), Path(DATA_FOLDER) / "keyring.json"
     if os.path.lexists(path):
@@ -78,9 +78,14 @@ def init(dev: bool, name: str | None, as_json: bool) -> None:
         return
     click.echo(f"you       {first['principal']} ({', '.join(first['roles'])})")
     click.echo(f"token     shown this once: export DISPATCHER_TOKEN={first['token']}")
-    click.echo("approvals 2: you propose what lets more flow, another person approves it. Add one:")
-    click.echo("          dispatcher principal add COLLEAGUE --role approver")
-    click.echo("next      describe a partner in TOML files, then: dispatcher apply FOLDER")
+    click.echo(
+        "approvals 2: one person proposes what lets more flow, another approves it. Add both:"
+    )
+    click.echo("          dispatcher principal add NAME --role platform")
+    click.echo("          dispatcher principal add NAME --role approver")
+    click.echo(
+        "next      describe a partner in TOML files; who proposes it: dispatcher apply FOLDER"
+    )
 
 
 def _first(config: Config, name: str) -> dict[str, Any]:

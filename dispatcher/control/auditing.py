@@ -1,20 +1,19 @@
 """Is the audit log what it was? Every entry, every seal, the root, and every checkpoint kept.
 
 Called by `audit verify`. It recomputes everything from the stored bytes and trusts nothing that the
-database says about them. The tree covers every byte, so one comparison a checkpoint is enough;
-where it fails, the seals name the very entry that was altered, removed, put in or moved.
+database says about them. The seals name the very entry that was altered, removed, put in or moved.
 Checkpoints kept elsewhere show what not even the seals could: a log cut off at its end, or written
 anew by somebody who had the keyring.
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from dispatcher.model.checkpoint import Checkpoint, SignedCheckpoint, key_hash, read_notes
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.merkle import Frontier, grown, leaf_hash, root_hash
-from dispatcher.store.audit import Head
+from dispatcher.store.audit import Extent, Head
 from dispatcher.vault.record import is_signed
 
 PAGE_ROWS: Final = 4_000
@@ -25,7 +24,8 @@ _EMPTY: Final[Frontier] = ()
 class Verification:
     """What was found: `first_bad` is the place of the first entry that is not as it was written.
 
-    `checkpoints` counts those that the log was held against, `last` is the size of the newest.
+    `checkpoints` counts those that the log was held against, `last` is the size of the newest, and
+    `fragments` counts what stood between them and could not be read.
     """
 
     log: str
@@ -33,6 +33,7 @@ class Verification:
     root: str
     checkpoints: int
     last: int
+    fragments: int
     is_good: bool
     first_bad: int | None = None
     why: str = ""
@@ -56,12 +57,16 @@ class Log(Protocol):
         """Give its name, its size, and its newest checkpoint if it has one of its own."""
         ...
 
+    async def extent(self) -> Extent:
+        """Give the size it says it has, how many entries there are, and the lowest place."""
+        ...
+
     async def rows(self, first: int, count: int) -> Sequence[tuple[int, str, bytes]]:
         """Give place, entry and seal of so many entries from a place on."""
         ...
 
-    def seal(self, place: int, entry: bytes) -> bytes | None:
-        """Give the seal an entry must have at a place; `None` for those without the keyring."""
+    def seals(self, place: int, entries: Sequence[bytes]) -> list[bytes] | None:
+        """Give the seals that entries must have from a place on; `None` without the keyring."""
         ...
 
 
@@ -73,12 +78,28 @@ async def verify(
     Raises `InvalidInput` when what was kept is not a list of checkpoints.
     """
     head = await log.head()
-    checkpoints = _read(kept)
+    checkpoints, fragments = read_notes(kept)
+    if fragments and not checkpoints:
+        raise InvalidInput(
+            "there is no checkpoint in it",
+            where="--checkpoint",
+            fix="name the file that [audit] checkpoint_file names, or a copy of it",
+            code="checkpoint_unreadable",
+        )
+    found = Verification(
+        log=head.log,
+        size=head.size,
+        root="",
+        checkpoints=len(checkpoints),
+        last=max((each.checkpoint.size for each in checkpoints), default=0),
+        fragments=fragments,
+        is_good=False,
+    )
     try:
         root = await _search(log, head, checkpoints, on_progress)
     except _Bad as bad:
-        return _found(head, checkpoints, is_good=False, first_bad=bad.first_bad, why=bad.why)
-    return _found(head, checkpoints, is_good=True, root=root.hex())
+        return replace(found, first_bad=bad.first_bad, why=bad.why)
+    return replace(found, is_good=True, root=root.hex())
 
 
 async def _search(
@@ -89,27 +110,22 @@ async def _search(
 ) -> bytes:
     """Go through the log from checkpoint to checkpoint; give its root, or raise `_Bad`."""
     size, frontier = 0, _EMPTY
-    for checkpoint in _checked([*kept, *_read(head.note)], head, log.public_key):
+    own, _ = read_notes(head.note)
+    # The log's own comes last: where it was forged, those that were kept say what is not as it was.
+    for checkpoint in (
+        *_checked(kept, head, log.public_key),
+        *_checked(own, head, log.public_key),
+    ):
         grown_by = await _grow(log, frontier, size, checkpoint.size, on_progress)
-        if grown_by is None or root_hash(grown_by) != checkpoint.root:
+        if grown_by is None:
             raise await _first_bad(log, size, checkpoint.size)
-        size, frontier = checkpoint.size, grown_by
+        if root_hash(grown_by) != checkpoint.root:
+            raise _another(size, checkpoint.size)
+        size, frontier = max(size, checkpoint.size), grown_by
     if size != head.size:
         raise _Bad(min(size, head.size), f"the head says {head.size} entries, not {size}")
-    await _nothing_after(log, head)
+    await _nothing_beside(log)
     return root_hash(frontier)
-
-
-def _read(text: str) -> list[SignedCheckpoint]:
-    try:
-        return list(read_notes(text))
-    except ValueError as error:
-        raise InvalidInput(
-            f"not a list of checkpoints: {error}",
-            where="--checkpoint",
-            fix="name the file that [audit] checkpoint_file names, or a copy of it",
-            code="checkpoint_unreadable",
-        ) from None
 
 
 def _checked(signed: Iterable[SignedCheckpoint], head: Head, public_key: bytes) -> list[Checkpoint]:
@@ -124,7 +140,11 @@ def _checked(signed: Iterable[SignedCheckpoint], head: Head, public_key: bytes) 
         if not is_ours or not is_signed(public_key, each.signature, text):
             raise _Bad(None, f"{at} is not signed by the key of this log")
         found.append(each.checkpoint)
-    return sorted(set(found), key=lambda each: each.size)
+    by_size: dict[int, Checkpoint] = {}
+    for checkpoint in found:
+        if by_size.setdefault(checkpoint.size, checkpoint) != checkpoint:
+            raise _another(checkpoint.size, checkpoint.size)
+    return [by_size[size] for size in sorted(by_size)]
 
 
 async def _grow(
@@ -134,12 +154,17 @@ async def _grow(
     until: int,
     on_progress: Callable[[int], None],
 ) -> Frontier | None:
-    """Grow the tree by the entries up to a size; `None` when they are not all there."""
+    """Grow the tree by the entries up to a size; `None` when one of them is not as it was."""
     while size < until:
         rows = await log.rows(size, min(PAGE_ROWS, until - size))
-        if not rows or [row[0] for row in rows] != list(range(size, size + len(rows))):
+        places = range(size, size + len(rows))
+        if not rows or [row[0] for row in rows] != list(places):
             return None
-        leaves = [leaf_hash(entry.encode() + seal) for _, entry, seal in rows]
+        texts = [entry.encode() for _, entry, _ in rows]
+        seals = [row[2] for row in rows]
+        if log.seals(size, texts) not in (None, seals):
+            return None
+        leaves = [leaf_hash(text + seal) for text, seal in zip(texts, seals, strict=True)]
         frontier = grown(frontier, size, leaves)
         size += len(rows)
         on_progress(size)
@@ -147,7 +172,7 @@ async def _grow(
 
 
 async def _first_bad(log: Log, since: int, until: int) -> _Bad:
-    """Name the first entry of a range whose seal is not for what stands there."""
+    """Name the first entry of a range that is missing, or whose seal is for something else."""
     place = since
     while place < until:
         rows = await log.rows(place, min(PAGE_ROWS, until - place))
@@ -156,9 +181,15 @@ async def _first_bad(log: Log, since: int, until: int) -> _Bad:
         for seq, entry, seal in rows:
             if seq != place:
                 return _Bad(place, f"entry {place} is missing")
-            if log.seal(place, entry.encode()) not in (None, seal):
+            if log.seals(place, [entry.encode()]) not in (None, [seal]):
                 return _Bad(place, f"entry {place} is not what was written there")
             place += 1
+    return _another(since, until)
+
+
+def _another(since: int, until: int) -> _Bad:
+    if since >= until:
+        return _Bad(None, f"two checkpoints of {until} entries have different roots")
     return _Bad(
         since,
         f"the entries from {since} to {until - 1} are not those that the checkpoint of {until} "
@@ -166,29 +197,10 @@ async def _first_bad(log: Log, since: int, until: int) -> _Bad:
     )
 
 
-async def _nothing_after(log: Log, head: Head) -> None:
-    for seq, _, _ in await log.rows(head.size, 1):
-        # Somebody may have done something meanwhile: then the log has grown too.
-        if seq >= (await log.head()).size:
-            raise _Bad(seq, f"entry {seq} stands after the end of the log")
-
-
-def _found(
-    head: Head,
-    kept: list[SignedCheckpoint],
-    *,
-    is_good: bool,
-    root: str = "",
-    first_bad: int | None = None,
-    why: str = "",
-) -> Verification:
-    return Verification(
-        log=head.log,
-        size=head.size,
-        root=root,
-        checkpoints=len(kept),
-        last=max((each.checkpoint.size for each in kept), default=0),
-        is_good=is_good,
-        first_bad=first_bad,
-        why=why,
-    )
+async def _nothing_beside(log: Log) -> None:
+    extent = await log.extent()
+    if extent.lowest < 0:
+        raise _Bad(extent.lowest, f"entry {extent.lowest} stands before the beginning of the log")
+    if extent.rows != extent.size:
+        place = min(extent.rows, extent.size)
+        raise _Bad(place, f"there are {extent.rows} entries, and the head says {extent.size}")

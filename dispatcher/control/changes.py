@@ -6,7 +6,9 @@ another person, whose approval names the hash of what they read. It never activa
 that the change set was not judged against.
 """
 
+import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -17,7 +19,14 @@ from dispatcher.control.texts import require_reason
 from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
 from dispatcher.model.days import day_of
 from dispatcher.model.disclosure import Direction, DisclosureDiff
-from dispatcher.model.errors import ApprovalRequired, Conflict, Forbidden, NotFound
+from dispatcher.model.errors import (
+    ApprovalRequired,
+    Conflict,
+    Forbidden,
+    NotFound,
+    SchemaMismatch,
+    StoreUnavailable,
+)
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.people import Principal, PrincipalKind, Right
@@ -52,7 +61,8 @@ class Outcome:
 class ChangeControl:
     """Changes one registry, and keeps one outbox's catalogue current.
 
-    With `approvals` of 1, one person may apply alone: a laptop.
+    With `approvals` of 1, one person may apply alone: a laptop. With `independent_approvers`,
+    nobody approves what was proposed by somebody who added them or issued their token.
     """
 
     registry: RegistryStore
@@ -60,6 +70,7 @@ class ChangeControl:
     catalogue: CatalogueStore
     vault: Vault
     approvals: int
+    independent_approvers: bool
     loopback: frozenset[tuple[str, int]]
     mint_secret: Callable[[], bytes]
     wall_us: Callable[[], int]
@@ -69,7 +80,7 @@ class ChangeControl:
 
         Raises `RegistryInvalid` with every fault; `where` names the files it came from.
         """
-        return self._judge((await self.registry.active()).registry, registry, where)
+        return await self._judge((await self.registry.active()).registry, registry, where)
 
     async def propose(
         self,
@@ -89,7 +100,7 @@ class ChangeControl:
         require_reason(reason)
         amended = await self._own(amends, by) if amends is not None else None
         base = await self.registry.active()
-        found = self._judge(base.registry, registry, where)
+        found = await self._judge(base.registry, registry, where)
         if not found.changes:
             await self._publish(registry, base.revision)
             return Outcome(revision=base.revision, epoch=base.epoch, diff=found, is_active=True)
@@ -118,8 +129,9 @@ class ChangeControl:
     async def approve(self, number: int, digest: str, *, by: Principal, reason: str) -> Outcome:
         """Activate a change set that another person proposed, if it is what was read.
 
-        Raises `Forbidden` (`self_approval`, `service_cannot_approve`), `Conflict`
-        (`change_set_edited`, `base_moved`, `change_set_decided`).
+        Raises `Forbidden` (`self_approval`, `approver_not_independent`,
+        `service_cannot_approve`), `Conflict` (`change_set_edited`, `base_moved`,
+        `change_set_decided`).
         """
         require(by, Right.APPROVE)
         require_reason(reason)
@@ -130,6 +142,14 @@ class ChangeControl:
                 where=f"change set {number}",
                 fix="ask a colleague with the role approver",
                 code="self_approval",
+            )
+        if self.independent_approvers and change.author in by.vouched_by:
+            raise Forbidden(
+                f"{change.author}, who proposed change set {number}, added {by.name} or issued "
+                "their token, so nobody can tell the two apart",
+                where=f"change set {number}",
+                fix="ask somebody whom another admin added, or have another person propose it",
+                code="approver_not_independent",
             )
         if change.hash != digest:
             raise Conflict(
@@ -142,7 +162,7 @@ class ChangeControl:
         if base.revision != change.base:
             raise await self._moved(change, base)
         registry = await self.changes.content(change)
-        found = self._judge(base.registry, registry, f"change set {number}")
+        found = await self._judge(base.registry, registry, f"change set {number}")
         new = NewRevision(
             base=base,
             registry=registry,
@@ -150,7 +170,7 @@ class ChangeControl:
             author=change.author,
             approver=by.name,
             reason=change.reason,
-            approval=Decision(change, by.name, reason),
+            approval=Decision(change, by.name, reason, change.author not in by.vouched_by),
         )
         return await self._activate(new)
 
@@ -195,7 +215,11 @@ class ChangeControl:
             )
         return change
 
-    def _judge(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
+    async def _judge(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
+        # A large registry takes a second to judge, and others must not wait for it.
+        return await asyncio.to_thread(self._judge_now, old, new, where)
+
+    def _judge_now(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
         today = self._today()
         faults = find_faults(new, self.loopback) or find_wrong_moves(old, new, today)
         if faults:
@@ -259,8 +283,13 @@ class ChangeControl:
         )
 
     async def _publish(self, registry: Registry, revision: Revision) -> None:
+        """Tell the outbox at once; where it is away, upkeep tells it later.
+
+        The revision is active by then, so nothing that fails here may hide its outcome.
+        """
         producers = list_producers(registry.producers)
-        await self.catalogue.publish(registry.event_types, producers, revision)
+        with suppress(StoreUnavailable, SchemaMismatch):
+            await self.catalogue.publish(registry.event_types, producers, revision)
 
     async def _moved(self, change: ChangeSet, active: Active) -> Conflict:
         base = await self.registry.revision(change.base) or Registry()

@@ -27,6 +27,9 @@ from dispatcher.stages.revising.fault import Fault
 
 FILE_BYTES_MAX: Final = 1_048_576
 FILES_MAX: Final = 10_000
+FAULTS_MAX: Final = 1000
+"""Faults that are told of; whoever has more begins with these."""
+
 _UNREADABLE: Final = (OSError, RuntimeError, ValueError)
 """What reading hostile files raises; too deep nesting and circles of links are `RuntimeError`."""
 
@@ -63,8 +66,11 @@ def read_registry(paths: Iterable[Path]) -> Registry:
 
 def invalid(faults: Iterable[Fault], where: str) -> RegistryInvalid:
     """Make one error of all faults, each on its own line; `where` names what they were found in."""
-    lines = [f"{fault.where}: {fault.why} (fix: {fault.fix})" for fault in faults]
-    count = f"{len(lines)} faults" if len(lines) > 1 else "1 fault"
+    found = tuple(faults)
+    lines = [f"{fault.where}: {fault.why} (fix: {fault.fix})" for fault in found[:FAULTS_MAX]]
+    count = f"{len(found)} faults" if len(found) > 1 else "1 fault"
+    if len(found) > FAULTS_MAX:
+        lines.append(f"and {len(found) - FAULTS_MAX} more")
     return RegistryInvalid(
         "\n  ".join((f"{count} in the registry files", *lines)),
         where=where,

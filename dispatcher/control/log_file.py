@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from dispatcher.control.auditing import PAGE_ROWS
-from dispatcher.model.checkpoint import verifier_key
+from dispatcher.model.checkpoint import read_notes, verifier_key
 from dispatcher.model.errors import Conflict, InvalidInput
-from dispatcher.store.audit import AuditLog, Head
+from dispatcher.store.audit import AuditLog, Extent, Head
 
 _LINE: Final = re.compile(r"([0-9a-f]{64}) (\{.*\})")
 LINE_BYTES_MAX: Final = 1 << 24
@@ -82,7 +82,10 @@ class LogFile:
 
     async def head(self) -> Head:
         """Give its name, how many entries it has, and the checkpoint it was written with."""
-        return Head(self._name, sum(1 for _ in self._read()), self._note)
+        size = (await self.extent()).size
+        if not read_notes(self._note)[0]:
+            raise self._not_a_log("it begins with no checkpoint")
+        return Head(self._name, size, self._note)
 
     async def rows(self, first: int, count: int) -> Sequence[tuple[int, str, bytes]]:
         """Give some lines; going on where the last call ended costs nothing."""
@@ -99,7 +102,12 @@ class LogFile:
         self._next = first + len(found)
         return found
 
-    def seal(self, _place: int, _entry: bytes) -> bytes | None:
+    async def extent(self) -> Extent:
+        """Give how many entries it has, from 0 on."""
+        size = sum(1 for _ in self._read())
+        return Extent(size, size, 0)
+
+    def seals(self, _place: int, _entries: Sequence[bytes]) -> list[bytes] | None:
         """Nobody without the keyring can tell."""
         return None
 
@@ -113,12 +121,7 @@ class LogFile:
                     number += 1
                     yield self._split(line, number)
         except OSError as error:
-            raise InvalidInput(
-                f"the log cannot be read: {error.strerror}",
-                where=str(self._file),
-                fix="name a file that 'dispatcher audit export' wrote",
-                code="log_unreadable",
-            ) from None
+            raise self._not_a_log(f"the log cannot be read: {error.strerror}") from None
 
     def _split(self, line: bytes, number: int) -> tuple[str, bytes]:
         try:
@@ -126,13 +129,16 @@ class LogFile:
         except UnicodeDecodeError:
             found = None
         if found is None:
-            raise InvalidInput(
-                f"line {number} is not an entry of a log",
-                where=str(self._file),
-                fix="name a file that 'dispatcher audit export' wrote",
-                code="log_unreadable",
-            )
+            raise self._not_a_log(f"line {number} is not an entry of a log")
         return found[2], bytes.fromhex(found[1])
+
+    def _not_a_log(self, why: str) -> InvalidInput:
+        return InvalidInput(
+            why,
+            where=str(self._file),
+            fix="name a file that 'dispatcher audit export' wrote",
+            code="log_unreadable",
+        )
 
 
 def _read_key(text: str) -> tuple[str, bytes]:

@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from dispatcher.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
-from dispatcher.model.people import DAYS_MAX, RIGHTS, Principal, PrincipalKind, Right, Role
+from dispatcher.model.people import (
+    DAYS_DEFAULT,
+    DAYS_MAX,
+    RIGHTS,
+    Principal,
+    PrincipalKind,
+    Right,
+    Role,
+)
 from dispatcher.model.text import is_readable
 from dispatcher.store.people import NewToken, PeopleStore
 
@@ -48,9 +56,18 @@ class People:
         return found.principal
 
     async def add(
-        self, name: str, kind: PrincipalKind, roles: Collection[Role], *, by: Principal | None
-    ) -> Principal:
-        """Add a principal; the first of all, who must be an admin, needs nobody's leave."""
+        self,
+        name: str,
+        kind: PrincipalKind,
+        roles: Collection[Role],
+        *,
+        by: Principal | None,
+        days: int = DAYS_DEFAULT,
+    ) -> str:
+        """Add a principal, and give a first token of it, this once.
+
+        The first of all, who must be an admin, needs nobody's leave.
+        """
         if not NAME.match(name):
             raise InvalidInput(
                 f"not a name for a principal: {name!r}",
@@ -68,19 +85,13 @@ class People:
                 fix="give the first one --role admin, and others beside it if you like",
                 code="first_principal",
             )
-        await self.store.add(principal, by=by.name if by is not None else None)
-        return principal
+        token, secret = self._token(name, days, None)
+        await self.store.add(principal, token, by=by.name if by is not None else None)
+        return secret
 
     async def issue(self, name: str, *, days: int, by: Principal, tenant: str | None = None) -> str:
         """Make a token for a principal, of one tenant if one is named; give it, this once."""
         require(by, Right.PEOPLE)
-        if not 1 <= days <= DAYS_MAX:
-            raise InvalidInput(
-                f"a token is good for 1 to {DAYS_MAX} days",
-                where="--days",
-                fix="choose a shorter life, and renew it",
-                code="token_days",
-            )
         if tenant is not None and not (tenant.strip() and is_readable(tenant)):
             raise InvalidInput(
                 "the tenant is not a readable name",
@@ -89,10 +100,28 @@ class People:
                 code="tenant_name",
             )
         await self.read(name)
+        token, secret = self._token(name, days, tenant)
+        await self.store.add_token(token, by=by.name)
+        return secret
+
+    def _token(self, name: str, days: int, tenant: str | None) -> tuple[NewToken, str]:
+        """Make a token, and what is shown of it once."""
+        if not 1 <= days <= DAYS_MAX:
+            raise InvalidInput(
+                f"a token is good for 1 to {DAYS_MAX} days",
+                where="--days",
+                fix="choose a shorter life, and renew it",
+                code="token_days",
+            )
         token_id, secret = self.mint(6).hex(), self.mint(32).hex()
-        token = NewToken(id=token_id, principal=name, secret_sha256=_digest(secret), tenant=tenant)
-        await self.store.add_token(token, life_us=days * _DAY_US, by=by.name)
-        return f"dsp_{token_id}_{secret}"
+        token = NewToken(
+            id=token_id,
+            principal=name,
+            secret_sha256=_digest(secret),
+            life_us=days * _DAY_US,
+            tenant=tenant,
+        )
+        return token, f"dsp_{token_id}_{secret}"
 
     async def read(self, name: str) -> Principal:
         """Give one principal. Raises `NotFound`."""

@@ -1,8 +1,8 @@
 """What goes on the record: one entry, and the exact bytes it is kept as.
 
 An entry is made by whatever changes or reads something, and written in the same transaction. It
-names people, objects, fields and classes, and never holds a payload value; of a URL only scheme,
-host and port are kept, for the rest may be a secret.
+names people, objects, fields and classes, and never holds a payload value; of a token only the id
+is kept, of a URL only scheme, host and port, for the rest is or may be a secret.
 """
 
 import re
@@ -17,6 +17,7 @@ from dispatcher.model.disclosure import DisclosureDiff
 CHANGES_MAX: Final = 100
 """Single changes written out in one entry; the whole is what the revision's hash names."""
 
+_TOKEN: Final = re.compile(rb"(dsp_[0-9a-f]{12})_[0-9a-fA-F]+")
 _URL: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)([^\s/?#]*)([/?#]\S*)?")
 
 
@@ -41,7 +42,7 @@ def encode_entry(entry: Entry, at_us: int) -> bytes:
         "detail": entry.detail,
         "at_us": at_us,
     }
-    return msgspec.json.encode(document, order="sorted")
+    return _TOKEN.sub(rb"\1_...", msgspec.json.encode(document, order="sorted"))
 
 
 def diff_detail(diff: DisclosureDiff) -> dict[str, Any]:

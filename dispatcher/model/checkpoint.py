@@ -13,15 +13,16 @@ Written by `store.audit` with every entry, kept outside the database by `app`, c
 import base64
 import binascii
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
 _ED25519: Final = b"\x01"
+_SIGNATURE: Final = re.compile("^\u2014 ([^\\s+]+) ([A-Za-z0-9+/=]+)$", re.MULTILINE)
 _NOTE: Final = re.compile(
-    "(?P<text>(?P<origin>[^\\s+]+)\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/]{43}=)\n)"
-    "\n\u2014 (?P<name>[^\\s+]+) (?P<signature>[A-Za-z0-9+/=]+)\n"
+    "^(?P<origin>[^\\s+]+)\n(?P<size>0|[1-9][0-9]{0,17})\n(?P<root>[A-Za-z0-9+/]{43}=)\n\n"
+    "(?P<signatures>(?:\u2014 [^\\s+]+ [A-Za-z0-9+/=]+\n)+)",
+    re.MULTILINE,
 )
 
 
@@ -55,21 +56,15 @@ def write_note(checkpoint: Checkpoint, public_key: bytes, signature: bytes) -> s
     return f"{checkpoint.text}\n\u2014 {checkpoint.origin} {mark}\n"
 
 
-def read_notes(text: str) -> Iterator[SignedCheckpoint]:
-    """Read notes that stand one after another, blank lines between them.
+def read_notes(text: str) -> tuple[list[SignedCheckpoint], int]:
+    """Read the notes of a text, and count what stands between them and is none.
 
-    Raises `ValueError` with the number of the first line that is not part of a note.
+    A note that a full disk cut off is such a fragment. Of several signatures, that of the log
+    itself is taken; the others are of witnesses.
     """
-    at = 0
-    while at < len(text):
-        if text[at] == "\n":
-            at += 1
-            continue
-        found = _NOTE.match(text, at)
-        if found is None:
-            raise ValueError(f"line {text.count(chr(10), 0, at) + 1} begins no checkpoint")
-        yield _signed(found)
-        at = found.end()
+    found = [_signed(each) for each in _NOTE.finditer(text)]
+    rest = (piece for piece in _NOTE.sub("\n\n", text).split("\n\n") if piece.strip())
+    return found, sum(1 for _ in rest)
 
 
 def verifier_key(origin: str, public_key: bytes) -> str:
@@ -84,10 +79,11 @@ def key_hash(name: str, public_key: bytes) -> bytes:
 
 
 def _signed(found: re.Match[str]) -> SignedCheckpoint:
+    signatures = dict(reversed(_SIGNATURE.findall(found["signatures"])))
+    name = found["origin"] if found["origin"] in signatures else next(iter(signatures))
     try:
-        mark = base64.b64decode(found["signature"], validate=True)
+        mark = base64.b64decode(signatures[name], validate=True)
     except binascii.Error:
         mark = b""
-    root = base64.b64decode(found["root"])
-    checkpoint = Checkpoint(found["origin"], int(found["size"]), root)
-    return SignedCheckpoint(checkpoint, found["name"], mark[:4], mark[4:])
+    checkpoint = Checkpoint(found["origin"], int(found["size"]), base64.b64decode(found["root"]))
+    return SignedCheckpoint(checkpoint, name, mark[:4], mark[4:])

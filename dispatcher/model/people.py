@@ -5,7 +5,7 @@ that the table below is the whole of the matter. Used by `control`, which refuse
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -67,12 +67,16 @@ _HUMANS_ONLY: Final = frozenset({Right.APPROVE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """Somebody who may do something; with a token of one tenant, within that tenant alone."""
+    """Somebody who may do something; with a token of one tenant, within that tenant alone.
+
+    `vouched_by` are those who added them and issued their token: they could have used it.
+    """
 
     name: str
     kind: PrincipalKind
     roles: frozenset[Role]
     tenant: str | None = None
+    vouched_by: frozenset[str] = field(default=frozenset(), compare=False)
 
     @property
     def is_here(self) -> bool:

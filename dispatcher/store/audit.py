@@ -6,7 +6,7 @@ holds the tree's frontier and the newest signed checkpoint, which is handed on o
 is durable. Read whole by `control.auditing`.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -17,21 +17,27 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.model.audit import Entry, encode_entry
 from dispatcher.model.checkpoint import Checkpoint, write_note
 from dispatcher.model.errors import SealBroken
-from dispatcher.model.merkle import grown, leaf_hash, packed, root_hash, unpacked
+from dispatcher.model.merkle import Frontier, grown, leaf_hash, packed, root_hash, unpacked
 from dispatcher.store.database import Database
+from dispatcher.telemetry.log import logger
 
 _LOCK: Final = """
 UPDATE {audit_head} SET size = size + :count WHERE id = 1
-RETURNING log, size, frontier, {now} AS at_us
+RETURNING log, size, frontier, note, {now} AS at_us
 """
 _APPEND: Final = "INSERT INTO {audit_log} (seq, entry, seal) VALUES (:seq, :entry, :seal)"
 _SIGN: Final = "UPDATE {audit_head} SET frontier = :frontier, note = :note WHERE id = 1"
 _HEAD: Final = "SELECT log, size, frontier, note FROM {audit_head} WHERE id = 1"
+_EXTENT: Final = """
+SELECT h.size, (SELECT count(*) FROM {audit_log}) AS rows,
+    (SELECT min(seq) FROM {audit_log}) AS lowest
+FROM {audit_head} h WHERE h.id = 1
+"""
 _ROWS: Final = """
 SELECT seq, entry, seal FROM {audit_log} WHERE seq >= @1 ORDER BY seq LIMIT @2
 """
 _LIST: Final = r"""
-SELECT seq, entry FROM {audit_log} WHERE seq < :before
+SELECT seq, entry FROM {audit_log} WHERE seq >= 0 AND seq < :before
   AND (CAST(:actor AS text) IS NULL OR entry LIKE :actor ESCAPE '\')
   AND (CAST(:kind AS text) IS NULL OR entry LIKE :kind ESCAPE '\')
   AND (CAST(:about AS text) IS NULL OR entry LIKE :about ESCAPE '\')
@@ -63,6 +69,15 @@ class Head:
     log: str
     size: int
     note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """The size a log says it has, how many rows there are, and the lowest of their places."""
+
+    size: int
+    rows: int
+    lowest: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +118,10 @@ class AuditLog:
         self._keys = keys
         self._keep = keep
 
-    def seal(self, place: int, entry: bytes) -> bytes:
-        """Give the seal an entry must have at a place."""
-        return self._keys.seal(place, entry)
+    def seals(self, place: int, entries: Sequence[bytes]) -> list[bytes]:
+        """Give the seals that entries must have from a place on."""
+        seal = self._keys.seal
+        return [seal(at, entry) for at, entry in enumerate(entries, start=place)]
 
     @asynccontextmanager
     async def recording(self) -> AsyncIterator[Recording]:
@@ -119,7 +135,8 @@ class AuditLog:
             if not recording.entries:
                 raise RuntimeError("nothing was put on the record")
             note = await self._append(connection, recording.entries)
-        await self._keep(note)
+        if note:
+            await self._keep(note)
 
     async def record(self, entry: Entry) -> None:
         """Put on the record what changes nothing: somebody looked at something.
@@ -155,6 +172,14 @@ class AuditLog:
             )
             return [StoredEntry(row.seq, msgspec.json.decode(row.entry)) for row in found]
 
+    async def extent(self) -> Extent:
+        """Read in one view how long the log says it is, and what rows there are."""
+        async with self.database.look() as connection:
+            row = (await self.database.execute(connection, _EXTENT)).one_or_none()
+        if row is None:
+            raise _headless()
+        return Extent(row.size, row.rows, row.lowest or 0)
+
     async def rows(self, first: int, count: int) -> list[tuple[int, str, bytes]]:
         """Read whole rows from a place on, in order: place, entry, seal."""
         return await self.database.bulk(_ROWS, first, count)
@@ -166,19 +191,31 @@ class AuditLog:
             raise _headless()
         first = head.size - len(entries)
         texts = [encode_entry(entry, head.at_us) for entry in entries]
-        seals = [self.seal(seq, text) for seq, text in enumerate(texts, start=first)]
+        seals = self.seals(first, texts)
         leaves = [leaf_hash(text + seal) for text, seal in zip(texts, seals, strict=True)]
         rows = [
             {"seq": seq, "entry": text.decode(), "seal": seal}
             for seq, (text, seal) in enumerate(zip(texts, seals, strict=True), start=first)
         ]
         await self.database.execute_many(connection, _APPEND, rows)
-        frontier = grown(unpacked(bytes(head.frontier)), first, leaves)
-        checkpoint = Checkpoint(head.log, head.size, root_hash(frontier))
-        signature = self._keys.sign(checkpoint.text.encode())
-        note = write_note(checkpoint, self.public_key, signature)
+        before = unpacked(bytes(head.frontier))
+        if head.note != self._signed(head.log, first, before):
+            # Whatever was put there is not signed over, nor mended: `verify` must find it. The
+            # change goes on, for a stop must work whatever was done to the log.
+            logger().error("audit_head_broken", fix="run 'dispatcher audit verify'")
+            return ""
+        frontier = grown(before, first, leaves)
+        note = self._signed(head.log, head.size, frontier)
         await self.database.execute(connection, _SIGN, frontier=packed(frontier), note=note)
         return note
+
+    def _signed(self, log: str, size: int, frontier: Frontier) -> str:
+        """Give the checkpoint of a tree; Ed25519 signs the same text always the same."""
+        if not size:
+            return ""
+        checkpoint = Checkpoint(log, size, root_hash(frontier))
+        signature = self._keys.sign(checkpoint.text.encode())
+        return write_note(checkpoint, self.public_key, signature)
 
 
 def _headless() -> SealBroken:

@@ -51,11 +51,15 @@ ORDER BY number DESC LIMIT :limit
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Somebody's yes or no to a change set, as it was when they read it."""
+    """Somebody's yes or no to a change set, as it was when they read it.
+
+    `is_independent` is false for those whom the author added, or whose token the author issued.
+    """
 
     change: ChangeSet
     by: str
     why: str
+    is_independent: bool = True
 
 
 class ChangeStore:
@@ -166,7 +170,11 @@ def _decided_entry(verb: str, decision: Decision) -> Entry:
         actor=decision.by,
         about=f"change set {change.number}",
         reason=decision.why,
-        detail={"author": change.author, "hash": change.hash},
+        detail={
+            "author": change.author,
+            "hash": change.hash,
+            "independent": decision.is_independent,
+        },
     )
 
 

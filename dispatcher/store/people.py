@@ -5,7 +5,7 @@ leave, so that one statement decides, under a lock, whether there is one already
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.people import Principal, PrincipalKind, Role
-from dispatcher.store.audit import AuditLog
+from dispatcher.store.audit import AuditLog, Recording
 from dispatcher.store.database import Database
 
 _LOCK: Final = "UPDATE {policy} SET revision = revision WHERE id = 1"
@@ -33,7 +33,7 @@ VALUES (:id, :principal, :secret_sha256, {now}, :by, {now} + :life_us, :tenant)
 """
 _FIND: Final = """
 SELECT t.principal, t.tenant, t.secret_sha256, t.revoked_us, t.expires_us <= {now} AS is_expired,
-    p.kind, p.roles
+    p.kind, p.roles, p.created_by AS added_by, t.created_by AS issued_by
 FROM {tokens} t JOIN {principals} p ON p.name = t.principal WHERE t.id = :id
 """
 _ISSUED: Final = """
@@ -49,11 +49,12 @@ UPDATE {tokens} SET revoked_us = {now}, revoked_by = :by WHERE id = :id AND revo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewToken:
-    """A token about to be written: of all tenants, or of one."""
+    """A token about to be written: good for `life_us` from then, for all tenants or for one."""
 
     id: str
     principal: str
     secret_sha256: str
+    life_us: int
     tenant: str | None = None
 
 
@@ -74,11 +75,12 @@ class PeopleStore:
         self._database = database
         self._audit = audit
 
-    async def add(self, principal: Principal, *, by: str | None) -> None:
-        """Add a principal; without `by` only where there is none yet.
+    async def add(self, principal: Principal, token: NewToken, *, by: str | None) -> None:
+        """Add a principal with a first token; without `by` only where there is none yet.
 
         Raises `Conflict` (`principal_exists`, or `people_exist` for a second first one).
         """
+        author = by or principal.name
         try:
             async with self._audit.recording() as recording:
                 connection = recording.connection
@@ -97,19 +99,14 @@ class PeopleStore:
                     name=principal.name,
                     kind=principal.kind.value,
                     roles=msgspec.json.encode(sorted(principal.roles)).decode(),
-                    by=principal.name if by is None else by,
+                    by=author,
                 )
+                roles = {"principal_kind": principal.kind.value, "roles": sorted(principal.roles)}
+                about = f"principal {principal.name}"
                 recording.note(
-                    Entry(
-                        kind="principal.added",
-                        actor=by or principal.name,
-                        about=f"principal {principal.name}",
-                        detail={
-                            "principal_kind": principal.kind.value,
-                            "roles": sorted(principal.roles),
-                        },
-                    )
+                    Entry(kind="principal.added", actor=author, about=about, detail=roles)
                 )
+                await self._issue(recording, token, author)
         except IntegrityError:
             raise Conflict(
                 f"there is a principal {principal.name!r} already",
@@ -130,21 +127,24 @@ class PeopleStore:
             row = (await self._database.execute(connection, _PRINCIPAL, name=name)).one_or_none()
             return _principal(row.name, row.kind, row.roles) if row is not None else None
 
-    async def add_token(self, token: NewToken, *, life_us: int, by: str) -> None:
-        """Write a token that is good for so many microseconds from now."""
+    async def add_token(self, token: NewToken, *, by: str) -> None:
+        """Write another token for a principal."""
         async with self._audit.recording() as recording:
-            await self._database.execute(
-                recording.connection,
-                _ISSUE,
-                id=token.id,
-                principal=token.principal,
-                secret_sha256=token.secret_sha256,
-                tenant=token.tenant,
-                life_us=life_us,
-                by=by,
-            )
-            whose = {"principal": token.principal, "tenant": token.tenant}
-            recording.note(_of_token("issued", token.id, by, whose))
+            await self._issue(recording, token, by)
+
+    async def _issue(self, recording: Recording, token: NewToken, by: str) -> None:
+        await self._database.execute(
+            recording.connection,
+            _ISSUE,
+            id=token.id,
+            principal=token.principal,
+            secret_sha256=token.secret_sha256,
+            tenant=token.tenant,
+            life_us=token.life_us,
+            by=by,
+        )
+        whose = {"principal": token.principal, "tenant": token.tenant}
+        recording.note(_of_token("issued", token.id, by, whose))
 
     async def token(self, token_id: str) -> StoredToken | None:
         """Read one token and its principal."""
@@ -153,7 +153,11 @@ class PeopleStore:
             row = found.one_or_none()
             if row is None:
                 return None
-            principal = _principal(row.principal, row.kind, row.roles, row.tenant)
+            principal = replace(
+                _principal(row.principal, row.kind, row.roles),
+                tenant=row.tenant,
+                vouched_by=frozenset({row.added_by, row.issued_by}),
+            )
             is_revoked = row.revoked_us is not None
             return StoredToken(principal, row.secret_sha256, bool(row.is_expired), is_revoked)
 
@@ -185,6 +189,6 @@ def _of_token(verb: str, token_id: str, by: str, detail: Mapping[str, str | None
     return Entry(kind=f"token.{verb}", actor=by, about=f"token {token_id}", detail=detail)
 
 
-def _principal(name: str, kind: str, roles: str, tenant: str | None = None) -> Principal:
+def _principal(name: str, kind: str, roles: str) -> Principal:
     held = frozenset(map(Role, msgspec.json.decode(roles, type=list[str])))
-    return Principal(name=name, kind=PrincipalKind(kind), roles=held, tenant=tenant)
+    return Principal(name=name, kind=PrincipalKind(kind), roles=held)

@@ -42,15 +42,20 @@ class ReplyStore:
 
     async def claim(self, principal: str, key: str, fingerprint: str) -> StoredReply | None:
         """Take a key for a request; `None` when it is ours now, else what it was used for."""
-        async with self._database.begin() as connection:
-            mine = await self._database.execute(
-                connection, _CLAIM, principal=principal, key=key, fingerprint=fingerprint
-            )
-            if mine.scalar_one_or_none() is not None:
-                return None
-            found = await self._database.execute(connection, _FIND, principal=principal, key=key)
-            row = found.one()
-            return StoredReply(row.fingerprint, row.sealed and bytes(row.sealed))
+        while True:
+            async with self._database.begin() as connection:
+                mine = await self._database.execute(
+                    connection, _CLAIM, principal=principal, key=key, fingerprint=fingerprint
+                )
+                if mine.scalar_one_or_none() is not None:
+                    return None
+                found = await self._database.execute(
+                    connection, _FIND, principal=principal, key=key
+                )
+                row = found.one_or_none()
+            # Gone again: whoever had it gave it back between the two statements.
+            if row is not None:
+                return StoredReply(row.fingerprint, row.sealed and bytes(row.sealed))
 
     async def complete(self, principal: str, key: str, sealed: bytes) -> None:
         """Keep the answer that was given."""

@@ -61,6 +61,17 @@ def configure(level: str = "info", file: TextIO | None = None) -> None:
         logger_factory=structlog.PrintLoggerFactory(file=file or sys.stderr),
         cache_logger_on_first_use=False,
     )
+    # What libraries say may hold anything, a token in a malformed header too: only that they did.
+    logging.basicConfig(handlers=[_Library()], level=logging.WARNING, force=True)
+
+
+class _Library(logging.Handler):
+    """Tells that a library logged something, and of which kind: never its words or its trace."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        kind = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        logger().warning("library", path=record.name, level=record.levelname, error=kind)
 
 
 def logger() -> Any:

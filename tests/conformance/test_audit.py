@@ -19,7 +19,7 @@ from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.model.switch import Target
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
-from dispatcher.store.people import PeopleStore
+from dispatcher.store.people import NewToken, PeopleStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.record import RecordKeys
@@ -108,6 +108,8 @@ async def test_an_empty_log_is_good(database: Database):
         (["DELETE FROM {audit_log} WHERE seq = 8", "UPDATE {audit_head} SET size = 8"], 8),
         (["UPDATE {audit_head} SET size = 10"], 9),
         (["UPDATE {audit_head} SET note = ''"], 0),
+        ([COPY.format(to=-1, of=4)], -1),
+        (["UPDATE {audit_log} SET seq = -1 WHERE seq = 0"], 0),
     ],
     ids=[
         "altered",
@@ -124,6 +126,8 @@ async def test_an_empty_log_is_good(database: Database):
         "cut off",
         "head grown",
         "checkpoint removed",
+        "put before the beginning",
+        "moved before the beginning",
     ],
 )
 async def test_the_first_entry_that_is_not_as_it_was_written_is_named(
@@ -136,6 +140,61 @@ async def test_the_first_entry_that_is_not_as_it_was_written_is_named(
     found = await verified(audit, [])
     assert (found.is_good, found.first_bad) == (False, first_bad)
     assert found.why
+
+
+async def test_the_next_change_does_not_sign_over_what_was_forged(database: Database):
+    audit, _ = await filled(database)
+    (row,) = await rows(database, "SELECT entry, seal FROM {audit_log} WHERE seq = 4")
+    forged = row["entry"].replace("ada", "eve")
+    held = await rows(database, "SELECT seq, entry, seal FROM {audit_log} ORDER BY seq")
+    texts = [forged if each["seq"] == 4 else each["entry"] for each in held]
+    leaves = [
+        leaf_hash(text.encode() + each["seal"]) for text, each in zip(texts, held, strict=True)
+    ]
+    await change(database, "UPDATE {audit_log} SET entry = :text WHERE seq = 4", text=forged)
+    frontier = packed(grown((), 0, leaves))
+    await change(database, "UPDATE {audit_head} SET frontier = :frontier", frontier=frontier)
+    target = Target.parse("everything")
+    assert (await RegistryStore(database, audit).trip(target, reason="r", actor="a"))[0]
+    found = await verified(audit, [])
+    assert (found.is_good, found.first_bad) == (False, 4)
+    assert (await audit.head()).size == 10
+
+
+async def test_a_stop_goes_through_whatever_was_done_to_the_head_and_stays_seen(
+    database: Database,
+):
+    audit, kept = await filled(database)
+    await change(database, "UPDATE {audit_head} SET frontier = :f, note = 'x'", f=b"1" * 64)
+    target = Target.parse("everything")
+    await RegistryStore(database, audit).trip(target, reason="r", actor="a")
+    assert len(await rows(database, "SELECT id FROM {switches}")) == 1
+    assert not (await verified(audit, kept)).is_good
+    assert len(kept) == 9
+
+
+async def test_two_checkpoints_of_one_size_that_do_not_agree_are_told(database: Database):
+    audit, kept = await filled(database, 6)
+    head = await audit.head()
+    other = Checkpoint(head.log, 6, b"2" * 32)
+    signature = RecordKeys(KEYRING).sign(other.text.encode())
+    found = await verified(audit, [*kept, write_note(other, audit.public_key, signature)])
+    assert not found.is_good
+    assert "two checkpoints" in found.why
+
+
+async def test_a_checkpoint_cut_off_by_a_full_disk_spoils_no_other(database: Database):
+    audit, kept = await filled(database)
+    torn = [*kept[:3], kept[3][:70], *kept[4:]]
+    found = await verify(audit, "\n".join(f"\n{note}" for note in torn))
+    assert (found.is_good, found.checkpoints, found.fragments) == (True, 8, 1)
+
+
+async def test_a_checkpoint_that_a_witness_signed_too_is_taken(database: Database):
+    audit, kept = await filled(database)
+    cosigned = f"{kept[-1]}\u2014 witness.example/w1 c2lnbmVkIGJ5IGFub3RoZXI=\n"
+    found = await verify(audit, cosigned)
+    assert (found.is_good, found.checkpoints) == (True, 1)
 
 
 async def test_a_log_put_back_to_an_earlier_state_whole_is_seen_by_a_checkpoint_kept_outside(
@@ -166,7 +225,7 @@ async def test_a_log_written_anew_with_the_keyring_is_seen_by_a_checkpoint_kept_
         row["entry"] for row in await rows(database, "SELECT entry FROM {audit_log} ORDER BY seq")
     ]
     texts[4] = texts[4].replace("ada", "bob")
-    seals = [audit.seal(seq, text.encode()) for seq, text in enumerate(texts)]
+    seals = audit.seals(0, [text.encode() for text in texts])
     for seq, (text, seal) in enumerate(zip(texts, seals, strict=True)):
         await change(
             database,
@@ -235,13 +294,20 @@ async def test_what_is_not_put_on_the_record_is_not_done(database: Database):
     assert policy["epoch"] != 99
 
 
+def token_of(principal: str, token_id: str) -> NewToken:
+    return NewToken(id=token_id, principal=principal, secret_sha256="x", life_us=1)
+
+
 async def test_what_is_refused_is_neither_done_nor_recorded(database: Database):
     audit = audit_of(database)
     people = PeopleStore(database, audit)
-    await people.add(ADA, by=None)
+    await people.add(ADA, token_of("ada", "0" * 12), by=None)
     with pytest.raises(Conflict):
-        await people.add(ADA, by="ada")
-    assert [each["kind"] for each in await entries(database)] == ["principal.added"]
+        await people.add(ADA, token_of("ada", "1" * 12), by="ada")
+    assert [each["kind"] for each in await entries(database)] == [
+        "principal.added",
+        "token.issued",
+    ]
 
 
 async def entries(database: Database) -> list[dict]:
@@ -252,7 +318,7 @@ async def entries(database: Database) -> list[dict]:
 async def test_every_kind_of_change_is_on_the_record_with_who_and_why(database: Database):
     audit = audit_of(database)
     people = People(store=PeopleStore(database, audit), mint=secrets.token_bytes)
-    await people.add("ada", PrincipalKind.HUMAN, [Role.ADMIN], by=None)
+    first = await people.add("ada", PrincipalKind.HUMAN, [Role.ADMIN], by=None)
     token = await people.issue("ada", days=1, by=ADA)
     await people.revoke(token.split("_")[1], by=ADA)
     changes = control_of(database)
@@ -275,6 +341,7 @@ async def test_every_kind_of_change_is_on_the_record_with_who_and_why(database: 
     token_id = token.split("_")[1]
     assert found == [
         ("principal.added", "ada", "principal ada", ""),
+        ("token.issued", "ada", f"token {first.split('_')[1]}", ""),
         ("token.issued", "ada", f"token {token_id}", ""),
         ("token.revoked", "ada", f"token {token_id}", ""),
         ("change_set.proposed", "pat", "change set 1", "why 1"),
@@ -305,6 +372,7 @@ async def test_a_secret_of_a_token_or_in_a_url_is_nowhere_on_the_record(database
     await control_of(database).propose(
         LARGE, by=PAT, reason="see https://user:hunter2@chat.example/s3cr3t?k=s3cr3t", where="x"
     )
+    await audit.record(Entry(kind="k", actor="a", about=f"/v1/{token}", detail={"q": token}))
     text = str(await entries(database))
     assert "https://chat.example/..." in text
     assert "https://hooks.acme.example" in text

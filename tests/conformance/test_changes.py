@@ -17,6 +17,7 @@ from dispatcher.model.errors import (
     Forbidden,
     NotFound,
     RegistryInvalid,
+    StoreUnavailable,
 )
 from dispatcher.model.ids import Revision
 from dispatcher.model.paper import ConnectorState
@@ -58,13 +59,16 @@ def control(database: Database) -> ChangeControl:
     return control_of(database)
 
 
-def control_of(database: Database, approvals: int = 2) -> ChangeControl:
+def control_of(
+    database: Database, approvals: int = 2, *, independent: bool = False
+) -> ChangeControl:
     return ChangeControl(
         registry=RegistryStore(database, audit_of(database)),
         changes=ChangeStore(database, audit_of(database)),
         catalogue=CatalogueStore(database),
         vault=Vault(KEYRING),
         approvals=approvals,
+        independent_approvers=independent,
         loopback=frozenset(),
         mint_secret=lambda: secrets.token_bytes(32),
         wall_us=lambda: time.time_ns() // 1000,
@@ -263,6 +267,35 @@ async def test_a_rollback_closes_what_the_older_revision_does_not_list(control: 
     assert (back.is_active, back.diff.direction) == (True, Direction.NARROWS)
     assert await active(control) == SMALL
     assert (await control.registry.active()).revision == 3
+
+
+async def test_an_approver_whom_the_author_made_is_recorded_and_can_be_refused(
+    database: Database,
+):
+    made = replace(BEA, vouched_by=frozenset({"pat", "ada"}))
+    strict = control_of(database, independent=True)
+    await propose(strict, SMALL)
+    with pytest.raises(Forbidden) as caught:
+        await approve(strict, 1, by=made)
+    assert caught.value.reason == "approver_not_independent"
+    assert (await approve(strict, 1, by=replace(BEA, vouched_by=frozenset({"ada"})))).is_active
+    lax = control_of(database)
+    await propose(lax, LARGE)
+    await approve(lax, 2, by=made)
+    held = await rows(database, "SELECT entry FROM {audit_log} ORDER BY seq")
+    approvals = [row["entry"] for row in held if "change_set.approved" in row["entry"]]
+    assert ['"independent":true' in each for each in approvals] == [True, False]
+
+
+async def test_an_outbox_that_is_away_hides_no_secret_of_an_activation(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    async def away(*_words: Any) -> None:
+        raise StoreUnavailable("the outbox database cannot be used")
+
+    control = control_of(database, approvals=1)
+    monkeypatch.setattr(control.catalogue, "publish", away)  # another database would be away
+    assert list((await propose(control, LARGE)).secrets) == ["acme-orders"]
 
 
 async def test_a_rollback_that_widens_needs_another_person(control: ChangeControl):

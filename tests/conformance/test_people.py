@@ -37,6 +37,21 @@ async def test_a_token_says_whose_it_is_and_what_they_may_do(people: People):
     assert found == Principal(name="bob", kind=HUMAN, roles=frozenset({Role.SRE, Role.READER}))
 
 
+async def test_who_added_somebody_or_issued_their_token_vouches_for_them(people: People):
+    first = await people.add("cy", HUMAN, [Role.READER], by=replace(ADA, name="zoe"))
+    assert (await people.authenticate(first)).vouched_by == {"zoe"}
+    second = await people.issue("cy", days=1, by=ADA)
+    assert (await people.authenticate(second)).vouched_by == {"zoe", "ada"}
+
+
+async def test_a_principal_comes_with_a_token_or_not_at_all(people: People):
+    with pytest.raises(InvalidInput):
+        await people.add("cy", HUMAN, [Role.READER], by=ADA, days=0)
+    assert "cy" not in [each.name for each in await people.store.principals()]
+    token = await people.add("cy", HUMAN, [Role.READER], by=ADA, days=1)
+    assert (await people.authenticate(token)).name == "cy"
+
+
 async def test_the_secret_of_a_token_is_nowhere_in_the_database(people: People, database: Database):
     token = await people.issue("bob", days=1, by=ADA)
     secret = token.rpartition("_")[2]
@@ -106,7 +121,7 @@ async def test_of_two_first_principals_at_once_one_is_made(postgres: Database):
         *(people.add(f"p{number}", HUMAN, [Role.ADMIN], by=None) for number in range(5)),
         return_exceptions=True,
     )
-    assert sorted(type(each).__name__ for each in done) == ["Conflict"] * 4 + ["Principal"]
+    assert sorted(type(each).__name__ for each in done) == ["Conflict"] * 4 + ["str"]
 
 
 async def test_only_an_admin_adds_people_and_makes_or_revokes_tokens(people: People):

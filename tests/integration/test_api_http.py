@@ -1,6 +1,7 @@
 """The API over real sockets: tokens, bounds, and answers when something goes wrong."""
 
 import asyncio
+import io
 import json
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from dispatcher.api.limits import ADDRESSES_MAX, WINDOW_SECONDS, FailedAttempts
 from dispatcher.api.routes import Route
 from dispatcher.model.people import Right
+from dispatcher.telemetry import log
 from tests.support.served import served
 
 FAILURES = 3
@@ -24,15 +26,64 @@ async def test_without_a_good_token_nothing_is_said_but_how_to_get_one(sqlite_ur
         assert (got.status, document["items"][0]["name"]) == (200, "ann")
 
 
-async def test_an_address_that_keeps_failing_is_not_listened_to_for_a_while(sqlite_url: str):
+async def test_an_address_that_keeps_failing_is_told_to_wait_and_a_good_token_never_is(
+    sqlite_url: str,
+):
     async with served(sqlite_url) as client:
         for _ in range(FAILURES):
             got, _ = await client.ask("GET", "/v1/principals", token="wrong")
             assert got.status == 401
-        got, document = await client.ask("GET", "/v1/principals")
+        got, document = await client.ask("GET", "/v1/principals", token="wrong")
         assert (got.status, document["code"]) == (429, "too_many_failures")
         assert 0 < int(got.headers["retry-after"]) <= WINDOW_SECONDS
-        assert b"dispatcher_api_auth_failures_total 3.0" in client.metrics.render()
+        got, _ = await client.ask("GET", "/v1/principals")
+        assert got.status == 200
+        assert b"dispatcher_api_auth_failures_total 4.0" in client.metrics.render()
+
+
+async def raw(url: str, text: bytes) -> bytes:
+    """Send what no client would, and give what comes back at first."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+    writer.write(text)
+    answer = await asyncio.wait_for(reader.read(4096), 5)
+    writer.close()
+    return answer
+
+
+async def test_of_whoever_does_not_say_who_it_is_no_body_is_read(sqlite_url: str):
+    async with served(sqlite_url) as client:
+        head = (
+            b"POST /v1/switches HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 1000000\r\n\r\n"
+        )
+        # Not one byte of the body is sent: the answer does not wait for it.
+        assert b" 401 " in (await raw(client.url, head)).splitlines()[0]
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "nonsense"])
+async def test_a_compressed_body_is_refused_unread(sqlite_url: str, encoding: str):
+    async with served(sqlite_url) as client:
+        head = (
+            "POST /v1/switches HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {client.token}\r\nContent-Encoding: {encoding}\r\n"
+            "Content-Length: 4\r\n\r\nabcd"
+        )
+        answer = await raw(client.url, head.encode())
+    assert b" 415 " in answer.splitlines()[0]
+    assert b'"code":"media_type_unsupported"' in answer
+
+
+async def test_a_token_in_a_header_that_cannot_be_read_is_not_logged(sqlite_url: str):
+    lines = io.StringIO()
+    async with served(sqlite_url) as client:
+        log.configure("debug", lines)
+        head = f"GET /v1/tokens HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {client.token}\x01"
+        assert b" 400 " in (await raw(client.url, f"{head}\r\n\r\n".encode())).splitlines()[0]
+    said = lines.getvalue()
+    assert client.token[-20:] not in said
+    assert "Traceback" not in said
+    told = [json.loads(line) for line in said.splitlines()]
+    assert ("library", "aiohttp.server") in {(each["event"], each.get("path")) for each in told}
 
 
 def test_failures_are_counted_by_address_within_a_window_and_never_without_end():
@@ -65,7 +116,8 @@ async def test_a_body_that_does_not_come_is_not_waited_for(sqlite_url: str):
         reader, writer = await asyncio.open_connection("127.0.0.1", int(client.url[-5:]))
         writer.write(
             b"POST /v1/switches HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-            b"Content-Length: 100\r\n\r\n{"
+            + f"Authorization: Bearer {client.token}\r\n".encode()
+            + b"Content-Length: 100\r\n\r\n{"
         )
         head = await asyncio.wait_for(reader.readuntil(b"\r\n"), 5)
         assert b" 408 " in head

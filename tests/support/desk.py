@@ -42,8 +42,8 @@ class Desk:
         assert "Traceback" not in err
         return out if status in (0, 1, 3) and out else err
 
-    def ask(self, *words: str, by: str = "", status: int = 0, **env: str) -> Any:
-        found = json.loads(self.run(*words, "--json", by=by, status=status, **env))
+    def ask(self, *words: str, by: str = "", given: str = "", status: int = 0, **env: str) -> Any:
+        found = json.loads(self.run(*words, "--json", by=by, given=given, status=status, **env))
         return found["error"] if status and "error" in found else found
 
     def add(self, name: str, *roles: str, by: str = "ada", kind: str = "human") -> None:

@@ -50,6 +50,7 @@ def plane_of(database: Database) -> Plane:
             catalogue=CatalogueStore(database),
             vault=vault,
             approvals=2,
+            independent_approvers=False,
             loopback=frozenset(),
             mint_secret=lambda: secrets.token_bytes(32),
             wall_us=wall_us,

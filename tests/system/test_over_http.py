@@ -129,7 +129,8 @@ def test_the_record_is_good_until_somebody_touches_it(company: Desk, tmp_path: P
 
 
 def test_anybody_with_the_key_verifies_a_log_they_were_given(company: Desk, tmp_path: Path):
-    key = company.ask("audit", "checkpoint")["key"]
+    key = company.run("audit", "checkpoint", "--key").strip()
+    assert key == company.ask("audit", "checkpoint")["key"]
     notes = company.folder / "dispatcher-data" / "audit-checkpoints"
     log = tmp_path / "log"
     company.run("audit", "export", str(log))
@@ -172,3 +173,16 @@ def test_a_shell_completes_commands_and_values(company: Desk):
     assert set(found.split()) == {"plain,producer", "plain,platform", "plain,privacy"}
     for shell in ("bash", "zsh", "fish"):
         assert "_DISPATCHER_COMPLETE" in company.run("completion", shell)
+
+
+def test_a_checkpoint_printed_is_a_checkpoint_kept(company: Desk, tmp_path: Path):
+    kept = tmp_path / "kept"
+    kept.write_text(company.run("audit", "checkpoint") * 2)
+    found = company.ask("audit", "verify", "--checkpoint", str(kept))
+    assert (found["is_good"], found["checkpoints"]) == (True, 2)
+
+
+def test_a_header_that_no_header_can_be_is_refused_before_it_is_sent(company: Desk):
+    words = ("enqueue", "order.paid", "--tenant", "north", "--idempotency-key", "\u2014")
+    url = {"DISPATCHER_URL": "http://127.0.0.1:1"}
+    assert company.ask(*words, by="bea", given="{}", status=2, **url)["code"] == "malformed"
