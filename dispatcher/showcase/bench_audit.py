@@ -18,6 +18,7 @@ from dispatcher.model.audit import Entry
 from dispatcher.showcase.bench_house import make_config
 from dispatcher.showcase.bench_places import Place, open_places, read_settings
 from dispatcher.showcase.bench_report import machine, print_json, spread
+from dispatcher.telemetry import log
 from dispatcher.vault.keyring import create_keyring
 
 BATCH: Final = 10_000
@@ -30,6 +31,7 @@ _LINES: Final = {
 
 async def run_audit_bench(*, database: str | None, entries: int, rounds: int, as_json: bool) -> int:
     """Measure and report; 1 when a log that nobody touched was not found good."""
+    log.configure("critical")
     calm_collector()  # as `audit verify` does
     report: dict[str, Any] = {
         "entries": entries,

@@ -76,6 +76,8 @@ class _Library(logging.Handler):
 
 def logger() -> Any:
     """Give the logger; call it with an event name and allowed keys. Ask once `configure` was."""
+    if not structlog.is_configured():
+        configure("warning")  # a library's default would write on standard output
     # Bound now: the lazy one would be bound anew for every line, those below the level included.
     return structlog.get_logger().bind()
 

@@ -142,6 +142,17 @@ async def test_the_first_entry_that_is_not_as_it_was_written_is_named(
     assert found.why
 
 
+async def test_a_byte_moved_from_an_entry_into_its_seal_is_seen(database: Database):
+    audit, kept = await filled(database)
+    (row,) = await rows(database, "SELECT entry, seal FROM {audit_log} WHERE seq = 4")
+    moved = {"entry": row["entry"][:-1], "seal": row["entry"][-1:].encode() + row["seal"]}
+    await change(
+        database, "UPDATE {audit_log} SET entry = :entry, seal = :seal WHERE seq = 4", **moved
+    )
+    found = await verified(audit, kept)
+    assert (found.is_good, found.first_bad) == (False, 4)
+
+
 async def test_the_next_change_does_not_sign_over_what_was_forged(database: Database):
     audit, _ = await filled(database)
     (row,) = await rows(database, "SELECT entry, seal FROM {audit_log} WHERE seq = 4")
