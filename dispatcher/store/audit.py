@@ -37,8 +37,8 @@ FROM {audit_head} h WHERE h.id = 1
 _ROWS: Final = """
 SELECT seq, entry, seal FROM {audit_log} WHERE seq >= @1 ORDER BY seq LIMIT @2
 """
-# What is hashed to a leaf, put together where the rows are, which is faster than doing it here. A seal
-# of another length could hide bytes moved from one column to the other.
+# What is hashed to a leaf, put together where the rows are, which is faster than doing it here. A
+# seal of another length could hide bytes moved from one column to the other.
 _LEAVES_POSTGRESQL: Final = """
 SELECT '\\x00'::bytea || convert_to(entry, 'UTF8') || seal FROM {audit_log}
 WHERE seq >= @1 AND seq < @2 AND length(seal) = 32 ORDER BY seq
