@@ -26,7 +26,7 @@ def run(config_path: Path | None) -> None:
     new_keyring = config.source is None and ensure_keyring(config.keyring_path)
     run_async(_migrate_embedded(config))
     _say_where(config, new_keyring)
-    run_async(run_worker(config, _say_ready, with_api=True))
+    run_async(run_worker(config, _say_all_ready, with_api=True))
 
 
 @click.command()
@@ -49,7 +49,7 @@ def api(config_path: Path | None) -> None:
     It is described at /v1/openapi.json. Whoever calls it bears a token: see 'dispatcher token'.
     """
     config = load_config(config_path)
-    run_async(run_api(config, _say_ready))
+    run_async(run_api(config, _say_answering))
 
 
 async def _migrate_embedded(config: Config) -> None:
@@ -76,6 +76,18 @@ def _say_where(config: Config, new_keyring: bool) -> None:
 def _say_ready(address: str) -> None:
     click.echo(f"listening {address} (/healthz, /readyz, /metrics)")
     click.echo("ready     events will be delivered as they are committed")
+
+
+def _say_answering(address: str) -> None:
+    click.echo(f"listening {address} (/v1, /healthz, /readyz, /metrics)")
+    click.echo(
+        f"ready     set DISPATCHER_URL={address} and a DISPATCHER_TOKEN, and use any command"
+    )
+
+
+def _say_all_ready(address: str) -> None:
+    _say_answering(address)
+    click.echo("          events will be delivered as they are committed")
 
 
 def _shown(url: str) -> str:
