@@ -81,7 +81,7 @@ def _say_ready(address: str) -> None:
 def _say_answering(address: str) -> None:
     click.echo(f"listening {address} (/v1, /healthz, /readyz, /metrics)")
     click.echo(
-        f"ready     set DISPATCHER_URL={address} and a DISPATCHER_TOKEN, and use any command"
+        f"ready     set DISPATCHER_URL={address} and DISPATCHER_TOKEN, and use any command"
     )
 
 
