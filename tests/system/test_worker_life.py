@@ -562,7 +562,7 @@ def test_an_event_of_a_producer_without_rights_is_parked_until_it_has_them(
     insert_by_hand(home, "evt_forged", b'{"order": 7}')
     order = ("enqueue", "order.paid", "--tenant", "north", "--producer")
     refused = home.command(*order, "till", given=b'{"order": 8}')
-    assert (refused.status, refused.err.partition(":")[0]) == (2, "producer_not_allowed")
+    assert (refused.status, refused.err.partition(":")[0]) == (4, "producer_not_allowed")
     home.run(*order, "shop", given=b'{"order": 9}')
     # The worker judges by the registry itself, and mends an outbox that does not say the same.
     for table in ("{producers}", "{publication}"):
