@@ -5,7 +5,6 @@ then ends with status 0.
 """
 
 import asyncio
-import gc
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +16,7 @@ from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
 from dispatcher.app.controls import front, people
 from dispatcher.app.house import House, open_house
+from dispatcher.app.running import calm_collector
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.errors import DispatcherError
 from dispatcher.store.replies import ReplyStore
@@ -24,22 +24,8 @@ from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.loop import Worker
 
-COLLECT_AFTER: Final = (20_000, 20, 50)
-"""Objects, and younger collections, between two searches for garbage: see `calm_collector`."""
-
 REPLIES_KEPT_US: Final = 86_400_000_000
 FORGET_SECONDS: Final = 3600.0
-
-
-def calm_collector() -> None:
-    """Search for cyclic garbage less often, and never in what was loaded at the start.
-
-    A letter is a dozen small records that live until they are settled and make no cycles. At the
-    interpreter's own pace the search goes through those in flight over and over.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def run_worker(
@@ -79,6 +65,7 @@ async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
             _served(house, metrics),
         )
         async with _kept(house), serve(config.api.host, config.api.port, probe, api) as at:
+            calm_collector()
             on_ready(at)
             await stop.wait()
 

@@ -11,8 +11,7 @@ from rich.progress import Progress
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config, read_text
 from dispatcher.app.house import open_current
-from dispatcher.app.process import calm_collector
-from dispatcher.app.running import run_async
+from dispatcher.app.running import calm_collector, run_async
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import config_option, json_option, moment, print_json, print_table
 from dispatcher.control.auditing import Log, Verification

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 from pydantic import TypeAdapter
 
+from dispatcher.app.running import calm_collector
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import NUMBER, moment, print_json, print_table, reason_option
 from dispatcher.cli.showing_changes import NEEDS_APPROVAL, print_diff, show_outcome
@@ -120,6 +121,7 @@ def revisions(before: int | None, limit: int, where: Where, as_json: bool) -> No
 
 
 def _document(paths: tuple[Path, ...]) -> dict[str, Any]:
+    calm_collector()  # a large registry is a million small objects, none of them garbage
     document: dict[str, Any] = json.loads(_registry.dump_json(read_registry(paths)))
     return document
 

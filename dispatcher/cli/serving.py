@@ -80,9 +80,7 @@ def _say_ready(address: str) -> None:
 
 def _say_answering(address: str) -> None:
     click.echo(f"listening {address} (/v1, /healthz, /readyz, /metrics)")
-    click.echo(
-        f"ready     set DISPATCHER_URL={address} and DISPATCHER_TOKEN, and use any command"
-    )
+    click.echo(f"ready     set DISPATCHER_URL={address} and DISPATCHER_TOKEN, and use any command")
 
 
 def _say_all_ready(address: str) -> None:

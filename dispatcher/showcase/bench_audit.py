@@ -12,7 +12,7 @@ import click
 
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
-from dispatcher.app.process import calm_collector
+from dispatcher.app.running import calm_collector
 from dispatcher.control.auditing import verify
 from dispatcher.model.audit import Entry
 from dispatcher.showcase.bench_house import make_config

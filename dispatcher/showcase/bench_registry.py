@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
+from dispatcher.app.running import calm_collector
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.documents import read_registry
 from dispatcher.control.exporting import export_registry
@@ -115,6 +116,7 @@ async def run_registry_bench(
     """Measure and report; 0 when every revision was picked up, whatever the figures."""
     # What is measured keeps the worker's loop, so its readings fail now and then; it reads again.
     log.configure("critical")
+    calm_collector()  # as every serving process does
     held = large_registry(connectors, subscriptions)
     report: dict[str, Any] = {
         "connectors": connectors,

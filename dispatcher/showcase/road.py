@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from dispatcher.app.config import Config
 from dispatcher.app.house import open_house
-from dispatcher.app.process import calm_collector
+from dispatcher.app.running import calm_collector
 from dispatcher.showcase.bench_ceiling import IN_FLIGHT, Pace, measure_ceiling
 from dispatcher.showcase.bench_counts import find_discrepancies, read_row_writes
 from dispatcher.showcase.bench_goods import GRANTS

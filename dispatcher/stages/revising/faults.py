@@ -5,10 +5,13 @@ closes a lane (expired paper, an unlisted destination, a missing owner) is no fa
 of affairs. It never changes the registry and never stops at the first fault.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
+
+import msgspec
 
 from dispatcher.model.endpoint import parse_host
 from dispatcher.model.registry import EventType, Policy, Registry
@@ -24,6 +27,8 @@ from dispatcher.stages.revising.subscription_faults import (
 )
 
 DAYS_LIMIT: Final = 3_650
+_ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[bfnrtu]")
+"""The escape of a control character, unless the backslash itself is escaped."""
 
 
 def find_faults(registry: Registry, loopback: frozenset[tuple[str, int]]) -> tuple[Fault, ...]:
@@ -39,6 +44,8 @@ def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[
         ("producer", registry.producers),
     ):
         for each in objects:
+            if not _may_be_unreadable(each):
+                continue
             for key, value in _fields(each):
                 yield from _check_texts(f"{kind} {each.name!r}: {key}", value)
     yield from _check_policy(registry.policy)
@@ -78,6 +85,18 @@ def _check_policy(policy: Policy) -> Iterator[Fault]:
             parse_host(host.removeprefix("*."))
         except ValueError as error:
             yield Fault("policy: revoked_hosts", str(error), "write a host name or an address")
+
+
+def _may_be_unreadable(thing: Any) -> bool:
+    """Tell in one look at a whole object whether some text in it needs to be looked for.
+
+    In JSON a control character is an escape, and everything else stands as it is.
+    """
+    try:
+        text = msgspec.json.encode(thing).decode()
+    except (UnicodeEncodeError, TypeError):
+        return True
+    return _ESCAPED.search(text) is not None or not is_readable(text)
 
 
 def _fields(thing: Any) -> Iterator[tuple[str, object]]:

@@ -1,10 +1,13 @@
 """Everything that is wrong with a registry."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.paper import Agreement, Assessment, Purpose
 from dispatcher.model.registry import Destination, Policy
+from dispatcher.model.text import is_readable
 from dispatcher.stages.revising.faults import find_faults
 from tests.unit.stages import builders
 from tests.unit.stages.builders import (
@@ -293,3 +296,18 @@ def test_nobody_is_two_producers(key):
     assert fault.where == f"producer 'two': {key} 'b'"
     assert fault.why == "claimed 2 times: by 'one', 'two'"
     assert fault.fix
+
+
+SIGNS = st.text(
+    st.one_of(st.characters(), st.sampled_from('\\"nrtub/\n\x00\x7f\x85\u2028\u202e\ud800')),
+    max_size=8,
+)
+
+
+@given(SIGNS)
+def test_a_text_is_a_fault_exactly_where_it_is_not_readable(text: str):
+    held = builders.registry(connectors=(connector(owner=text, contact=f"x{text}"),))
+    found = find_faults(held, builders.NO_LOOPBACK)
+    told = {each.where for each in found if "control character" in each.why}
+    expected = {"connector 'acme': owner", "connector 'acme': contact"}
+    assert told == (set() if is_readable(text) else expected)
