@@ -6,6 +6,7 @@ that the single writer is never contended inside the process, and one that reads
 exceptions end here; no error text holds a URL, for it may hold a password.
 """
 
+import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -20,12 +21,14 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import await_only
 
 from dispatcher.model.errors import ConfigInvalid, SchemaMismatch, StoreUnavailable
 from dispatcher.store.tables import render
 
 SQLITE_BUSY_SECONDS: Final = 15
 MEMORY: Final = ":memory:"
+_SWITCH_SECONDS: Final = 0.05
 _DRIVERS: Final = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}
 _HOT_SETTINGS: Final = {
     # A generic plan made while the queue was empty scans for ever after (performance spec 2, 6.1).
@@ -292,6 +295,22 @@ def _try_file(name: str, _dialect: object, _record: object, places: Any, _more: 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+    _use_log(cursor)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _use_log(cursor: Any) -> None:
+    """Use a write-ahead log. SQLite waits for nobody while it switches a new file to one, so of two
+    that open it at once, one tries again."""
+    for _ in range(int(SQLITE_BUSY_SECONDS / _SWITCH_SECONDS)):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+            await_only(asyncio.sleep(_SWITCH_SECONDS))
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode=WAL")
