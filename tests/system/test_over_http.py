@@ -119,7 +119,10 @@ def test_the_record_is_good_until_somebody_touches_it(company: Desk, tmp_path: P
     kept = desk.folder / "kept-elsewhere"
     kept.write_text((desk.folder / "dispatcher-data" / "audit-checkpoints").read_text())
     with closing(sqlite3.connect(desk.folder / "dispatcher-data" / "dispatcher.db")) as database:
-        database.execute("UPDATE dispatcher_audit_log SET entry = replace(entry, 'bea', 'eve')")
+        altered = (
+            "UPDATE dispatcher_audit_log SET entry = replace(entry, 'principal bea', 'nobody')"
+        )
+        database.execute(altered)
         database.commit()
     found = desk.ask("audit", "verify", "--checkpoint", str(kept), status=1)
     assert (found["is_good"], found["first_bad"]) == (False, 4)
