@@ -132,13 +132,14 @@ def test_the_record_is_good_until_somebody_touches_it(company: Desk, tmp_path: P
 
 
 def test_anybody_with_the_key_verifies_a_log_they_were_given(company: Desk, tmp_path: Path):
-    key = company.run("audit", "checkpoint", "--key").strip()
-    assert key == company.ask("audit", "checkpoint")["key"]
-    notes = company.folder / "dispatcher-data" / "audit-checkpoints"
+    desk = company.copy(tmp_path / "company")
+    key = desk.run("audit", "checkpoint", "--key").strip()
+    assert key == desk.ask("audit", "checkpoint")["key"]
+    notes = desk.folder / "dispatcher-data" / "audit-checkpoints"
     log = tmp_path / "log"
-    company.run("audit", "export", str(log))
-    assert company.ask("audit", "export", str(log), status=2)["code"] == "file_exists"
-    auditor = Desk(tmp_path / "auditor", company.nursery)
+    desk.run("audit", "export", str(log))
+    assert desk.ask("audit", "export", str(log), status=2)["code"] == "file_exists"
+    auditor = Desk(tmp_path / "auditor", desk.nursery)
     auditor.folder.mkdir()
     words = ("audit", "verify", "--log", str(log), "--checkpoint", str(notes))
     good = auditor.ask(*words, "--key", key)
