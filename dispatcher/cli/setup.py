@@ -78,14 +78,9 @@ def init(dev: bool, name: str | None, as_json: bool) -> None:
         return
     click.echo(f"you       {first['principal']} ({', '.join(first['roles'])})")
     click.echo(f"token     shown this once: export DISPATCHER_TOKEN={first['token']}")
-    click.echo(
-        "approvals 2: one person proposes what lets more flow, another approves it. Add both:"
-    )
-    click.echo("          dispatcher principal add NAME --role platform")
-    click.echo("          dispatcher principal add NAME --role approver")
-    click.echo(
-        "next      describe a partner in TOML files; who proposes it: dispatcher apply FOLDER"
-    )
+    click.echo("approvals 2: you propose what lets more flow, and another approves it. Add one:")
+    click.echo("          dispatcher principal add COLLEAGUE --role approver")
+    click.echo("next      describe a partner in TOML files, then: dispatcher apply FOLDER")
 
 
 def _first(config: Config, name: str) -> dict[str, Any]:

@@ -71,7 +71,8 @@ def _drafted(file: Path) -> Iterator[IO[bytes]]:
 class LogFile:
     """A log that was written to a file, to be verified with a public key.
 
-    `key` is as `audit checkpoint` prints it: name, hash and key. Raises `InvalidInput` for another.
+    `key` is as `audit checkpoint --key` prints it: name, hash and key. Raises `InvalidInput` for
+    another.
     """
 
     def __init__(self, file: Path, key: str) -> None:
@@ -158,7 +159,7 @@ def _read_key(text: str) -> tuple[str, bytes]:
         raise InvalidInput(
             "not the key of an audit log",
             where="--key",
-            fix="give what 'dispatcher audit checkpoint' prints after 'key'",
+            fix="give what 'dispatcher audit checkpoint --key' prints",
             code="key_malformed",
         )
     return name, key
