@@ -5,7 +5,7 @@ from typing import Any, Final
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import NumberPageQuery, Page, Text, View
+from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
 from dispatcher.model.checkpoint import verifier_key
 from dispatcher.model.people import Right
 
@@ -49,8 +49,7 @@ async def list_entries(plane: Plane, ask: Ask) -> dict[str, Any]:
         kind=query.kind,
         about=query.about,
     )
-    items = [{"seq": each.seq, **each.document} for each in rows[: query.limit]]
-    return {"items": items, "next": str(items[-1]["seq"]) if len(rows) > query.limit else None}
+    return page([{"seq": each.seq, **each.document} for each in rows], query.limit, "seq")
 
 
 async def read_checkpoint(plane: Plane, _ask: Ask) -> dict[str, Any]:

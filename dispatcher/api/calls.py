@@ -15,17 +15,13 @@ PROBLEM: Final = "application/problem+json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request: `path` as it was written, header names in lower case.
-
-    `is_local` is true only for whoever sits at the machine and could write to the databases anyway.
-    """
+    """A request: `path` as it was written, header names in lower case."""
 
     method: str
     path: str
     query: tuple[tuple[str, str], ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
-    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,6 @@ class Ask:
     body: Any = None
     raw: bytes = field(default=b"", repr=False)
     key: str | None = None
-    is_local: bool = False
 
 
 def make_call(

@@ -104,9 +104,9 @@ class Rejected(View):
     state: ChangeState
 
 
-async def plan(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def plan(plane: Plane, ask: Ask) -> DisclosureDiff:
     """Say what a registry would let flow, or no longer, and change nothing."""
-    return diff_view(await plane.changes.plan(ask.body.registry, _REQUEST))
+    return await plane.changes.plan(ask.body.registry, _REQUEST)
 
 
 async def propose(plane: Plane, ask: Ask) -> dict[str, Any]:
@@ -174,28 +174,12 @@ def outcome_view(outcome: Outcome) -> dict[str, Any]:
 
 
 def diff_view(diff: DisclosureDiff) -> dict[str, Any]:
-    """Give a diff, as it is answered."""
-    changes = [
-        {"direction": e.direction, "aspect": e.aspect, "where": e.where, "what": e.what}
-        for e in diff.changes
-    ]
-    return {"direction": diff.direction, "changes": changes}
+    """Give a diff, as it is answered within something else."""
+    return {"direction": diff.direction, "changes": diff.changes}
 
 
 def _view(change: ChangeSet) -> dict[str, Any]:
-    names = (
-        "number",
-        "state",
-        "base",
-        "hash",
-        "author",
-        "reason",
-        "proposed_us",
-        "decided_by",
-        "decided_us",
-        "decision",
-        "revision",
-    )
+    names = ChangeSetView.model_fields.keys() - DiffView.model_fields.keys()
     return {**{name: getattr(change, name) for name in names}, **diff_view(change.diff)}
 
 

@@ -10,7 +10,7 @@ from dispatcher.api.registered import list_and_read, named
 from dispatcher.api.views import View, page_of_names
 from dispatcher.model.days import day_of
 from dispatcher.model.registry import Connector, Registry
-from dispatcher.stages.gates.paper import coming_due
+from dispatcher.stages.gates.paper import Due, coming_due
 
 
 class PaperView(View):
@@ -43,15 +43,14 @@ async def read_connector(plane: Plane, ask: Ask) -> dict[str, Any]:
     return _view(named(active.connectors, ask, "connector"), due)
 
 
-def _due(registry: Registry, today: date) -> dict[str, list[dict[str, Any]]]:
-    found: dict[str, list[dict[str, Any]]] = {}
+def _due(registry: Registry, today: date) -> dict[str, list[Due]]:
+    found: dict[str, list[Due]] = {}
     for each in coming_due(registry, today):
-        paper = {"paper": each.paper, "until": each.until, "days_left": each.days_left}
-        found.setdefault(each.connector, []).append(paper)
+        found.setdefault(each.connector, []).append(each)
     return found
 
 
-def _view(connector: Connector, due: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+def _view(connector: Connector, due: Mapping[str, Sequence[Due]]) -> dict[str, Any]:
     return {"connector": connector, "papers_due": due.get(connector.name, [])}
 
 

@@ -8,7 +8,7 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
-from dispatcher.api.views import Count, Page, PageQuery, Text, View
+from dispatcher.api.views import Count, Page, PageQuery, Text, View, page
 from dispatcher.model.people import Right
 from dispatcher.store.history import DisclosureFilter
 
@@ -75,9 +75,7 @@ async def list_disclosures(plane: Plane, ask: Ask) -> dict[str, Any]:
         limit=query.limit + 1,
     )
     rows = await plane.history.disclosures(wanted)
-    items = rows[: query.limit]
-    last = items[-1] if len(rows) > query.limit else None
-    return {"items": items, "next": f"{last['delivery_id']}.{last['attempt']}" if last else None}
+    return page(rows, query.limit, "delivery_id", "attempt")
 
 
 ROUTES: Final = (

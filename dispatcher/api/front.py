@@ -183,7 +183,6 @@ async def _read(call: Call, route: Route, path: dict[str, str], principal: Princ
         body=await _read_body(call, route),
         raw=call.body,
         key=key,
-        is_local=call.is_local,
     )
 
 

@@ -56,7 +56,7 @@ async def add_principal(plane: Plane, ask: Ask) -> dict[str, Any]:
     The first of all must be an admin, and is added at the machine itself.
     """
     body: NewPrincipal = ask.body
-    is_first = ask.is_local and not await plane.people.store.principals(limit=1)
+    is_first = ask.principal.is_here and not await plane.people.store.principals(limit=1)
     by = None if is_first else ask.principal
     token = await plane.people.add(body.name, body.kind, body.roles, by=by, days=body.days)
     return {

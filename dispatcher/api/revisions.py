@@ -7,7 +7,6 @@ from dispatcher.api.change_sets import OutcomeView, Reason, outcome_view
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NumberPageQuery, Page, View, page
-from dispatcher.model.errors import NotFound
 from dispatcher.model.ids import Revision
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Registry
@@ -47,15 +46,7 @@ async def list_revisions(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 async def read_revision(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Give one revision: who made it, who agreed, and why."""
-    found = await plane.registry.made(Revision(int(ask.path["number"])))
-    if found is None:
-        raise NotFound(
-            f"there is no revision {ask.path['number']}",
-            where="N",
-            fix="'dispatcher revisions' lists them",
-            code="revision_unknown",
-        )
-    return found
+    return await plane.changes.made(Revision(int(ask.path["number"])))
 
 
 async def read_revision_registry(plane: Plane, ask: Ask) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import unquote
 
 from pydantic import TypeAdapter
@@ -19,7 +19,6 @@ from dispatcher.model.people import Right
 from dispatcher.model.text import is_readable
 
 Answer = Callable[[Plane, Ask], Awaitable[Any]]
-F = TypeVar("F", bound=Answer)
 PATTERNS: Final = {"number": "[1-9][0-9]{0,17}", "token": "[0-9a-f]{12}"}
 """What a parameter of a path may be, by its name; others are any readable text."""
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
@@ -79,13 +78,17 @@ class Route:
         """What reads its body."""
         return TypeAdapter(self.body)
 
+    @cached_property
+    def segments(self) -> tuple[str, ...]:
+        """The parts of its path."""
+        return split_path(self.path)
+
     def match(self, segments: tuple[str, ...]) -> dict[str, str] | None:
         """Give the parameters when this is the path, else `None`."""
-        own = tuple(self.path.strip("/").split("/"))
-        if len(own) != len(segments):
+        if len(self.segments) != len(segments):
             return None
         found: dict[str, str] = {}
-        for mine, given in zip(own, segments, strict=True):
+        for mine, given in zip(self.segments, segments, strict=True):
             name = _PARAMETER.fullmatch(mine)
             if name is None:
                 if mine != given:

@@ -9,10 +9,11 @@ from dispatcher.api.change_sets import Reason
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
-from dispatcher.api.views import Text, View
+from dispatcher.api.views import Text, View, Written
+from dispatcher.control.switches import Held
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Principal, Right
-from dispatcher.model.switch import WAIT_SECONDS_MAX, Target, TargetKind
+from dispatcher.model.switch import WAIT_SECONDS_MAX, Switch, Target, TargetKind
 
 
 class Hold(View):
@@ -34,7 +35,7 @@ class SwitchView(View):
     """A switch that is on."""
 
     id: int
-    target: str
+    target: Written
     reason: str
     actor: str
     tripped_us: int
@@ -45,7 +46,7 @@ class HeldView(View):
 
     switch: int
     epoch: int
-    target: str
+    target: Written
     confirmed_us: int
     confirmed_ms: float
     workers_confirmed: int
@@ -61,30 +62,20 @@ class ReleasedView(View):
     released: int
 
 
-async def list_switches(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
+async def list_switches(plane: Plane, _ask: Ask) -> tuple[Switch, ...]:
     """List the switches that are on."""
-    found = await plane.registry.switches()
-    return [
-        {
-            "id": each.id,
-            "target": str(each.target),
-            "reason": each.reason,
-            "actor": each.actor,
-            "tripped_us": each.tripped_us,
-        }
-        for each in found
-    ]
+    return await plane.registry.switches()
 
 
-async def hold(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def hold(plane: Plane, ask: Ask) -> Held:
     """Stop everything that matches a target, and answer once it has stopped."""
     body: Hold = ask.body
-    target = _target(body.target, ask.principal)
-    held = await plane.switches.hold(
-        target, reason=body.reason, actor=ask.principal.name, wait_seconds=body.wait_seconds
+    return await plane.switches.hold(
+        _target(body.target, ask.principal),
+        reason=body.reason,
+        actor=ask.principal.name,
+        wait_seconds=body.wait_seconds,
     )
-    names = HeldView.model_fields.keys() - {"target"}
-    return {"target": str(held.target), **{name: getattr(held, name) for name in names}}
 
 
 async def release(plane: Plane, ask: Ask) -> dict[str, Any]:

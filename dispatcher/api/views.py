@@ -28,13 +28,17 @@ Count = Annotated[int, Field(ge=0, le=NUMBER_MAX), BeforeValidator(_plain_number
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_plain_number)]
 Days = Annotated[int, Field(ge=1, le=DAYS_MAX), BeforeValidator(_whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Written = Annotated[str, BeforeValidator(str)]
+"""A value that is answered as it is written."""
 NumberCursor = Annotated[str, Field(pattern="^[0-9]{1,18}$")]
 
 
 class View(BaseModel):
-    """A document of the API. Unknown keys are refused."""
+    """A document of the API. Unknown keys are refused; what is answered may be given as it is."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, from_attributes=True, hide_input_in_errors=True
+    )
 
 
 class Page(View, Generic[T]):
@@ -72,11 +76,15 @@ class NumberPageQuery(PageQuery):
         return int(self.cursor) if self.cursor is not None else NUMBER_MAX
 
 
-def page(rows: Sequence[Any], limit: int, key: str) -> dict[str, Any]:
-    """Give a page of rows that were asked for with one more than its limit."""
+def page(rows: Sequence[Any], limit: int, *keys: str) -> dict[str, Any]:
+    """Give a page of rows that were asked for with one more than its limit.
+
+    The cursor is what the last row has under these keys, dots between them.
+    """
     items = list(rows[:limit])
     more = len(rows) > limit
-    return {"items": items, "next": str(_value(items[-1], key)) if more else None}
+    cursor = ".".join(str(_value(items[-1], key)) for key in keys) if more else None
+    return {"items": items, "next": cursor}
 
 
 def page_of_names(things: Iterable[Any], query: NamePageQuery) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from dispatcher.model.people import HERE, Principal, PrincipalKind, Role
 
 async def who_asks(house: House, *, with_token: bool = True) -> Principal:
     """Say who is asking: whose token it is, or whoever sits at this machine."""
+    known = people(house)
     token = os.environ.get(TOKEN_VARIABLE, "") if with_token else ""
     if token:
-        return await people(house).authenticate(token)
+        return await known.authenticate(token)
     name = f"{HERE}{actor_name()}"
     if house.config.registry.approvals == 1:
         return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(Role))
     roles = {Role.SRE, Role.READER, Role.PRODUCER, Role.PLATFORM}
-    if not await people(house).store.principals(limit=1):
+    if not await known.store.principals(limit=1):
         roles.add(Role.ADMIN)  # somebody must make the first
     return Principal(name=name, kind=PrincipalKind.LOCAL, roles=frozenset(roles))

@@ -1,6 +1,5 @@
 """Answers a call for a command within this process: the same API, on the databases themselves."""
 
-from dataclasses import replace
 from typing import Any, Final
 
 from dispatcher.api.calls import Call
@@ -29,5 +28,5 @@ async def call_here(config: Config, call: Call, *, with_token: bool = True) -> A
         async def who() -> Principal:
             return await who_asks(house, with_token=with_token)
 
-        reply, _ = await front(house).answer(replace(call, is_local=True), who)
+        reply, _ = await front(house).answer(call, who)
     return document_of(reply)

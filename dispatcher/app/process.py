@@ -60,10 +60,8 @@ async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
     stop = _stop_on_signals()
     async with open_house(config) as house:
         await house.check_schema()
-        probe, api = (
-            Probe(lambda: _registry_answers(house), metrics.render),
-            _served(house, metrics),
-        )
+        probe = Probe(lambda: _registry_answers(house), metrics.render)
+        api = _served(house, metrics)
         async with _kept(house), serve(config.api.host, config.api.port, probe, api) as at:
             calm_collector()
             on_ready(at)

@@ -1,6 +1,5 @@
 """`plan`, `apply`, `export`, `rollback`, `revisions`: files and earlier revisions become active."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -122,7 +121,7 @@ def revisions(before: int | None, limit: int, where: Where, as_json: bool) -> No
 
 def _document(paths: tuple[Path, ...]) -> dict[str, Any]:
     calm_collector()  # a large registry is a million small objects, none of them garbage
-    document: dict[str, Any] = json.loads(_registry.dump_json(read_registry(paths)))
+    document: dict[str, Any] = _registry.dump_python(read_registry(paths), mode="json")
     return document
 
 

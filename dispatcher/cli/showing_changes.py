@@ -26,10 +26,9 @@ def print_diff(diff: dict[str, Any]) -> None:
         sign, colour = _SIGNS[Direction(change["direction"])]
         sign = click.style(sign, fg=colour)
         click.echo(f"  {sign} {change['aspect']:11} {change['where']}: {change['what']}")
-    click.echo(_SENTENCES[Direction(diff["direction"])] if diff["changes"] else _NOTHING)
-
-
-_NOTHING: Final = "Nothing would change."
+    click.echo(
+        _SENTENCES[Direction(diff["direction"])] if diff["changes"] else "Nothing would change."
+    )
 
 
 def print_change(change: dict[str, Any]) -> None:

@@ -133,7 +133,7 @@ async def _search(
 
 def _checked(signed: Iterable[SignedCheckpoint], head: Head, public_key: bytes) -> list[Checkpoint]:
     """Give the checkpoints of this log by size, each signed by its key."""
-    found = []
+    by_size: dict[int, Checkpoint] = {}
     for each in signed:
         at = f"the checkpoint of {each.checkpoint.size} entries"
         if each.checkpoint.origin != head.log:
@@ -142,11 +142,9 @@ def _checked(signed: Iterable[SignedCheckpoint], head: Head, public_key: bytes) 
         text = each.checkpoint.text.encode()
         if not is_ours or not is_signed(public_key, each.signature, text):
             raise _Bad(None, f"{at} is not signed by the key of this log")
-        found.append(each.checkpoint)
-    by_size: dict[int, Checkpoint] = {}
-    for checkpoint in found:
-        if by_size.setdefault(checkpoint.size, checkpoint) != checkpoint:
-            raise _another(checkpoint.size, checkpoint.size)
+        size = each.checkpoint.size
+        if by_size.setdefault(size, each.checkpoint) != each.checkpoint:
+            raise _another(size, size)
     return [by_size[size] for size in sorted(by_size)]
 
 

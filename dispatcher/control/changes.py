@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 from dispatcher.control.documents import invalid
 from dispatcher.control.people import require
@@ -195,12 +196,14 @@ class ChangeControl:
         """Give what a revision held."""
         found = await self.registry.revision(number)
         if found is None:
-            raise NotFound(
-                f"there is no revision {number}",
-                where="N",
-                fix="'dispatcher revisions' lists them",
-                code="revision_unknown",
-            )
+            raise _no_revision(number)
+        return found
+
+    async def made(self, number: Revision) -> dict[str, Any]:
+        """Give how a revision came about, without what it held."""
+        found = await self.registry.made(number)
+        if found is None:
+            raise _no_revision(number)
         return found
 
     async def read(self, number: int) -> ChangeSet:
@@ -316,6 +319,15 @@ def _still_ended(earlier: Registry, active: Registry) -> Registry:
         earlier,
         policy=replace(earlier.policy, revoked_hosts=tuple(revoked)),
         connectors=tuple(sorted(connectors.values(), key=lambda each: each.name)),
+    )
+
+
+def _no_revision(number: Revision) -> NotFound:
+    return NotFound(
+        f"there is no revision {number}",
+        where="N",
+        fix="'dispatcher revisions' lists them",
+        code="revision_unknown",
     )
 
 

@@ -28,7 +28,7 @@ RETURNING log, size, frontier, note, {now} AS at_us
 """
 _APPEND: Final = "INSERT INTO {audit_log} (seq, entry, seal) VALUES (:seq, :entry, :seal)"
 _SIGN: Final = "UPDATE {audit_head} SET frontier = :frontier, note = :note WHERE id = 1"
-_HEAD: Final = "SELECT log, size, frontier, note FROM {audit_head} WHERE id = 1"
+_HEAD: Final = "SELECT log, size, note FROM {audit_head} WHERE id = 1"
 _EXTENT: Final = """
 SELECT h.size, (SELECT count(*) FROM {audit_log}) AS rows,
     (SELECT min(seq) FROM {audit_log}) AS lowest

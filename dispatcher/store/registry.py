@@ -41,14 +41,11 @@ FROM {policy} p LEFT JOIN {revisions} r ON r.number = p.revision WHERE p.id = 1
 """
 _NOW: Final = "SELECT revision FROM {policy} WHERE id = 1"
 _REVISION: Final = "SELECT content FROM {revisions} WHERE number = :number"
-_REVISIONS: Final = """
-SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}
-WHERE number < :before ORDER BY number DESC LIMIT :limit
-"""
-_MADE: Final = """
-SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}
-WHERE number = :number
-"""
+_HOW: Final = (
+    "SELECT number, parent_hash, hash, author, approver, reason, created_us FROM {revisions}"
+)
+_REVISIONS: Final = f"{_HOW} WHERE number < :before ORDER BY number DESC LIMIT :limit"
+_MADE: Final = f"{_HOW} WHERE number = :number"
 _TRIP: Final = """
 INSERT INTO {switches} (target, reason, actor, tripped_us)
 VALUES (:target, :reason, :actor, {now}) RETURNING id

@@ -402,10 +402,10 @@ async def test_the_first_principal_is_made_at_the_machine_and_nowhere_else(api: 
     local = Principal(name="local:root", kind=PrincipalKind.LOCAL, roles=roles)
     for name, wanted, code in (("eve", "sre", "first_principal"), ("Eve", "admin", "malformed")):
         body = {"name": name, "roles": [wanted]}
-        refused = await api.refused("POST", "/v1/principals", body, by=local, is_local=True)
+        refused = await api.refused("POST", "/v1/principals", body, by=local)
         assert refused[1] == code
     body = {"name": "ada", "roles": ["admin"]}
-    made = await api.ask("POST", "/v1/principals", body, by=local, is_local=True)
+    made = await api.ask("POST", "/v1/principals", body, by=local)
     assert (await api.plane.people.authenticate(made["token"])).name == "ada"
 
 

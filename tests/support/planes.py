@@ -79,7 +79,7 @@ class Caller:
         self.front = Front(self.plane, ROUTES, description)
 
     async def call(self, method: str, path: str, body: Any = None, **more: Any) -> Reply:
-        """Call once; `query`, `headers`, `by`, `is_local` and `raw` as given."""
+        """Call once; `query`, `headers`, `by` and `raw` as given."""
         by = more.pop("by", self.by)
         headers = {"content-type": "application/json"} if body is not None else {}
         call = Call(
