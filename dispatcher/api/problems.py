@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -48,6 +47,12 @@ class BodyTooSlow(DispatcherError):
     code = "body_too_slow"
 
 
+class RequestTimeout(DispatcherError):
+    """A request took too long and was given up; it may have been done."""
+
+    code = "request_timeout"
+
+
 class TooManyFailures(DispatcherError):
     """Too many requests from one address could not say whose they are; `seconds` to wait."""
 
@@ -74,6 +79,7 @@ _STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
     (InvalidInput, 422),
     (SchemaMismatch, 503),
     (KeyMissing, 503),
+    (RequestTimeout, 503),
     (NotConfirmed, 504),
     (MethodNotAllowed, 405),
     (BodyTooSlow, 408),
@@ -103,31 +109,17 @@ def tell(error: DispatcherError) -> Reply:
         headers["allow"] = error.allowed
     if isinstance(error, TooManyFailures):
         headers["retry-after"] = str(error.seconds)
-    return problem(status, error.reason, error.why, error.fix, where=error.where, headers=headers)
-
-
-def problem(
-    status: int,
-    code: str,
-    why: str,
-    fix: str,
-    *,
-    where: str = "",
-    headers: Mapping[str, str] | None = None,
-) -> Reply:
-    """Give an answer that is a problem document."""
     document = Problem(
-        type=f"urn:dispatcher:problem:{code}",
+        type=f"urn:dispatcher:problem:{error.reason}",
         title=HTTPStatus(status).phrase,
         status=status,
-        code=code,
-        why=why,
-        where=where,
-        fix=fix,
+        code=error.reason,
+        why=error.why,
+        where=error.where,
+        fix=error.fix,
     )
-    return Reply(
-        status, document.model_dump_json().encode(), {"content-type": PROBLEM, **(headers or {})}
-    )
+    body = document.model_dump_json().encode()
+    return Reply(status, body, {"content-type": PROBLEM, **headers})
 
 
 def error_of(status: int, document: Any) -> DispatcherError:

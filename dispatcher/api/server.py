@@ -18,7 +18,13 @@ from aiohttp import web
 from dispatcher.api.calls import Call, Reply
 from dispatcher.api.front import Front
 from dispatcher.api.limits import FailedAttempts
-from dispatcher.api.problems import BodyTooLarge, BodyTooSlow, TooManyFailures, problem, tell
+from dispatcher.api.problems import (
+    BodyTooLarge,
+    BodyTooSlow,
+    RequestTimeout,
+    TooManyFailures,
+    tell,
+)
 from dispatcher.api.routes import Route
 from dispatcher.model.errors import (
     ConfigInvalid,
@@ -144,9 +150,11 @@ async def _bounded(api: Api, request: web.Request) -> tuple[Reply, Route | None]
 
             return await api.front.answer(_call(request), who, body)
     except TimeoutError:
-        why = f"it was not done within {api.request_seconds:g} s, and was given up"
-        fix = "look whether it was done, then ask again"
-        return problem(503, "request_timeout", why, fix), None
+        late = RequestTimeout(
+            f"it was not done within {api.request_seconds:g} s, and was given up",
+            fix="look whether it was done, then ask again",
+        )
+        return tell(late), None
     except DispatcherError as error:
         return tell(error), None
     except Exception as error:  # noqa: BLE001 - the last net: nobody is shown a stack trace

@@ -1,5 +1,7 @@
 """`audit`: who did what and who looked at what; and is the record what it was?"""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
@@ -172,9 +174,8 @@ async def _verify(config: Config, kept: str) -> Verification:
 
 
 async def _with_progress(log: Log, kept: str) -> Verification:
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("verifying", total=(await log.head()).size)
-        return await verify_log(log, kept, lambda done: progress.update(task, completed=done))
+    with _showing("verifying") as on_progress:
+        return await verify_log(log, kept, on_progress)
 
 
 async def _export(config: Config, file: Path) -> int:
@@ -182,11 +183,16 @@ async def _export(config: Config, file: Path) -> int:
         by = await who_asks(house)
         require(by, Right.READ)
         await house.audit.record(Entry(kind="audit.exported", actor=by.name, about="audit log"))
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("writing", total=(await house.audit.head()).size)
-            return await write_log(
-                house.audit, file, lambda done: progress.update(task, completed=done)
-            )
+        with _showing("writing") as on_progress:
+            return await write_log(house.audit, file, on_progress)
+
+
+@contextmanager
+def _showing(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show on standard error how far it is."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, size: progress.update(task, completed=done, total=size)
 
 
 def _kept(config: Config, named: Path | None) -> str:

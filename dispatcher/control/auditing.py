@@ -75,9 +75,15 @@ class Log(Protocol):
         ...
 
 
-async def verify(
-    log: Log, kept: str, on_progress: Callable[[int], None] = lambda _done: None
-) -> Verification:
+Progress = Callable[[int, int], None]
+"""Is told how many entries are done, and of how many."""
+
+
+def _tell_nobody(_done: int, _size: int) -> None:
+    return
+
+
+async def verify(log: Log, kept: str, on_progress: Progress = _tell_nobody) -> Verification:
     """Verify a whole log against its seals, its newest checkpoint and those `kept` elsewhere.
 
     Raises `InvalidInput` when what was kept is not a list of checkpoints.
@@ -101,7 +107,7 @@ async def verify(
         is_good=False,
     )
     try:
-        root = await _search(log, head, checkpoints, on_progress)
+        root = await _search(log, head, checkpoints, lambda done: on_progress(done, head.size))
     except _Bad as bad:
         return replace(found, first_bad=bad.first_bad, why=bad.why)
     return replace(found, is_good=True, root=root.hex())

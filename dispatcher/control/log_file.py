@@ -10,12 +10,12 @@ import binascii
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from dispatcher.control.auditing import PAGE_ROWS
+from dispatcher.control.auditing import PAGE_ROWS, Progress
 from dispatcher.model.checkpoint import read_notes, verifier_key
 from dispatcher.model.errors import Conflict, InvalidInput
 from dispatcher.model.merkle import leaf_hash
@@ -26,9 +26,7 @@ LINE_BYTES_MAX: Final = 1 << 24
 NOTE_LINES: Final = 6
 
 
-async def write_log(
-    audit: AuditLog, file: Path, on_progress: Callable[[int], None] = lambda _done: None
-) -> int:
+async def write_log(audit: AuditLog, file: Path, on_progress: Progress) -> int:
     """Write the log, whole or not at all; give how many entries it has.
 
     Raises `Conflict` when something has that name, `InvalidInput` when it cannot be written.
@@ -39,7 +37,7 @@ async def write_log(
         for first in range(0, head.size, PAGE_ROWS):
             rows = await audit.rows(first, min(PAGE_ROWS, head.size - first))
             draft.writelines(f"{seal.hex()} {entry}\n".encode() for _, entry, seal in rows)
-            on_progress(first + len(rows))
+            on_progress(first + len(rows), head.size)
     return head.size
 
 
