@@ -8,16 +8,14 @@ import asyncio
 import time
 from typing import Any, Final
 
-import click
-
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.running import calm_collector
 from dispatcher.control.auditing import verify
 from dispatcher.model.audit import Entry
 from dispatcher.showcase.bench_house import make_config
-from dispatcher.showcase.bench_places import Place, open_places, read_settings
-from dispatcher.showcase.bench_report import machine, print_json, spread
+from dispatcher.showcase.bench_places import Place, read_settings
+from dispatcher.showcase.bench_report import measure_places, print_json, print_lines, spread
 from dispatcher.telemetry import log
 from dispatcher.vault.keyring import create_keyring
 
@@ -33,23 +31,13 @@ async def run_audit_bench(*, database: str | None, entries: int, rounds: int, as
     """Measure and report; 1 when a log that nobody touched was not found good."""
     log.configure("critical")
     calm_collector()  # as `audit verify` does
-    report: dict[str, Any] = {
-        "entries": entries,
-        "rounds": rounds,
-        "engines": [],
-        "not_measured": {},
-        **machine(),
-    }
-    with open_places(database) as (places, why):
-        if why:
-            report["not_measured"]["postgresql"] = why
-        for place in places:
-            report["engines"].append(place.engine)
-            report[place.engine] = await _measure(place, entries, rounds)
+    about = {"entries": entries, "rounds": rounds}
+    report = await measure_places(database, about, lambda place: _measure(place, entries, rounds))
     if as_json:
         print_json(report)
     else:
-        _print(report)
+        rate = ("entries_per_s", "entries/s verified")
+        print_lines(report, f"{entries} entries", _LINES, rate=rate)
     return 0 if all(report[engine]["is_good"] for engine in report["engines"]) else 1
 
 
@@ -94,18 +82,3 @@ def _entry(number: int) -> Entry:
         reason="an ordinary reason of ordinary length",
         detail={"author": f"person-{number % 49}", "hash": f"{number:064x}"},
     )
-
-
-def _print(report: dict[str, Any]) -> None:
-    click.echo(
-        f"{report['entries']} entries, {report['rounds']} rounds, {report['cores']} cores; "
-        "seconds, median (min - max)"
-    )
-    for engine in report["engines"]:
-        figures = report[engine]
-        click.echo(f"{engine}: {figures['source']}, {figures['entries_per_s']} entries/s verified")
-        for name, line in _LINES.items():
-            median, least, most = (figures[name][each] for each in ("median", "min", "max"))
-            click.echo(f"  {line:48} {median:7.3f} ({least:.3f} - {most:.3f})")
-    for engine, why in report["not_measured"].items():
-        click.echo(f"{engine}: not measured, {why}")

@@ -13,7 +13,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import click
 from prometheus_client import CollectorRegistry
 
 from dispatcher.app.controls import change_control
@@ -29,8 +28,8 @@ from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.paper import Agreement, Purpose
 from dispatcher.model.registry import Connector, Destination, EventType, Registry, Subscription
 from dispatcher.showcase.bench_house import make_config
-from dispatcher.showcase.bench_places import Place, open_places, read_settings
-from dispatcher.showcase.bench_report import machine, print_json, spread
+from dispatcher.showcase.bench_places import Place, read_settings
+from dispatcher.showcase.bench_report import measure_places, print_json, print_lines, spread
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.store.registry import NewRevision
 from dispatcher.telemetry import log
@@ -118,24 +117,13 @@ async def run_registry_bench(
     log.configure("critical")
     calm_collector()  # as every serving process does
     held = large_registry(connectors, subscriptions)
-    report: dict[str, Any] = {
-        "connectors": connectors,
-        "subscriptions": subscriptions,
-        "rounds": rounds,
-        "engines": [],
-        "not_measured": {},
-        **machine(),
-    }
-    with open_places(database) as (places, why):
-        if why:
-            report["not_measured"]["postgresql"] = why
-        for place in places:
-            report["engines"].append(place.engine)
-            report[place.engine] = await _measure(place, held, rounds)
+    about = {"connectors": connectors, "subscriptions": subscriptions, "rounds": rounds}
+    report = await measure_places(database, about, lambda place: _measure(place, held, rounds))
     if as_json:
         print_json(report)
     else:
-        _print(report)
+        what = f"{subscriptions} subscriptions over {connectors} connectors"
+        print_lines(report, what, _LINES)
     return 0
 
 
@@ -226,18 +214,3 @@ def _changed(held: Registry, round_: int) -> Registry:
     """Give the registry with one connector that serves one tenant more, another each round."""
     first, *others = held.connectors
     return replace(held, connectors=(replace(first, tenants=("acme", f"tenant-{round_}")), *others))
-
-
-def _print(report: dict[str, Any]) -> None:
-    click.echo(
-        f"{report['subscriptions']} subscriptions over {report['connectors']} connectors, "
-        f"{report['rounds']} rounds, {report['cores']} cores; seconds, median (min - max)"
-    )
-    for engine in report["engines"]:
-        click.echo(f"{engine}: {report[engine]['source']}")
-        for name, line in _LINES.items():
-            figures = report[engine][name]
-            median, least, most = (figures[each] for each in ("median", "min", "max"))
-            click.echo(f"  {line:48} {median:7.3f} ({least:.3f} - {most:.3f})")
-    for engine, why in report["not_measured"].items():
-        click.echo(f"{engine}: not measured, {why}")

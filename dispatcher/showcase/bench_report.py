@@ -9,7 +9,7 @@ import json
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -17,6 +17,8 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from dispatcher.showcase.bench_places import Place, open_places
 
 _LINES: Final = {
     "ceiling_per_s": "bare aiohttp client, requests/s",
@@ -54,6 +56,45 @@ def machine() -> dict[str, Any]:
     }
 
 
+async def measure_places(
+    database: str | None,
+    about: Mapping[str, Any],
+    measure: Callable[[Place], Awaitable[dict[str, Any]]],
+) -> dict[str, Any]:
+    """Measure on each place there is; give the report, with `about` what was measured."""
+    report: dict[str, Any] = {**about, "engines": [], "not_measured": {}, **machine()}
+    with open_places(database) as (places, why):
+        if why:
+            report["not_measured"]["postgresql"] = why
+        for place in places:
+            report["engines"].append(place.engine)
+            report[place.engine] = await measure(place)
+    return report
+
+
+def print_lines(
+    report: dict[str, Any],
+    what: str,
+    lines: Mapping[str, str],
+    *,
+    rate: tuple[str, str] | None = None,
+) -> None:
+    """Print what was measured, and for each engine a line for each figure in seconds.
+
+    `rate` is a figure that is no time, and what it is called.
+    """
+    click.echo(
+        f"{what}, {report['rounds']} rounds, {report['cores']} cores; seconds, median (min - max)"
+    )
+    for engine in report["engines"]:
+        more = f", {report[engine][rate[0]]} {rate[1]}" if rate is not None else ""
+        click.echo(f"{engine}: {report[engine]['source']}{more}")
+        for name, line in lines.items():
+            median, least, most = (report[engine][name][each] for each in ("median", "min", "max"))
+            click.echo(f"  {line:48} {median:7.3f} ({least:.3f} - {most:.3f})")
+    _print_not_measured(report)
+
+
 def print_json(report: dict[str, Any]) -> None:
     """Print the one document a program reads."""
     click.echo(json.dumps(report, ensure_ascii=False))
@@ -75,10 +116,14 @@ def print_table(report: dict[str, Any]) -> None:
     for name, section in sections.items():
         durable = ", ".join(f"{key} {value}" for key, value in section["settings"].items())
         click.echo(f"{name}: {section['source']}; {durable}")
-    for name, why in report["not_measured"].items():
-        click.echo(f"{name}: not measured, {why}")
+    _print_not_measured(report)
     for discrepancy in report["discrepancies"]:
         click.secho(f"not as it should be: {discrepancy}", fg="red")
+
+
+def _print_not_measured(report: dict[str, Any]) -> None:
+    for name, why in report["not_measured"].items():
+        click.echo(f"{name}: not measured, {why}")
 
 
 def _cell(figures: dict[str, float] | None) -> str:

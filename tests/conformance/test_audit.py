@@ -23,8 +23,9 @@ from dispatcher.store.people import NewToken, PeopleStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.record import RecordKeys
-from tests.conformance.test_changes import BEA, LARGE, OTHER, PAT, SMALL, approve, control_of
+from tests.conformance.test_changes import BEA, LARGE, OTHER, PAT, SMALL, approve
 from tests.support.letters import change, rows
+from tests.support.planes import control_of
 from tests.support.records import KEYRING, audit_of
 
 ADA = Principal(name="ada", kind=PrincipalKind.HUMAN, roles=frozenset({Role.ADMIN}))

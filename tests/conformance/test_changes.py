@@ -1,8 +1,6 @@
 """Change sets: what narrows goes at once, what widens waits for another person, on each engine."""
 
 import asyncio
-import secrets
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -21,15 +19,12 @@ from dispatcher.model.errors import (
 )
 from dispatcher.model.ids import Revision
 from dispatcher.model.paper import ConnectorState
-from dispatcher.model.people import Principal, PrincipalKind, Role
+from dispatcher.model.people import PrincipalKind, Role
 from dispatcher.model.registry import Destination, Policy, Registry
-from dispatcher.store.catalogue import CatalogueStore
-from dispatcher.store.changes import ChangeStore
 from dispatcher.store.database import Database
 from dispatcher.store.registry import RegistryStore
-from dispatcher.vault.sealer import Vault
 from tests.support.letters import rows
-from tests.support.records import KEYRING, audit_of
+from tests.support.planes import control_of, person
 from tests.unit.stages.builders import (
     connector,
     event_type,
@@ -39,11 +34,6 @@ from tests.unit.stages.builders import (
     registry,
     subscription,
 )
-
-
-def person(name: str, *roles: Role, kind: PrincipalKind = PrincipalKind.HUMAN) -> Principal:
-    return Principal(name=name, kind=kind, roles=frozenset(roles))
-
 
 PAT, BEA = person("pat", Role.PLATFORM, Role.APPROVER), person("bea", Role.APPROVER)
 BOT = person("bot", Role.PLATFORM, Role.APPROVER, kind=PrincipalKind.SERVICE)
@@ -57,22 +47,6 @@ EMPTY = Registry()
 @pytest.fixture
 def control(database: Database) -> ChangeControl:
     return control_of(database)
-
-
-def control_of(
-    database: Database, approvals: int = 2, *, independent: bool = False
-) -> ChangeControl:
-    return ChangeControl(
-        registry=RegistryStore(database, audit_of(database)),
-        changes=ChangeStore(database, audit_of(database)),
-        catalogue=CatalogueStore(database),
-        vault=Vault(KEYRING),
-        approvals=approvals,
-        independent_approvers=independent,
-        loopback=frozenset(),
-        mint_secret=lambda: secrets.token_bytes(32),
-        wall_us=lambda: time.time_ns() // 1000,
-    )
 
 
 async def propose(control: ChangeControl, held: Registry, **more: Any) -> Outcome:

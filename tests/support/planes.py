@@ -2,7 +2,6 @@
 
 import json
 import secrets
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,36 +24,45 @@ from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.sealer import Vault
+from tests.support.databases import wall_us
 from tests.support.records import KEYRING, audit_of
 
 
-def wall_us() -> int:
-    return time.time_ns() // 1000
-
-
-def person(name: str, *roles: Role, tenant: str | None = None) -> Principal:
-    return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(roles), tenant=tenant)
+def person(
+    name: str,
+    *roles: Role,
+    kind: PrincipalKind = PrincipalKind.HUMAN,
+    tenant: str | None = None,
+) -> Principal:
+    return Principal(name=name, kind=kind, roles=frozenset(roles), tenant=tenant)
 
 
 EVERYBODY = person("ann", *Role)
 
 
+def control_of(
+    database: Database, approvals: int = 2, *, independent: bool = False
+) -> ChangeControl:
+    audit = audit_of(database)
+    return ChangeControl(
+        registry=RegistryStore(database, audit),
+        changes=ChangeStore(database, audit),
+        catalogue=CatalogueStore(database),
+        vault=Vault(KEYRING),
+        approvals=approvals,
+        independent_approvers=independent,
+        loopback=frozenset(),
+        mint_secret=lambda: secrets.token_bytes(32),
+        wall_us=wall_us,
+    )
+
+
 def plane_of(database: Database) -> Plane:
-    audit, vault = audit_of(database), Vault(KEYRING)
+    audit = audit_of(database)
     registry = RegistryStore(database, audit)
     return Plane(
         registry=registry,
-        changes=ChangeControl(
-            registry=registry,
-            changes=ChangeStore(database, audit),
-            catalogue=CatalogueStore(database),
-            vault=vault,
-            approvals=2,
-            independent_approvers=False,
-            loopback=frozenset(),
-            mint_secret=lambda: secrets.token_bytes(32),
-            wall_us=wall_us,
-        ),
+        changes=control_of(database),
         people=People(store=PeopleStore(database, audit), mint=secrets.token_bytes),
         switches=SwitchControl(registry=registry, workers=WorkerStore(database), wall_us=wall_us),
         producers=ProducerRule(registry),
@@ -62,7 +70,7 @@ def plane_of(database: Database) -> Plane:
         audit=audit,
         replies=ReplyStore(database),
         outbox=database,
-        vault=vault,
+        vault=Vault(KEYRING),
         wall_us=wall_us,
     )
 
