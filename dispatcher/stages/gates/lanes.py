@@ -17,7 +17,7 @@ from dispatcher.model.registry import Connector, Destination, Policy
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Reason, Refusal, hold
-from dispatcher.stages.gates.paper import judge_paper
+from dispatcher.stages.gates.paper import Finding, judge_paper
 
 _DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
 
@@ -41,14 +41,16 @@ def judge_lane(
     ground: Ground,
 ) -> Refusal | None:
     """Collect everything that keeps this lane closed; nothing means that it is open."""
-    stopping = lane_targets(
-        connector.name, subscription, endpoint.host, event_type, connector.tenants
-    )
-    findings = [
-        (Reason.SWITCH_ON, str(switch.target))
-        for switch in switches
-        if plain_target(switch.target) in stopping
-    ]
+    findings: list[Finding] = []
+    if switches:  # a calm night has none, and a large registry has a great many lanes
+        stopping = lane_targets(
+            connector.name, subscription, endpoint.host, event_type, connector.tenants
+        )
+        findings += [
+            (Reason.SWITCH_ON, str(switch.target))
+            for switch in switches
+            if plain_target(switch.target) in stopping
+        ]
     entries = listed_entries(connector, endpoint)
     if not entries:
         findings.append((Reason.DESTINATION_UNLISTED, f"{endpoint.host} is not listed"))

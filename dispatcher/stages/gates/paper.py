@@ -5,9 +5,11 @@ lanes that need it and loses nothing; they open by themselves when a revision re
 looks at an event, and what is not written down counts as not there.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import lru_cache
+from typing import Self
 
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.paper import ConnectorState
@@ -28,9 +30,26 @@ class Due:
     until: date
 
 
-def is_sensitive(field: Field) -> bool:
-    """True for a field that goes out only on an approved assessment."""
-    return field.category.is_special or field.sensitivity is Sensitivity.RESTRICTED
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What fields need on paper before they go out; `grade` is that of the most sensitive one."""
+
+    agreement: bool
+    assessment: bool
+    grade: Sensitivity
+
+    @classmethod
+    def of(cls, fields: Collection[Field]) -> Self:
+        """Sum up these fields; none at all need nothing."""
+        return cls(
+            agreement=any(field.category.is_personal for field in fields),
+            assessment=any(_is_sensitive(field) for field in fields),
+            grade=max(
+                (field.sensitivity for field in fields),
+                key=lambda sensitivity: sensitivity.rank,
+                default=Sensitivity.PUBLIC,
+            ),
+        )
 
 
 def judge_paper(
@@ -48,33 +67,29 @@ def judge_paper(
     if connector.state is not ConnectorState.ACTIVE:
         yield Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
     yield from _judge_owner(connector, policy, today)
-    is_personal = any(field.category.is_personal for field in scope.fields)
+    needs = _needs(scope)
     agreement = connector.agreement
     if agreement is not None and agreement.until < today:
         yield Reason.AGREEMENT_EXPIRED, f"{connector.name}'s agreement {agreement.reference}"
-    if agreement is None and is_personal:
+    if agreement is None and needs.agreement:
         yield Reason.AGREEMENT_MISSING, f"{connector.name} gets personal fields without one"
-    if any(map(is_sensitive, scope.fields)):
+    if needs.assessment:
         yield from _judge_assessment(connector, today)
     for entry in entries:
-        yield from judge_country(connector, entry, scope.fields, policy)
+        yield from judge_country(connector, entry, needs, policy)
 
 
 def judge_country(
-    connector: Connector, entry: Destination, fields: Sequence[Field], policy: Policy
+    connector: Connector, entry: Destination, needs: Needs, policy: Policy
 ) -> Iterator[Finding]:
-    """Give every reason why these fields may not go to the country of a destination."""
+    """Give every reason why fields of these needs may not go to the country of a destination."""
     where = f"{entry.host} in {entry.country or 'a country nobody named'}"
     allowed = connector.agreement.countries if connector.agreement is not None else ()
-    if (
-        allowed
-        and entry.country not in allowed
-        and any(field.category.is_personal for field in fields)
-    ):
+    if needs.agreement and allowed and entry.country not in allowed:
         yield Reason.COUNTRY_FORBIDDEN, f"{where} is outside {connector.name}'s agreement"
     if policy.countries:
         most = policy.countries.get(entry.country, policy.countries.get("*"))
-        if most is None or any(not field.sensitivity.is_within(most) for field in fields):
+        if most is None or not needs.grade.is_within(most):
             yield Reason.COUNTRY_FORBIDDEN, f"{where} may not get fields this sensitive"
 
 
@@ -87,7 +102,7 @@ def last_day(
         ends.append(_after_grace(connector.owner_confirmed_until, policy))
     if connector.agreement is not None:
         ends.append(connector.agreement.until)
-    if connector.assessment is not None and any(map(is_sensitive, scope.fields)):
+    if connector.assessment is not None and _needs(scope).assessment:
         ends.append(connector.assessment.until)
     return min(ends)
 
@@ -112,6 +127,16 @@ def coming_due(registry: Registry, today: date) -> tuple[Due, ...]:
 def must_warn(due: Due, warn_days: Collection[int]) -> bool:
     """True on the days on which the owner is to be told: at each warning, and once it has ended."""
     return due.days_left in warn_days or due.days_left < 0
+
+
+@lru_cache(maxsize=65536)
+def _needs(scope: Scope) -> Needs:
+    # Many lanes share a scope, and a large registry is judged lane by lane at every change.
+    return Needs.of(scope.fields)
+
+
+def _is_sensitive(field: Field) -> bool:
+    return field.category.is_special or field.sensitivity is Sensitivity.RESTRICTED
 
 
 def _judge_owner(connector: Connector, policy: Policy, today: date) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.registry import Connector, EventType, Policy, Subscription
 from dispatcher.model.scope import Field
 from dispatcher.stages.gates.lanes import has_hidden_steps, listed_entries
-from dispatcher.stages.gates.paper import judge_country
+from dispatcher.stages.gates.paper import Needs, judge_country
 from dispatcher.stages.revising.fault import Fault, out_of_range, plaintext
 from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import resolve_scope
@@ -105,8 +105,9 @@ def _check_country(
         endpoint = parse_endpoint(subscription.url)
     except ValueError:
         return
+    needs = Needs.of(granted)
     for entry in listed_entries(connector, endpoint):
-        for _, why in judge_country(connector, entry, granted, policy):
+        for _, why in judge_country(connector, entry, needs, policy):
             yield Fault(
                 f"subscription {subscription.name!r}: url",
                 why,
