@@ -111,6 +111,19 @@ def test_the_policy_says_how_sensitive_a_field_a_country_may_get(limits, is_open
     assert ([] if is_open else [Reason.COUNTRY_FORBIDDEN]) == found
 
 
+@pytest.mark.parametrize("order", [1, -1], ids=["mild-first", "mild-last"])
+def test_of_many_fields_the_one_that_needs_most_decides(order):
+    other = Field(parse_path("$.b"), "pass", "string", Category.OTHER, Sensitivity.PUBLIC)
+
+    def mixed(fields):
+        return Scope(fields.id, (other, *fields.fields)[::order])
+
+    limits = Policy(countries={"DE": Sensitivity.INTERNAL})
+    assert [Reason.AGREEMENT_MISSING] == reasons(mixed(PERSONAL))
+    assert [Reason.COUNTRY_FORBIDDEN] == reasons(mixed(PERSONAL), limits, **agreement())
+    assert [Reason.ASSESSMENT_MISSING] == reasons(mixed(SENSITIVE))
+
+
 def test_of_two_entries_that_list_an_endpoint_the_stricter_country_counts():
     other = Destination(host="*.acme.example", reason="orders", country="US")
     found = reasons(PERSONAL, entries=(IN_DE, other), **agreement(countries=("DE",)))
