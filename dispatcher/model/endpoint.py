@@ -1,26 +1,28 @@
 """A destination URL, parsed once and strictly; the dialer and the gates see only these parts.
 
-Refused: anything but http(s), userinfo, control characters, spaces, backslashes, non-ASCII, percent
-signs in the host, fragments, ports out of range, hosts that look like a number but are not a
-canonical dotted quad. (The complete rules are egress spec U1-U10 and N1-N7.)
+Anything that two parsers might read as two different places is refused, with the rule it breaks
+(egress spec U1-U9; hosts are read by `model.host`). What is sent is written from the parts, never
+from the text that came in (U10).
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
 from typing import Final
+from urllib.parse import quote
 
-_URL: Final = re.compile(
-    r"(?P<scheme>https?)://"
-    r"(?:\[(?P<ip6>[0-9a-fA-F:.]+)\]|(?P<name>[A-Za-z0-9._-]+))"
-    r"(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<target>/[\x21\x24-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e\x25]*)?\Z"
-)
-_LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)\Z")
-_NUMERIC: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
-_DEFAULT_PORT: Final = {"https": 443, "http": 80}
+from dispatcher.model.host import Address, Unreadable, as_address, parse_address_6, parse_name
+
 URL_CHARACTERS_MAX: Final = 2048
-NAME_CHARACTERS_MAX: Final = 253
+_DEFAULT_PORT: Final = {"https": 443, "http": 80}
+_SCHEME: Final = re.compile(r"(https?)://", re.IGNORECASE)
+_STEERING: Final = re.compile(r"[\x00-\x20\\\x7f]")
+_AUTHORITY: Final = re.compile(r"[^/?#]*")
+_BRACKETED: Final = re.compile(r"\[([^\]]*)\](?::(.*))?\Z", re.DOTALL)
+_PORT: Final = re.compile(r"[0-9]{1,5}\Z")
+_TARGET: Final = re.compile(
+    r"(?:[\x21\x24\x26-\x3b\x3d\x3f-\x5b\x5d\x5f\x61-\x7a\x7e]|%[0-9A-Fa-f]{2})*\Z"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,11 +46,9 @@ class Endpoint:
         return self.target.partition("?")[0]
 
     @property
-    def literal(self) -> IPv4Address | IPv6Address | None:
+    def literal(self) -> Address | None:
         """The address, when the host is one."""
-        if ":" in self.host:
-            return IPv6Address(self.host)
-        return IPv4Address(self.host) if _NUMERIC.match(self.host.rpartition(".")[2]) else None
+        return as_address(self.host)
 
     @property
     def authority(self) -> str:
@@ -61,31 +61,58 @@ class Endpoint:
 
 
 def parse_endpoint(url: str) -> Endpoint:
-    """Read a URL; `ValueError` says in one sentence what is wrong with it."""
+    """Read a URL; raises `Unreadable`, which says in one sentence what is wrong with it."""
     if len(url) > URL_CHARACTERS_MAX:
-        raise ValueError(f"longer than {URL_CHARACTERS_MAX} characters")
-    found = _URL.match(url)
+        raise Unreadable("U9", f"longer than {URL_CHARACTERS_MAX} characters")
+    if _STEERING.search(url):
+        raise Unreadable("U2", "it holds a space, a backslash or a control character")
+    found = _SCHEME.match(url)
     if found is None:
-        raise ValueError("not a plain http(s) URL: scheme://host[:port]/path in visible ASCII")
-    scheme = found["scheme"]
-    port = int(found["port"]) if found["port"] else _DEFAULT_PORT[scheme]
-    if not 1 <= port <= 65535:
-        raise ValueError("the port is not between 1 and 65535")
-    host = str(IPv6Address(found["ip6"])) if found["ip6"] else parse_host(found["name"])
-    return Endpoint(scheme=scheme, host=host, port=port, target=found["target"] or "/")
+        raise Unreadable("U1", "it does not begin with https:// (or http://, where granted)")
+    scheme, rest = found[1].lower(), url[found.end() :]
+    authority = _AUTHORITY.match(rest)
+    text = authority[0] if authority is not None else ""
+    host, port = _parse_authority(text, _DEFAULT_PORT[scheme])
+    return Endpoint(scheme=scheme, host=host, port=port, target=_parse_target(rest[len(text) :]))
 
 
-def parse_host(text: str) -> str:
-    """Give the canonical form of a DNS name or address literal, or raise `ValueError`."""
-    name = text.lower().removesuffix(".")
-    if ":" in name:
-        return str(IPv6Address(name))
-    labels = name.split(".")
-    if len(name) > NAME_CHARACTERS_MAX or not all(_LABEL.match(label) for label in labels):
-        raise ValueError(f"not a host name: {text!r}")
-    if _NUMERIC.match(labels[-1]):
-        try:
-            return str(IPv4Address(name))
-        except ValueError:
-            raise ValueError(f"a number that is not a dotted-quad address: {text!r}") from None
-    return name
+def _parse_authority(text: str, default_port: int) -> tuple[str, int]:
+    if "@" in text:
+        raise Unreadable("U3", "it holds a user or a password")
+    if text.startswith("["):
+        found = _BRACKETED.match(text)
+        if found is None:
+            raise Unreadable("U5", "something stands behind the brackets of the host")
+        return str(parse_address_6(found[1])), _parse_port(found[2], default_port)
+    host, colon, port = text.partition(":")
+    if ":" in port or "[" in text or "]" in text:
+        raise Unreadable("U5", "an IPv6 address stands in brackets")
+    return parse_name(host), _parse_port(port if colon else None, default_port)
+
+
+def _parse_port(text: str | None, default: int) -> int:
+    if text is None:
+        return default
+    if not _PORT.match(text) or not 1 <= int(text) <= 65535:
+        raise Unreadable("U4", "the port is not a number between 1 and 65535")
+    return int(text)
+
+
+def _parse_target(text: str) -> str:
+    """Give path and query as they are sent: letters of a path beyond ASCII are encoded (U2)."""
+    if "#" in text:
+        raise Unreadable("U8", "it holds a fragment, which is never sent")
+    path, mark, query = text.partition("?")
+    if any(unicodedata.category(each)[0] in "CZ" for each in path if not each.isascii()):
+        raise Unreadable("U2", "the path holds a character that is not seen")
+    encoded = path if path.isascii() else "".join(map(_encoded, path))
+    target = f"{encoded or '/'}{mark}{query}"
+    if not _TARGET.match(target):
+        raise Unreadable("U2", "path or query hold a character that is to be percent-encoded")
+    if len(target) > URL_CHARACTERS_MAX:
+        raise Unreadable("U9", f"longer than {URL_CHARACTERS_MAX} characters")
+    return target
+
+
+def _encoded(character: str) -> str:
+    return character if character.isascii() else quote(character, safe="")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Self
 
-from dispatcher.model.endpoint import parse_host
+from dispatcher.model.host import parse_host
 
 WAIT_SECONDS_MAX: Final = 45
 """How long a stop may be waited for: shorter than a request may take."""

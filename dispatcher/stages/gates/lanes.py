@@ -12,7 +12,8 @@ from datetime import date
 from functools import lru_cache
 from typing import Final
 
-from dispatcher.model.endpoint import Endpoint, parse_host
+from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.host import parse_host
 from dispatcher.model.registry import Connector, Destination, Policy
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch, Target, TargetKind

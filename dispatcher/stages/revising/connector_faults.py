@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from dispatcher.model.endpoint import parse_host
+from dispatcher.model.host import parse_host
 from dispatcher.model.paper import LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination
 from dispatcher.stages.gates.lanes import has_hidden_steps

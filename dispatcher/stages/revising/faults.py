@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import msgspec
 
-from dispatcher.model.endpoint import parse_host
+from dispatcher.model.host import parse_host
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.model.text import is_readable
 from dispatcher.stages.revising.connector_faults import check_connector, check_country

@@ -1,0 +1,179 @@
+"""Hosts in their one canonical form: an A-label name in lower case, or an address.
+
+Whatever names a host (an endpoint, an entry of the allowlist, a switch) is read here, so that two
+spellings of one host are one, and a spelling that two parsers might read as two hosts is refused
+(egress spec U5-U7, U9 and N1-N7). Pure text: nothing is resolved, and whether a host may be reached
+is for the gates.
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final
+
+import idna
+
+NAME_CHARACTERS_MAX: Final = 253
+LABEL_CHARACTERS_MAX: Final = 63
+_TYPED_CHARACTERS_MAX: Final = 1024
+_LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]+(?<!-)\Z")
+_NUMERIC: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
+_LITERAL_6: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
+_OTHER_OR_BLANK: Final = ("C", "Z")
+SPECIAL_ZONES: Final = frozenset(
+    {
+        "alt",
+        "arpa",
+        "cluster",
+        "consul",
+        "corp",
+        "home",
+        "internal",
+        "intranet",
+        "lan",
+        "local",
+        "localdomain",
+        "localhost",
+        "onion",
+        "private",
+        "svc",
+    }
+)
+"""Top levels that mean something to one machine or one network alone, or to no DNS at all."""
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+
+class Unreadable(ValueError):
+    """A text that is no host or URL, or one that two parsers may read as two; `rule` says which."""
+
+    def __init__(self, rule: str, why: str) -> None:
+        super().__init__(why)
+        self.rule = rule
+
+
+def parse_host(text: str) -> str:
+    """Give the canonical form of a DNS name or an address; raises `Unreadable`."""
+    if ":" in text:
+        return str(parse_address_6(text))
+    return parse_name(text)
+
+
+def parse_address_6(text: str) -> IPv6Address:
+    """Read an IPv6 address, as it stands between brackets: no zone, nothing of the future (U5)."""
+    try:
+        if _LITERAL_6.match(text):
+            return IPv6Address(text)
+    except ValueError:
+        pass
+    raise Unreadable("U5", "what has colons, or stands in brackets, is not an IPv6 address")
+
+
+@lru_cache(maxsize=65536)
+def parse_name(text: str) -> str:
+    """Give a DNS name as A-labels, or a dotted quad; raises `Unreadable`."""
+    if len(text) > _TYPED_CHARACTERS_MAX:
+        raise Unreadable("U9", f"the host is longer than {NAME_CHARACTERS_MAX} characters")
+    if "%" in text:
+        raise Unreadable("U7", "the host holds a percent sign")
+    name = text.lower() if text.isascii() else _mapped(text)
+    is_closed = name.endswith(".")
+    labels = name.removesuffix(".").split(".")
+    if not all(labels):
+        raise Unreadable("N7", "the host is empty, or two of its dots stand side by side")
+    if _NUMERIC.match(labels[-1]):
+        if not text.isascii():
+            raise Unreadable("N2", "the host turns into a number when it is written in ASCII")
+        return _dotted_quad(text, is_closed=is_closed)
+    # With one label beyond ASCII, others read the whole name by IDNA's rules, or by older ones.
+    to_a_label = _plain_label if text.isascii() else _a_label
+    host = ".".join([to_a_label(label) for label in labels])
+    if len(host) > NAME_CHARACTERS_MAX:
+        raise Unreadable("U9", f"the host is longer than {NAME_CHARACTERS_MAX} characters")
+    return host
+
+
+def as_address(host: str) -> Address | None:
+    """Give the address that a canonical host is, an IPv4 one carried in IPv6 unwrapped (A4)."""
+    if ":" in host:
+        address = IPv6Address(host)
+        return address.ipv4_mapped or address
+    return IPv4Address(host) if _NUMERIC.match(host.rpartition(".")[2]) else None
+
+
+def parse_network(text: str) -> Network:
+    """Read a network in canonical form; `ValueError` says what is wrong with it."""
+    network = ip_network(text)
+    if str(network) != text:
+        raise ValueError(f"write it as {network}")
+    return network
+
+
+def is_special(name: str) -> bool:
+    """True for names that only mean something inside: one label, or a special-use zone (N6)."""
+    head, _, zone = name.rpartition(".")
+    return not head or zone in SPECIAL_ZONES
+
+
+def as_typed(host: str) -> str:
+    """Give the letters behind the A-labels of a canonical host, for people to read."""
+    return ".".join(
+        idna.ulabel(label) if label.startswith("xn--") else label for label in host.split(".")
+    )
+
+
+def _mapped(text: str) -> str:
+    """Map a name after UTS 46, non-transitional; what would vanish on the way is refused (N1, N3).
+
+    A name may not hold characters that are not seen, or not where they stand.
+    """
+    for character in text:
+        if not character.isascii() and _is_unseen(character):
+            raise Unreadable("N3", f"the host holds U+{ord(character):04X}, which is not seen")
+    try:
+        return idna.uts46_remap(text, std3_rules=False, transitional=False)
+    except idna.IDNAError:
+        raise Unreadable("N1", "the host holds a character that no name may hold") from None
+
+
+def _is_unseen(character: str) -> bool:
+    if unicodedata.category(character).startswith(_OTHER_OR_BLANK):
+        return True
+    try:
+        return not idna.uts46_remap(character, std3_rules=False, transitional=False)
+    except idna.IDNAError:
+        return False  # the whole text is refused for it, with a better reason
+
+
+def _plain_label(label: str) -> str:
+    if label.startswith("xn--"):
+        return _a_label(label)
+    if not _LABEL.match(label):
+        raise Unreadable("U6", "a label of the host is not letters, digits and hyphens")
+    return _bounded(label)
+
+
+def _a_label(label: str) -> str:
+    try:
+        # Encodes what is not ASCII; what claims to be encoded must decode, and to itself again.
+        return _bounded(idna.alabel(label).decode("ascii"))
+    except (idna.IDNAError, UnicodeError, IndexError):
+        rule = "N3" if label.isascii() else "N1"
+        raise Unreadable(rule, "a label of the host is not valid in IDNA 2008") from None
+
+
+def _bounded(label: str) -> str:
+    if len(label) > LABEL_CHARACTERS_MAX:
+        raise Unreadable("U9", f"a label is longer than {LABEL_CHARACTERS_MAX} characters")
+    return label
+
+
+def _dotted_quad(text: str, *, is_closed: bool) -> str:
+    try:
+        if not is_closed:
+            return str(IPv4Address(text))
+    except ValueError:
+        pass
+    raise Unreadable("U6", "the host is a number that is not a dotted-quad address")
