@@ -9,6 +9,7 @@ import getpass
 import os
 import re
 import tomllib
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
@@ -23,6 +24,7 @@ from pydantic_settings import (
 
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.switch import WAIT_SECONDS_MAX
+from dispatcher.stages.gates.addresses import parse_nat64
 
 FILE_NAME: Final = "dispatcher.toml"
 PREFIX: Final = "DISPATCHER__"
@@ -106,7 +108,15 @@ class NetworkSection(_Section):
     answer_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 65536
     connections_per_partner_max: Count = 1024
     ca_file: Path | None = None
+    nat64_prefixes: tuple[str, ...] = ()
     loopback_inboxes: tuple[str, ...] = ()
+
+    @field_validator("nat64_prefixes")
+    @classmethod
+    def _each_is_a_prefix(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        for text in given:
+            parse_nat64(text)
+        return given
 
     @field_validator("loopback_inboxes")
     @classmethod
@@ -119,6 +129,11 @@ class NetworkSection(_Section):
             if address not in ("127.0.0.1", "[::1]") or not is_port:
                 raise ValueError("each is 127.0.0.1:PORT or [::1]:PORT")
         return given
+
+    @property
+    def translators(self) -> tuple[IPv6Network, ...]:
+        """The prefixes of this network's NAT64 translators."""
+        return tuple(map(parse_nat64, self.nat64_prefixes))
 
     @property
     def inboxes(self) -> frozenset[tuple[str, int]]:

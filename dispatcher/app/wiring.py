@@ -47,8 +47,9 @@ async def open_kit(
     config, outbox = house.config, house.outbox_database
     host, pid = platform.node(), os.getpid()
     worker = WorkerId(f"{host}-{pid}-{secrets.token_hex(3)}")
-    settings = WorkerSettings(**config.worker.model_dump(), loopback_inboxes=config.network.inboxes)
-    transport = Transport(_network_settings(config))
+    network = network_settings(config)
+    settings = WorkerSettings(**config.worker.model_dump(), address_rules=network.address_rules)
+    transport = Transport(network)
     own = _system_resolver(config, house.clock)
     kit = Kit(
         id=worker,
@@ -95,7 +96,8 @@ def _system_resolver(config: Config, clock: SystemClock) -> SystemResolver:
     )
 
 
-def _network_settings(config: Config) -> NetworkSettings:
+def network_settings(config: Config) -> NetworkSettings:
+    """Compose what the way out is bounded by."""
     network = config.network
     return NetworkSettings(
         connect_seconds=network.connect_seconds,
@@ -104,4 +106,5 @@ def _network_settings(config: Config) -> NetworkSettings:
         connections_per_partner_max=network.connections_per_partner_max,
         ca_file=str(config.base / network.ca_file) if network.ca_file else None,
         loopback_inboxes=network.inboxes,
+        nat64=network.translators,
     )

@@ -224,7 +224,7 @@ class ChangeControl:
 
     def _judge_now(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
         today = self._today()
-        faults = find_faults(new, self.loopback) or find_wrong_moves(old, new, today)
+        faults = find_faults(new) or find_wrong_moves(old, new, today)
         if faults:
             raise invalid(faults, where)
         return diff(old, new, today, self.loopback)

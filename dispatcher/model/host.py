@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_net
 from typing import Final
 
 import idna
+from publicsuffixlist import PublicSuffixList
 
 NAME_CHARACTERS_MAX: Final = 253
 LABEL_CHARACTERS_MAX: Final = 63
@@ -111,10 +112,27 @@ def parse_network(text: str) -> Network:
     return network
 
 
+def contains(outer: Network, inner: Network) -> bool:
+    """True when every address of the inner network is in the outer one."""
+    if isinstance(outer, IPv4Network):
+        return isinstance(inner, IPv4Network) and inner.subnet_of(outer)
+    return isinstance(inner, IPv6Network) and inner.subnet_of(outer)
+
+
 def is_special(name: str) -> bool:
     """True for names that only mean something inside: one label, or a special-use zone (N6)."""
     head, _, zone = name.rpartition(".")
     return not head or zone in SPECIAL_ZONES
+
+
+def is_public_suffix(name: str) -> bool:
+    """True where anybody may register the label below: a top level, `co.uk`, `github.io` (N5)."""
+    return _suffixes().privatesuffix(name) is None
+
+
+@lru_cache(maxsize=1)
+def _suffixes() -> PublicSuffixList:
+    return PublicSuffixList(accept_unknown=True)
 
 
 def as_typed(host: str) -> str:

@@ -53,7 +53,10 @@ class Producer:
 class Destination:
     """One entry of the allowlist: scheme, host, port and path prefix, with a reason and an end.
 
-    `country` is where the data then lies, as the partner declared it (ISO 3166-1 alpha-2).
+    `host` is a name, `*.` before a name for every name one label below it, an address, or a network
+    for its literal addresses. `private_range` is the one range inside which the host may answer.
+    `scheme = "http"` is the grant to do without TLS. `country` is where the data then lies, as the
+    partner declared it (ISO 3166-1 alpha-2).
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -63,6 +66,7 @@ class Destination:
     scheme: str = "https"
     port: int = 443
     path_prefix: str = "/"
+    private_range: str = ""
     country: str = ""
     expires: date | None = None
 
@@ -72,7 +76,8 @@ class Connector:
     """One partner: who owns the integration, what it may know, and where it may be reached.
 
     The owning team confirms by `owner_confirmed_until` that it still answers for the integration;
-    `escalation` is the person to turn to when it no longer does.
+    `escalation` is the person to turn to when it no longer does. Through `report_only_until` an
+    https destination that nothing lists is reported and not refused; all else is judged as ever.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -85,6 +90,7 @@ class Connector:
     destinations: tuple[Destination, ...]
     state: ConnectorState = ConnectorState.ACTIVE
     escalation: str = ""
+    report_only_until: date | None = None
     owner_confirmed_until: date | None = None
     clearance: Sensitivity = Sensitivity.INTERNAL
     agreement: Agreement | None = None

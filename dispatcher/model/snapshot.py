@@ -18,7 +18,11 @@ from dispatcher.model.verdict import Refusal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """One subscription, compiled: where it leads, for whom, how, and which fields it may carry."""
+    """One subscription, compiled: where it leads, for whom, how, and which fields it may carry.
+
+    `private_ranges` are where its host may answer besides public addresses. `is_reported`: nothing
+    lists the endpoint, and the connector only reports that.
+    """
 
     subscription: str
     connector: str
@@ -27,6 +31,8 @@ class Route:
     agreement: str
     country: str
     endpoint: Endpoint
+    private_ranges: tuple[str, ...] = ()
+    is_reported: bool = False
     tenants: frozenset[str]
     scopes: Mapping[str, Scope]
     retry_seconds: tuple[float, ...]

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     DESTINATION_EXPIRED = "destination_expired"
     DESTINATION_REVOKED = "destination_revoked"
     DESTINATION_PLAINTEXT = "destination_plaintext"
+    DESTINATION_INSIDE = "destination_inside"
     CONNECTOR_INACTIVE = "connector_inactive"
     AGREEMENT_MISSING = "agreement_missing"
     AGREEMENT_EXPIRED = "agreement_expired"

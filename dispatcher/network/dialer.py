@@ -31,6 +31,9 @@ from dispatcher.stages.gates.addresses import judge_address
 _vetted: ContextVar[tuple[str, ...]] = ContextVar("vetted", default=())
 """The addresses of the letter in hand. Without a letter there are none, and nothing is dialled."""
 
+_ranges: ContextVar[tuple[str, ...]] = ContextVar("ranges", default=())
+"""The private ranges that the allowlist grants to the letter in hand."""
+
 _NEVER_ROUND: Final = 1e9  # aiohttp rounds longer timeouts up to whole seconds
 
 
@@ -107,7 +110,7 @@ class GuardedConnector(TCPConnector):
             socket_factory=self._open_socket,
         )
         self.dials = 0
-        self._inboxes = settings.loopback_inboxes
+        self._rules = settings.address_rules
         self._known: WeakSet[ResponseHandler] = WeakSet()
 
     @property
@@ -115,13 +118,16 @@ class GuardedConnector(TCPConnector):
         """How many connections are open, idle ones included."""
         return sum(protocol.is_connected() for protocol in self._known)
 
-    async def take(self, dial: Dial, addresses: tuple[str, ...]) -> Held:
+    async def take(
+        self, dial: Dial, addresses: tuple[str, ...], ranges: tuple[str, ...] = ()
+    ) -> Held:
         """Give a connection to one of these addresses, from the pool or new."""
-        token = _vetted.set(addresses)
+        vetted, granted = _vetted.set(addresses), _ranges.set(ranges)
         try:
             connection = await self.connect(dial.request, [], dial.limits)
         finally:
-            _vetted.reset(token)
+            _vetted.reset(vetted)
+            _ranges.reset(granted)
         return Held(connection)
 
     async def connect(
@@ -155,7 +161,7 @@ class GuardedConnector(TCPConnector):
         family, kind, protocol, _, (host, port, *_) = addr_info
         if not isinstance(host, str) or host not in _vetted.get():
             raise AddressForbidden
-        if judge_address(host, port, self._inboxes) is not None:
+        if judge_address(host, port, self._rules, _ranges.get()) is not None:
             raise AddressForbidden  # the gate's own table, once more, right before the SYN
         self.dials += 1
         return socket.socket(family, kind, protocol)
@@ -166,11 +172,17 @@ def make_dial(endpoint: Endpoint, seconds: float) -> Dial:
 
     `seconds` bounds the whole wait: a free place in the pool, every address, the handshake.
     """
+    url = url_of(endpoint)
+    limits = ClientTimeout(total=None, connect=seconds, ceil_threshold=_NEVER_ROUND)
+    return Dial(ClientRequest("POST", url), limits)
+
+
+def url_of(endpoint: Endpoint) -> URL:
+    """Rebuild a URL from the parts; `ValueError` where it would be read as another place (U10)."""
     url = URL.build(scheme=endpoint.scheme, host=endpoint.host, port=endpoint.port, path="/")
     if url.raw_host != endpoint.host or url.port != endpoint.port:
         raise ValueError("two parsers read the endpoint differently")
-    limits = ClientTimeout(total=None, connect=seconds, ceil_threshold=_NEVER_ROUND)
-    return Dial(ClientRequest("POST", url), limits)
+    return url
 
 
 def _protocol_of(connection: Connection) -> ResponseHandler:

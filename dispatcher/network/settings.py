@@ -6,6 +6,10 @@ refuse, save `loopback_inboxes`, which `app` fills in development alone.
 
 import ssl
 from dataclasses import dataclass, field
+from ipaddress import IPv6Network
+
+from dispatcher.model.host import Network
+from dispatcher.stages.gates.addresses import AddressRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,7 +18,8 @@ class NetworkSettings:
 
     `ca_file` replaces the system's trusted roots. `tls_context` replaces the whole TLS policy and
     exists for tests; no configuration key sets it. `loopback_inboxes` lists the exact
-    `(address, port)` pairs on loopback that may be dialled.
+    `(address, port)` pairs on loopback that may be dialled; `nat64` and `forbidden` are for the
+    gates' `AddressRules`.
     """
 
     connect_seconds: float = 5.0
@@ -26,3 +31,12 @@ class NetworkSettings:
     ca_file: str | None = None
     tls_context: ssl.SSLContext | None = field(default=None, repr=False)
     loopback_inboxes: frozenset[tuple[str, int]] = frozenset()
+    nat64: tuple[IPv6Network, ...] = ()
+    forbidden: frozenset[Network] = frozenset()
+
+    @property
+    def address_rules(self) -> AddressRules:
+        """What the gates and the dialer judge addresses by, beside the table."""
+        return AddressRules(
+            loopback=self.loopback_inboxes, nat64=self.nat64, forbidden=self.forbidden
+        )

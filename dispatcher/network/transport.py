@@ -38,13 +38,13 @@ class Line:
 
 
 class Transport:
-    """Every connection to a partner, in one pool per partner. One per process."""
+    """Every connection to a partner, in pools that no two partners share. One per process."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         self._settings = settings
         self._context = make_context(settings)
-        self._connectors: dict[str, GuardedConnector] = {}
-        self._lines: dict[tuple[str, Endpoint, float], Line] = {}
+        self._connectors: dict[tuple[str, tuple[str, ...]], GuardedConnector] = {}
+        self._lines: dict[tuple[str, tuple[str, ...], Endpoint, float], Line] = {}
         self._is_closed = False
 
     async def post(
@@ -69,7 +69,8 @@ class Transport:
         except ValueError:
             return _HEADER_INVALID
         try:
-            held = await line.connector.take(line.dial, admitted.addresses)
+            ranges = route.private_ranges
+            held = await line.connector.take(line.dial, admitted.addresses, ranges)
         except CONNECT_ERRORS as error:
             return connect_trouble(error)
         # No await from here to the first byte.
@@ -115,21 +116,23 @@ class Transport:
                 held.give_back()
 
     def _line(self, route: Route) -> Line:
-        key = (route.connector, route.endpoint, route.attempt_seconds)
+        key = (route.connector, route.private_ranges, route.endpoint, route.attempt_seconds)
         line = self._lines.get(key)
         if line is None:
             if len(self._lines) >= LINES_MAX:
                 self._lines.clear()
             seconds = min(self._settings.connect_seconds, route.attempt_seconds)
-            line = Line(self._connector(route.connector), make_dial(route.endpoint, seconds))
+            line = Line(self._connector(route), make_dial(route.endpoint, seconds))
             self._lines[key] = line
         return line
 
-    def _connector(self, name: str) -> GuardedConnector:
-        connector = self._connectors.get(name)
+    def _connector(self, route: Route) -> GuardedConnector:
+        # What may lead inside has a pool of its own: the two sides of a partner never mix (A3).
+        key = (route.connector, route.private_ranges)
+        connector = self._connectors.get(key)
         if connector is None:
             connector = GuardedConnector(self._settings, self._context)
-            self._connectors[name] = connector
+            self._connectors[key] = connector
         return connector
 
 

@@ -75,7 +75,7 @@ class Courier:
             self._settle(leased, snapshot, addresses)
             return
         step(Step.ADMIT)
-        admitted = admit(cleared, addresses, self._kit.settings.loopback_inboxes)
+        admitted = admit(cleared, addresses, self._kit.settings.address_rules)
         if isinstance(admitted, Refusal):
             self._settle(leased, snapshot, admitted)
             return

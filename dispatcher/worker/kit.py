@@ -7,13 +7,14 @@ at every boundary of the road, before the step of that name.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import LeaseToken, WebhookId, WorkerId
 from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
+from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.ledger import LedgerStore
@@ -102,7 +103,7 @@ class WorkerSettings:
     drain_seconds: float = 20.0
     payload_hours: float = 24.0
     dead_payload_days: float = 14.0
-    loopback_inboxes: frozenset[tuple[str, int]] = frozenset()
+    address_rules: AddressRules = field(default_factory=AddressRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,7 +108,7 @@ class PolicyWatch:
             epoch=active.epoch,
             switches=switches,
             today=today,
-            loopback=kit.settings.loopback_inboxes,
+            loopback=kit.settings.address_rules.loopback,
         )
         keys = self._open_keys(stored)
         is_new = active.revision != self.snapshot.revision

@@ -35,7 +35,7 @@ from dispatcher.model.registry import (
 from dispatcher.model.verdict import Refusal
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
-from dispatcher.stages.gates.addresses import admit
+from dispatcher.stages.gates.addresses import AddressRules, admit
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.diff import diff
@@ -254,7 +254,7 @@ def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
 
 
 def leaves(cleared: Cleared) -> set[tuple[Any, ...]]:
-    admitted = admit(cleared, ("203.0.114.9",), NO_LOOPBACK)
+    admitted = admit(cleared, ("203.0.114.9",), AddressRules())
     assert isinstance(admitted, Admitted)
     shaped = shape(admitted)
     assert isinstance(shaped, Shaped)

@@ -29,5 +29,5 @@ def test_every_figure_is_there_for_both_engines(postgres_server: str) -> None:
 
 def test_what_is_measured_is_a_sound_registry_with_every_lane_open() -> None:
     held = large_registry(7, 30)
-    assert find_faults(held, frozenset()) == ()
+    assert find_faults(held) == ()
     assert len(flows(held, date(2026, 1, 1), frozenset())) == 30

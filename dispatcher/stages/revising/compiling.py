@@ -18,13 +18,8 @@ from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Refusal
-from dispatcher.stages.gates.lanes import (
-    Ground,
-    judge_lane,
-    lane_targets,
-    listed_entries,
-    plain_target,
-)
+from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
+from dispatcher.stages.gates.listing import Ground, Listing, judge_listing
 from dispatcher.stages.shaping.scopes import resolve_scope
 
 
@@ -39,19 +34,26 @@ def compile_snapshot(
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired."""
     event_types = {each.name: each for each in registry.event_types}
-    parts = list(routes(registry))
     ground = Ground(registry.policy, today, loopback)
+    parts = list(plan_routes(registry, ground))
     tripped = _by_target(switches)
     by_type: dict[str, list[Route]] = defaultdict(list)
     closed: dict[Lane, Refusal] = {}
     open_lanes: list[tuple[Lane, Route]] = []
-    for connector, route in parts:
+    for connector, route, listing in parts:
         for event_type, scope in route.scopes.items():
             by_type[event_type].append(route)
             lane = lane_of(route.subscription, event_type)
             here = _switches_here(tripped, route, event_type)
             verdict = judge_lane(
-                connector, route.subscription, route.endpoint, event_type, scope, here, ground
+                connector,
+                route.subscription,
+                route.endpoint,
+                listing,
+                event_type,
+                scope,
+                here,
+                ground,
             )
             if verdict is None:
                 open_lanes.append((lane, route))
@@ -60,7 +62,7 @@ def compile_snapshot(
     return Snapshot(
         revision=revision,
         epoch=epoch,
-        routes={route.subscription: route for _, route in parts},
+        routes={route.subscription: route for _, route, _ in parts},
         routes_by_type={name: tuple(routes) for name, routes in by_type.items()},
         event_types=event_types,
         producers=list_producers(registry.producers),
@@ -93,26 +95,29 @@ def count_lanes(registry: Registry, target: Target) -> int:
     return count
 
 
-def routes(registry: Registry) -> Iterable[tuple[Connector, Route]]:
-    """Give the route of every subscription that holds together, with its connector."""
+def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector, Route, Listing]]:
+    """Give the route of every subscription that holds together, and what lists its endpoint."""
     event_types = {each.name: each for each in registry.event_types}
     connectors = {each.name: each for each in registry.connectors}
     for subscription in sorted(registry.subscriptions, key=lambda each: each.name):
         connector = connectors.get(subscription.connector)
         endpoint = _endpoint(subscription.url)
         if connector is not None and endpoint is not None:
-            yield connector, _route(subscription, connector, endpoint, event_types)
+            listing = judge_listing(connector, endpoint, ground)
+            route = _route(subscription, connector, endpoint, listing, event_types)
+            yield connector, route, listing
 
 
 def _route(
     subscription: Subscription,
     connector: Connector,
     endpoint: Endpoint,
+    listing: Listing,
     event_types: Mapping[str, EventType],
 ) -> Route:
     purpose = connector.purpose(subscription.purpose)
     basis = purpose.legal_basis if purpose is not None else None
-    countries = {entry.country for entry in listed_entries(connector, endpoint)}
+    countries = {entry.country for entry in listing.entries}
     return Route(
         subscription=subscription.name,
         connector=connector.name,
@@ -121,6 +126,8 @@ def _route(
         agreement=connector.agreement.reference if connector.agreement is not None else "",
         country=",".join(sorted(filter(None, countries))),
         endpoint=endpoint,
+        private_ranges=listing.ranges,
+        is_reported=listing.is_reported,
         tenants=frozenset(connector.tenants),
         scopes=_scopes(subscription, connector, event_types),
         retry_seconds=tuple(subscription.retry_seconds),

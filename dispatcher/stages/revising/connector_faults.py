@@ -5,17 +5,18 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from dispatcher.model.host import parse_host
+from dispatcher.model.host import as_address, is_public_suffix, parse_host
 from dispatcher.model.paper import LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination
-from dispatcher.stages.gates.lanes import has_hidden_steps
-from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range, plaintext
+from dispatcher.stages.gates.addresses import parse_range
+from dispatcher.stages.gates.listing import WILDCARD, has_hidden_steps
+from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
 
 NOTICE_HOURS_LIMIT: Final = 720
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 
 
-def check_connector(connector: Connector, loopback: frozenset[tuple[str, int]]) -> Iterator[Fault]:
+def check_connector(connector: Connector) -> Iterator[Fault]:
     """Find every fault of one connector."""
     of = f"connector {connector.name!r}"
     for name, count in Counter(each.name for each in connector.purposes).items():
@@ -36,7 +37,7 @@ def check_connector(connector: Connector, loopback: frozenset[tuple[str, int]]) 
             yield Fault(where, f"listed {count} times", "list it once, with one reason and one end")
     for destination in connector.destinations:
         where = f"{of}: destinations {destination.host!r}"
-        yield from _check_destination(where, destination, loopback)
+        yield from _check_destination(where, destination)
 
 
 def _check_purpose(where: str, purpose: Purpose) -> Iterator[Fault]:
@@ -71,20 +72,16 @@ def check_country(where: str, country: str) -> Iterator[Fault]:
         yield Fault(where, f"{country!r} is no country", "write two capitals, as DE (ISO 3166-1)")
 
 
-def _check_destination(
-    where: str, entry: Destination, loopback: frozenset[tuple[str, int]]
-) -> Iterator[Fault]:
-    host = ""
-    try:
-        host = parse_host(entry.host.removeprefix("*."))
-    except ValueError as error:
-        yield Fault(where, str(error), "write a host name or an address, without scheme or port")
-    if entry.host.startswith("*.") and host and "." not in host:
-        yield Fault(where, "the wildcard covers a whole top level", "name at least two labels")
+def _check_destination(where: str, entry: Destination) -> Iterator[Fault]:
+    yield from _check_host(where, entry.host)
+    if entry.private_range:
+        yield from _check_range(f"{where}: private_range", entry.private_range)
+        if "/" in entry.host:
+            why = "the host is a range already"
+            yield Fault(f"{where}: private_range", why, "leave it out")
     if entry.scheme not in ("https", "http"):
-        yield Fault(f"{where}: scheme", "not https", "write scheme = 'https'")
-    if entry.scheme == "http" and (host, entry.port) not in loopback:
-        yield plaintext(f"{where}: scheme")
+        fix = "write scheme = 'https', or 'http' to grant that TLS is done without"
+        yield Fault(f"{where}: scheme", "not https", fix)
     if not 1 <= entry.port <= 65535:
         yield out_of_range(f"{where}: port", 1, 65535)
     if not entry.path_prefix.startswith("/") or has_hidden_steps(entry.path_prefix):
@@ -93,3 +90,29 @@ def _check_destination(
         yield from check_country(f"{where}: country", entry.country)
     if not entry.reason.strip():
         yield Fault(f"{where}: reason", "no business reason", "say why data goes there")
+
+
+def _check_host(where: str, host: str) -> Iterator[Fault]:
+    if "/" in host:
+        yield from _check_range(where, host)
+        return
+    try:
+        name = parse_host(host.removeprefix(WILDCARD))
+    except ValueError as error:
+        fix = "write a host name, an address or a network, without scheme or port"
+        yield Fault(where, str(error), fix)
+        return
+    if host.startswith(WILDCARD):
+        if as_address(name) is not None:
+            yield Fault(where, "a wildcard stands before a name", "write the network: 10.1.2.0/24")
+        elif is_public_suffix(name):
+            why = f"the wildcard covers everybody's names under {name}"
+            yield Fault(where, why, "name one more label: the partner's own")
+
+
+def _check_range(where: str, text: str) -> Iterator[Fault]:
+    try:
+        parse_range(text)
+    except ValueError as error:
+        fix = "write a network of at most /16 (IPv4) or /48 (IPv6), as in 10.20.0.0/16"
+        yield Fault(where, f"no range to grant: {error}", fix)

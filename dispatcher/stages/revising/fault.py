@@ -28,15 +28,6 @@ def bad_name(where: str) -> Fault:
     )
 
 
-def plaintext(where: str) -> Fault:
-    """Say that plain http leads to nobody but a development's own inboxes."""
-    return Fault(
-        where,
-        "plain http to something that is not a loopback inbox",
-        "use https; http is for [network] loopback_inboxes of a development configuration",
-    )
-
-
 def out_of_range(where: str, least: float, most: float) -> Fault:
     """Say between which numbers a value must lie."""
     floor = f"from {least}" if least else "above 0 and"

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
-from dispatcher.model.host import parse_host
+from dispatcher.model.host import parse_host, parse_network
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.model.text import is_readable
+from dispatcher.stages.gates.listing import WILDCARD
 from dispatcher.stages.revising.connector_faults import check_connector, check_country
 from dispatcher.stages.revising.event_type_faults import check_event_type
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
@@ -31,12 +32,12 @@ _ESCAPED: Final = re.compile(r"(?<!\\)(?:\\\\)*\\[bfnrtu]")
 """The escape of a control character, unless the backslash itself is escaped."""
 
 
-def find_faults(registry: Registry, loopback: frozenset[tuple[str, int]]) -> tuple[Fault, ...]:
+def find_faults(registry: Registry) -> tuple[Fault, ...]:
     """List every fault; an empty tuple means that the registry holds together."""
-    return tuple(_find(registry, loopback))
+    return tuple(_find(registry))
 
 
-def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[Fault]:
+def _find(registry: Registry) -> Iterator[Fault]:
     for kind, objects in (
         ("event type", registry.event_types),
         ("connector", registry.connectors),
@@ -60,11 +61,11 @@ def _find(registry: Registry, loopback: frozenset[tuple[str, int]]) -> Iterator[
         if not faults:
             sound[event_type.name] = event_type
     for connector in registry.connectors:
-        yield from check_connector(connector, loopback)
+        yield from check_connector(connector)
     known = {each.name for each in registry.event_types}
     connectors = {each.name: each for each in registry.connectors}
     for subscription in registry.subscriptions:
-        yield from check_subscription(subscription, loopback)
+        yield from check_subscription(subscription)
         yield from check_references(subscription, connectors, known)
         connector_of = connectors.get(subscription.connector)
         if connector_of is not None:
@@ -82,9 +83,10 @@ def _check_policy(policy: Policy) -> Iterator[Fault]:
             yield from check_country("policy: countries", country)
     for host in policy.revoked_hosts:
         try:
-            parse_host(host.removeprefix("*."))
+            _ = parse_network(host) if "/" in host else parse_host(host.removeprefix(WILDCARD))
         except ValueError as error:
-            yield Fault("policy: revoked_hosts", str(error), "write a host name or an address")
+            fix = "write a host name, an address or a network"
+            yield Fault("policy: revoked_hosts", str(error), fix)
 
 
 def _may_be_unreadable(thing: Any) -> bool:

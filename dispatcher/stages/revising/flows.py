@@ -12,9 +12,10 @@ from datetime import date
 from dispatcher.model.ids import Lane, lane_of
 from dispatcher.model.registry import Connector, EventType, Registry
 from dispatcher.model.snapshot import Route
-from dispatcher.stages.gates.lanes import Ground, judge_lane, listed_entries
+from dispatcher.stages.gates.lanes import judge_lane
+from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.gates.paper import last_day
-from dispatcher.stages.revising.compiling import routes
+from dispatcher.stages.revising.compiling import plan_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,15 @@ def flows(
     ground = Ground(registry.policy, today, loopback)
     event_types = {each.name: each for each in registry.event_types}
     found: dict[Lane, Flow] = {}
-    for connector, route in routes(registry):
-        entries = listed_entries(connector, route.endpoint)
+    for connector, route, listing in plan_routes(registry, ground):
         for name, scope in route.scopes.items():
             verdict = judge_lane(
-                connector, route.subscription, route.endpoint, name, scope, (), ground
+                connector, route.subscription, route.endpoint, listing, name, scope, (), ground
             )
             if verdict is None:
-                until = last_day(connector, scope, entries, registry.policy)
+                until = last_day(connector, scope, listing.entries, registry.policy)
+                if listing.is_reported and connector.report_only_until is not None:
+                    until = min(until, connector.report_only_until)
                 flow = Flow(route, connector, event_types[name], until)
                 found[lane_of(route.subscription, name)] = flow
     return found

@@ -10,9 +10,11 @@ from datetime import date
 from typing import Any
 
 from dispatcher.model.disclosure import Aspect, Change, Direction
+from dispatcher.model.host import contains, parse_network
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, Destination, Registry
+from dispatcher.stages.gates.listing import granted_range
 from dispatcher.stages.shaping.schema import Leaf, flatten
 
 _Key = tuple[str, str, int, str]
@@ -22,10 +24,11 @@ def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Chang
     """Give destinations and countries gained and lost, plain http by itself."""
     was, now = _connectors(old), _connectors(new)
     for name in sorted(was.keys() | now.keys()):
+        where = f"connector {name}"
+        yield from _report_changes(where, was.get(name), now.get(name))
         before, after = _entries(was.get(name), today), _entries(now.get(name), today)
         if before == after:
             continue
-        where = f"connector {name}"
         yield from _compare_entries(where, before, after)
         gained, lost = _countries(after), _countries(before)
         for country in sorted(gained - lost):
@@ -101,6 +104,9 @@ def _compare_entries(
     ):
         for key in here.keys() - there.keys():
             yield Change(direction, Aspect.DESTINATION, where, _shown(here[key]))
+            if here[key].private_range:
+                what = f"{here[key].host} may answer inside {here[key].private_range}"
+                yield Change(direction, Aspect.DESTINATION, where, what)
             if here[key].scheme != "https":
                 yield Change(direction, Aspect.TLS, where, f"plain http to {here[key].host}")
     for key in before.keys() & after.keys():
@@ -108,11 +114,36 @@ def _compare_entries(
         if was.country != now.country:
             what = f"{_shown(now)} is in {now.country or 'a country nobody named'}"
             yield Change(Direction.WIDENS, Aspect.COUNTRY, where, what)
+        if was.private_range != now.private_range:
+            yield _range_change(where, was, now)
         if was.expires != now.expires:
             is_later = (now.expires or date.max) > (was.expires or date.max)
             direction = Direction.WIDENS if is_later else Direction.NARROWS
             what = f"{_shown(now)} listed through {now.expires or 'no end'}"
             yield Change(direction, Aspect.PERIOD, where, what)
+
+
+def _range_change(where: str, was: Destination, now: Destination) -> Change:
+    before, after = granted_range(was), granted_range(now)
+    is_within = before and after and contains(parse_network(before), parse_network(after))
+    direction = Direction.NARROWS if not after or is_within else Direction.WIDENS
+    what = f"{now.host} may answer inside {after or 'no private range'}, was {before or 'none'}"
+    return Change(direction, Aspect.DESTINATION, where, what)
+
+
+def _report_changes(where: str, was: Connector | None, now: Connector | None) -> Iterator[Change]:
+    """Give report-only mode granted, prolonged or ended; it lets any https host be reached."""
+    before, after = _report_end(was), _report_end(now)
+    if before != after:
+        is_more = after is not None and (before is None or after > before)
+        direction = Direction.WIDENS if is_more else Direction.NARROWS
+        what = f"any https host through {after}, only reported" if after else "only what is listed"
+        yield Change(direction, Aspect.DESTINATION, where, what)
+
+
+def _report_end(connector: Connector | None) -> date | None:
+    is_active = connector is not None and connector.state is ConnectorState.ACTIVE
+    return connector.report_only_until if connector is not None and is_active else None
 
 
 def _connectors(registry: Registry) -> dict[str, Connector]:

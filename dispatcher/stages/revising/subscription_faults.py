@@ -7,9 +7,9 @@ from typing import Final
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.registry import Connector, EventType, Policy, Subscription
 from dispatcher.model.scope import Field
-from dispatcher.stages.gates.lanes import has_hidden_steps, listed_entries
+from dispatcher.stages.gates.listing import has_hidden_steps, listed_entries
 from dispatcher.stages.gates.paper import Needs, judge_country
-from dispatcher.stages.revising.fault import Fault, out_of_range, plaintext
+from dispatcher.stages.revising.fault import Fault, out_of_range
 from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import resolve_scope
 
@@ -30,9 +30,7 @@ _FIXES: Final[dict[Unfit, str]] = {
 }
 
 
-def check_subscription(
-    subscription: Subscription, loopback: frozenset[tuple[str, int]]
-) -> Iterator[Fault]:
+def check_subscription(subscription: Subscription) -> Iterator[Fault]:
     """Find the faults that a subscription has by itself."""
     of = f"subscription {subscription.name!r}"
     try:
@@ -41,8 +39,6 @@ def check_subscription(
         fix = "write https://host/path, with no user, password or fragment"
         yield Fault(f"{of}: url", str(error), fix)
     else:
-        if endpoint.scheme == "http" and (endpoint.host, endpoint.port) not in loopback:
-            yield plaintext(f"{of}: url")
         if has_hidden_steps(endpoint.path):
             yield Fault(f"{of}: url", "the path has dot segments", "write the path it leads to")
     if not 1 <= subscription.concurrency <= CONCURRENCY_LIMIT:
@@ -67,10 +63,21 @@ def check_references(
     elif connector.purpose(subscription.purpose) is None:
         why = f"connector {connector.name!r} has no purpose {subscription.purpose!r}"
         yield Fault(f"{of}: purpose", why, "name a purpose of the connector")
+    if connector is not None and _is_unlisted_plaintext(subscription, connector):
+        why = "plain http to what no entry of the connector lists so"
+        yield Fault(f"{of}: url", why, "use https, or list the host with scheme = 'http'")
     for name in subscription.scope:
         if name not in event_types:
             why = "there is no such event type"
             yield Fault(f"{of}: scope {name!r}", why, "name an event type of this registry")
+
+
+def _is_unlisted_plaintext(subscription: Subscription, connector: Connector) -> bool:
+    try:
+        endpoint = parse_endpoint(subscription.url)
+    except ValueError:
+        return False
+    return endpoint.scheme == "http" and not listed_entries(connector, endpoint)
 
 
 def check_scope(

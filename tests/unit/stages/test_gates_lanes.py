@@ -4,25 +4,30 @@ from datetime import date
 
 import pytest
 
+from dispatcher.model.classification import Sensitivity
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.paper import Agreement
 from dispatcher.model.registry import Destination, Policy
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
-from dispatcher.stages.gates.lanes import Ground, judge_lane, plain_target
+from dispatcher.stages.gates.lanes import judge_lane, plain_target
+from dispatcher.stages.gates.listing import Ground, judge_listing
 from tests.unit.stages import builders
 
 
-def judge(url="https://hooks.acme.example/in", stops=(), loopback=(), **more):
+def judge(url="https://hooks.acme.example/in", stops=(), loopback=(), policy=None, **more):
+    connector, endpoint = builders.connector(**more), parse_endpoint(url)
+    ground = Ground(policy or Policy(), builders.TODAY, frozenset(loopback))
     return judge_lane(
-        builders.connector(**more),
+        connector,
         "acme-orders",
-        parse_endpoint(url),
+        endpoint,
+        judge_listing(connector, endpoint, ground),
         "order.paid",
         Scope.of(()),
         [builders.switch(target) for target in stops],
-        Ground(Policy(), builders.TODAY, frozenset(loopback)),
+        ground,
     )
 
 
@@ -117,17 +122,74 @@ def test_a_wildcard_never_lists_an_address():
     assert judge("https://8.8.8.8/in", **entry("*.8.8.8")) is not None
 
 
-def test_plain_http_is_closed_even_where_it_is_listed():
-    verdict = judge("http://hooks.acme.example:80/in", **entry(scheme="http", port=80))
+def test_u1_plain_http_takes_an_entry_that_grants_it():
+    url = "http://hooks.acme.example:80/in"
+    assert judge(url, **entry(scheme="http", port=80)) is None
+    verdict = judge(url, **entry(port=80))
     assert verdict is not None
-    assert (Reason.DESTINATION_PLAINTEXT,) == verdict.reasons
+    assert (Reason.DESTINATION_UNLISTED, Reason.DESTINATION_PLAINTEXT) == verdict.reasons
+    assert judge("https://hooks.acme.example:80/in", **entry(scheme="http", port=80)) is not None
 
 
-@pytest.mark.parametrize(("port", "is_open"), [(9001, True), (9002, False)])
-def test_plain_http_is_open_to_an_exact_loopback_inbox(port, is_open):
-    listed = entry("127.0.0.1", scheme="http", port=port)
-    verdict = judge(f"http://127.0.0.1:{port}/in", loopback=[("127.0.0.1", 9001)], **listed)
-    assert is_open == (verdict is None)
+@pytest.mark.parametrize("wildcard", ["*.example", "*.com", "*.co.uk", "*.github.io"])
+def test_n5_a_wildcard_over_everybody_lists_nobody(wildcard):
+    host = wildcard.replace("*", "acme")
+    assert judge(f"https://{host}/in", **entry(wildcard)) is not None
+    # Revoked is revoked, however wide.
+    verdict = judge(f"https://{host}/in", policy=Policy(revoked_hosts=(wildcard,)), **entry(host))
+    assert verdict is not None
+
+
+def test_n5_a_wildcard_does_not_list_its_own_name():
+    assert judge("https://acme.example/in", **entry("*.acme.example")) is not None
+
+
+@pytest.mark.parametrize("host", ["intranet", "db.internal", "printer.local", "api.svc"])
+def test_n6_a_name_of_the_inside_takes_a_private_range(host):
+    verdict = judge(f"https://{host}/in", **entry(host))
+    assert verdict is not None
+    assert (Reason.DESTINATION_INSIDE,) == verdict.reasons
+    assert judge(f"https://{host}/in", **entry(host, private_range="10.20.0.0/16")) is None
+    assert judge(f"https://{host}/in", **entry(host, private_range="10.0.0.0/8")) is not None
+
+
+@pytest.mark.parametrize(
+    ("network", "host", "is_open"),
+    [
+        ("10.20.0.0/16", "10.20.3.4", True),
+        ("10.20.0.0/16", "10.21.3.4", False),
+        ("10.20.0.0/16", "[::ffff:10.20.3.4]", True),
+        ("10.0.0.0/8", "10.20.3.4", False),
+        ("fd12:3456:789a::/48", "[fd12:3456:789a::1]", True),
+        ("fd12:3456:789a::/48", "[fd12:3456:789b::1]", False),
+        ("127.0.0.0/16", "127.0.0.1", False),
+        ("169.254.0.0/16", "169.254.169.254", False),
+        ("8.8.8.0/24", "8.8.8.8", True),
+        ("10.20.0.0/16", "hooks.acme.example", False),
+    ],
+)
+def test_a3_a_network_lists_its_literal_addresses_within_limits(network, host, is_open):
+    assert is_open == (judge(f"https://{host}/in", **entry(network)) is None)
+
+
+def test_report_only_reports_what_is_not_listed_and_nothing_else():
+    until = {"report_only_until": builders.TODAY}
+    assert judge("https://other.example/in", **until) is None
+    for url in ("http://other.example/in", "https://intranet/in"):
+        assert judge(url, **until) is not None
+    revoked = Policy(revoked_hosts=("other.example",))
+    assert judge("https://other.example/in", policy=revoked, **until) is not None
+    verdict = judge("https://hooks.acme.example/in", **until, **entry(expires=date(2026, 5, 31)))
+    assert verdict is not None
+    assert (Reason.DESTINATION_EXPIRED,) == verdict.reasons
+    countries = Policy(countries={"DE": Sensitivity.PUBLIC})
+    assert judge("https://other.example/in", policy=countries, **until) is not None
+
+
+def test_report_only_past_its_last_day_refuses():
+    verdict = judge("https://other.example/in", report_only_until=date(2026, 5, 31))
+    assert verdict is not None
+    assert (Reason.DESTINATION_UNLISTED,) == verdict.reasons
 
 
 @pytest.mark.parametrize(
@@ -171,15 +233,6 @@ def test_a_host_is_compared_in_its_canonical_form(written, host):
 
 @pytest.mark.parametrize("host", ["hooks.acme.example", "*.acme.example", "HOOKS.acme.example."])
 def test_a_revoked_host_closes_the_lane_whoever_lists_it(host):
-    ground = Ground(Policy(revoked_hosts=(host,)), builders.TODAY, frozenset())
-    verdict = judge_lane(
-        builders.connector(),
-        "acme-orders",
-        parse_endpoint("https://hooks.acme.example/in"),
-        "order.paid",
-        Scope.of(()),
-        (),
-        ground,
-    )
+    verdict = judge(policy=Policy(revoked_hosts=(host,)))
     assert verdict is not None
     assert (Reason.DESTINATION_REVOKED,) == verdict.reasons

@@ -1,0 +1,195 @@
+"""Is this endpoint on a connector's allowlist, today, and what may its name answer with?
+
+Asked by `compile_snapshot` and by `explain`: the same judgement. An entry lists one host, every
+name one label below a wildcard, or every literal address of a network; always with scheme, port
+and path. It never resolves a name.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from ipaddress import ip_address
+from typing import Final
+
+from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.host import (
+    as_address,
+    is_public_suffix,
+    is_special,
+    parse_host,
+    parse_network,
+)
+from dispatcher.model.registry import Connector, Destination, Policy
+from dispatcher.model.verdict import Reason
+from dispatcher.stages.gates.addresses import parse_range
+from dispatcher.stages.gates.paper import Finding
+
+WILDCARD: Final = "*."
+_DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What every lane is judged by; `loopback` are the inboxes a development may use."""
+
+    policy: Policy
+    today: date
+    loopback: frozenset[tuple[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What the allowlist says of one endpoint.
+
+    `entries` list it, expired ones included; `ranges` are the private ranges that those of today
+    name. `is_reported`: nothing lists it, and the connector is in report-only mode.
+    """
+
+    entries: tuple[Destination, ...]
+    ranges: tuple[str, ...]
+    findings: tuple[Finding, ...] = field(default=())
+    is_reported: bool = False
+
+
+def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> Listing:
+    """Find what lists an endpoint, and everything by which the allowlist refuses it."""
+    entries = listed_entries(connector, endpoint)
+    current = [each for each in entries if is_current(each, ground.today)]
+    ranges = tuple(sorted({text for each in current if (text := granted_range(each))}))
+    is_reported = not entries and is_report_only(connector, ground.today)
+    is_reported = is_reported and endpoint.scheme == "https"
+    findings = tuple(_find(endpoint, entries, current, ranges, ground, is_reported=is_reported))
+    return Listing(tuple(entries), ranges, findings, is_reported)
+
+
+def _find(
+    endpoint: Endpoint,
+    entries: list[Destination],
+    current: list[Destination],
+    ranges: tuple[str, ...],
+    ground: Ground,
+    *,
+    is_reported: bool,
+) -> Iterator[Finding]:
+    host = endpoint.host
+    if not entries and not is_reported:
+        yield Reason.DESTINATION_UNLISTED, f"{host} is not listed"
+        if endpoint.scheme != "https":
+            yield Reason.DESTINATION_PLAINTEXT, f"no entry lets {host} be reached without TLS"
+    elif not current and not is_reported:
+        yield Reason.DESTINATION_EXPIRED, f"{host} has expired"
+    if any(is_host_covered(host, revoked) for revoked in ground.policy.revoked_hosts):
+        yield Reason.DESTINATION_REVOKED, f"{host} was revoked"
+    # A development's own inboxes may have any name: they are reached by exact address and port.
+    if is_inside_name(endpoint) and not ranges and not ground.loopback:
+        yield Reason.DESTINATION_INSIDE, f"{host} is a name of the inside and no range is granted"
+
+
+def listed_entries(connector: Connector, endpoint: Endpoint) -> list[Destination]:
+    """Find the entries of the allowlist that list this endpoint, expired ones included."""
+    return [entry for entry in connector.destinations if _is_listed(endpoint, entry)]
+
+
+def is_current(entry: Destination, today: date) -> bool:
+    """True while an entry has not expired."""
+    return entry.expires is None or today <= entry.expires
+
+
+def is_report_only(connector: Connector, today: date) -> bool:
+    """True while a connector only reports what is not listed; there is always a last day."""
+    until = connector.report_only_until
+    return until is not None and today <= until
+
+
+def is_inside_name(endpoint: Endpoint) -> bool:
+    """True for a name that only means something inside a network (N6)."""
+    return endpoint.literal is None and is_special(endpoint.host)
+
+
+def granted_range(entry: Destination) -> str:
+    """Give the range an entry lets its host answer in; a network lists itself. Empty: none.
+
+    A range that no entry may name grants nothing.
+    """
+    text = entry.private_range or (entry.host if "/" in entry.host else "")
+    return text if text and _is_grant(text) else ""
+
+
+def is_host_covered(host: str, by: str) -> bool:
+    """Compare hosts: `*.` stands for exactly one leading label, a network for its addresses."""
+    if "/" in by:
+        return _is_inside(host, by)
+    if not by.startswith(WILDCARD):
+        return _same(host) == _same(_canonical(by))
+    label, _, parent = host.partition(".")
+    return bool(label) and parent == _canonical(by.removeprefix(WILDCARD))
+
+
+def has_hidden_steps(path: str) -> bool:
+    """True when a server might read this path as another one: dot segments, plain or encoded."""
+    if _DISGUISED.search(path):
+        return True
+    return any(segment.partition(";")[0] in (".", "..") for segment in path.split("/"))
+
+
+def _is_listed(endpoint: Endpoint, entry: Destination) -> bool:
+    return (
+        endpoint.scheme == entry.scheme
+        and endpoint.port == entry.port
+        and is_host_covered(endpoint.host, entry.host)
+        and _may_list(entry.host)
+        and _is_below(endpoint.path, entry.path_prefix)
+    )
+
+
+def _is_below(path: str, prefix: str) -> bool:
+    """Compare paths by whole segments: `/in` lists `/in` and `/in/x`, not `/inbox`."""
+    if has_hidden_steps(path) or not prefix.startswith("/"):
+        return False
+    return path == prefix or path.startswith(prefix.removesuffix("/") + "/")
+
+
+@lru_cache(maxsize=65536)
+def _may_list(host: str) -> bool:
+    """True unless an entry is too wide: it was refused, or comes from before that was checked."""
+    if "/" in host:
+        return _is_grant(host)
+    if not host.startswith(WILDCARD):
+        return True
+    parent = _canonical(host.removeprefix(WILDCARD))
+    return parent is not None and as_address(parent) is None and not is_public_suffix(parent)
+
+
+@lru_cache(maxsize=4096)
+def _is_grant(network: str) -> bool:
+    try:
+        parse_range(network)
+    except ValueError:
+        return False
+    return True
+
+
+@lru_cache(maxsize=65536)
+def _is_inside(host: str, network: str) -> bool:
+    try:
+        return ip_address(_same(host) or host) in parse_network(network)
+    except ValueError:
+        return False
+
+
+@lru_cache(maxsize=65536)
+def _same(host: str | None) -> str | None:
+    """Give one form for an IPv4 address, carried in IPv6 or not; a name is itself."""
+    if host is None or ":" not in host:
+        return host
+    return str(as_address(host))
+
+
+@lru_cache(maxsize=65536)
+def _canonical(host: str) -> str | None:
+    try:
+        return parse_host(host)
+    except ValueError:
+        return None
