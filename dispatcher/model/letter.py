@@ -5,6 +5,7 @@ grammar of the journey is this page; the order is performed in `worker.courier`.
 
     Leased     store.outbox / store.claims   a right to try, for a time
     Cleared    stages.gates                  policy allows it under one snapshot
+    Resolved   network                       where its host is, nothing of it believed yet
     Admitted   stages.gates                  every address of the host is vetted
     Shaped     stages.shaping                the exact plaintext and the fields it discloses
     Sealed     stages.sealing                the final body and its hash
@@ -69,6 +70,17 @@ class Cleared:
     scope: Scope
     revision: Revision
     epoch: Epoch
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What a host resolved to: numeric addresses, at least one, and the names on the way there.
+
+    `aliases` are in the order they were followed and do not hold the host itself.
+    """
+
+    addresses: tuple[str, ...]
+    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

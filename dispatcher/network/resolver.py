@@ -1,4 +1,4 @@
-"""Names to addresses. Addresses only: whether they may be dialled is for the gates to say.
+"""Names to addresses. Resolved only: whether they may be dialled is for the gates to say.
 
 The worker asks once per attempt, before the gates vet the whole answer. A failure is a value, never
 an exception and never an old answer: past its time an answer is looked up again, or there is none.
@@ -15,9 +15,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, Protocol
 
-from dispatcher.model.letter import Trouble
+from dispatcher.model.letter import Resolved, Trouble
 
-Addresses = tuple[str, ...]
 LOOKUPS_MAX: Final = 16
 NAMES_CACHED_MAX: Final = 4096
 HOSTS_FILE: Final = Path("/etc/hosts")
@@ -28,7 +27,7 @@ _LATE: Final = Trouble("dns_timeout", is_begun=False)
 class Resolver(Protocol):
     """What the worker asks of name resolution."""
 
-    async def resolve(self, host: str) -> Addresses | Trouble:
+    async def resolve(self, host: str, *, is_private: bool = False) -> Resolved | Trouble:
         """Give every address of a host, or say why there is none."""
         ...
 
@@ -55,13 +54,18 @@ class SystemResolver:
         self._cache_seconds = cache_seconds
         self._clock = clock
         self._threads = ThreadPoolExecutor(LOOKUPS_MAX, thread_name_prefix="resolver")
-        self._cache: dict[str, tuple[float, Addresses]] = {}
-        self._running: dict[str, asyncio.Future[Addresses | Trouble]] = {}
+        self._cache: dict[str, tuple[float, Resolved]] = {}
+        self._running: dict[str, asyncio.Future[Resolved | Trouble]] = {}
 
-    async def resolve(self, host: str) -> Addresses | Trouble:
+    async def resolve(
+        self,
+        host: str,
+        *,
+        is_private: bool = False,  # noqa: ARG002 - the machine has one resolver for all
+    ) -> Resolved | Trouble:
         """Give every address of a host, or say why there is none."""
         if is_literal(host):
-            return (host,)
+            return Resolved((host,))
         cache = self._cache
         found = cache.get(host)
         if found is not None and self._clock() < found[0]:
@@ -84,7 +88,7 @@ class SystemResolver:
         """Take no more lookups. Does not wait for those that hang."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _look_up(self, host: str) -> Addresses | Trouble:
+    async def _look_up(self, host: str) -> Resolved | Trouble:
         lookup = self._running.get(host)
         if lookup is None:
             loop = asyncio.get_running_loop()
@@ -104,11 +108,17 @@ class SystemResolver:
 class StaticResolver:
     """Answers from a table, for drills: the demonstration, the bench and tests."""
 
-    names: Mapping[str, Addresses] = field(default_factory=dict)
+    names: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    async def resolve(self, host: str) -> Addresses | Trouble:
+    async def resolve(
+        self,
+        host: str,
+        *,
+        is_private: bool = False,  # noqa: ARG002 - one table for all
+    ) -> Resolved | Trouble:
         """Give the listed addresses; a name that is not listed does not exist."""
-        return (host,) if is_literal(host) else self.names.get(host, _FAILED)
+        listed = (host,) if is_literal(host) else self.names.get(host)
+        return Resolved(listed) if listed else _FAILED
 
     def forget(self) -> None:
         """Nothing is remembered."""
@@ -124,7 +134,7 @@ def is_literal(host: str) -> bool:
     return True
 
 
-def look_up(host: str, hosts_file: Path = HOSTS_FILE) -> Addresses | Trouble:
+def look_up(host: str, hosts_file: Path = HOSTS_FILE) -> Resolved | Trouble:
     """Ask the machine, blocking. The final dot keeps search lists out of it.
 
     The C library does not find `name.` in the hosts file, so that is read here, first.
@@ -153,8 +163,8 @@ def read_hosts(path: Path) -> dict[str, list[str]]:
     return found
 
 
-def _numeric(texts: Iterable[str]) -> Addresses | Trouble:
+def _numeric(texts: Iterable[str]) -> Resolved | Trouble:
     """Keep the order, drop repeats; one answer that is no plain address spoils the set."""
     unique = tuple(dict.fromkeys(texts))
     is_plain = all("%" not in text and is_literal(text) for text in unique)
-    return unique if unique and is_plain else _FAILED
+    return Resolved(unique) if unique and is_plain else _FAILED

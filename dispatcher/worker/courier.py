@@ -70,12 +70,12 @@ class Courier:
             self._settle(leased, snapshot, hold(stopped.reason))
             return
         step(Step.RESOLVE)
-        addresses = await self._kit.resolver.resolve(cleared.route.endpoint.host)
-        if isinstance(addresses, Trouble):
-            self._settle(leased, snapshot, addresses)
+        resolved = await self._kit.resolver.resolve(cleared.route.endpoint.host)
+        if isinstance(resolved, Trouble):
+            self._settle(leased, snapshot, resolved)
             return
         step(Step.ADMIT)
-        admitted = admit(cleared, addresses, self._kit.settings.address_rules)
+        admitted = admit(cleared, resolved.addresses, self._kit.settings.address_rules)
         if isinstance(admitted, Refusal):
             self._settle(leased, snapshot, admitted)
             return

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import LeaseToken, WebhookId, WorkerId
-from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
+from dispatcher.model.letter import Answer, Departure, Resolved, Sealed, Stopped, Trouble
 from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
@@ -67,8 +67,11 @@ class Clock(Protocol):
 class Resolver(Protocol):
     """Turns a listed host into addresses, once."""
 
-    async def resolve(self, host: str) -> tuple[str, ...] | Trouble:
-        """Give numeric addresses, or why there are none."""
+    async def resolve(self, host: str, *, is_private: bool = False) -> Resolved | Trouble:
+        """Give numeric addresses, or why there are none.
+
+        `is_private` asks for a host that may lie in a private network.
+        """
 
     def forget(self) -> None:
         """Drop what was remembered: the registry moved."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.model.letter import Trouble
+from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network import resolver
 from dispatcher.network.resolver import StaticResolver, SystemResolver, look_up
 
@@ -18,12 +18,12 @@ class Names:
     """Stands in for the machine's lookup."""
 
     def __init__(self) -> None:
-        self.answer: tuple[str, ...] | Trouble = ("192.0.2.1",)
+        self.answer: Resolved | Trouble = Resolved(("192.0.2.1",))
         self.asked: list[str] = []
         self.go = threading.Event()
         self.go.set()
 
-    def look_up(self, host: str) -> tuple[str, ...] | Trouble:
+    def look_up(self, host: str) -> Resolved | Trouble:
         self.asked.append(host)
         self.go.wait(5)
         return self.answer
@@ -47,8 +47,8 @@ class Clock:
 @pytest.mark.parametrize("host", ["192.0.2.7", "2001:db8::1"])
 async def test_an_address_is_its_own_answer(host: str, names: Names) -> None:
     system = SystemResolver(clock=Clock())
-    assert await system.resolve(host) == (host,)
-    assert await StaticResolver().resolve(host) == (host,)
+    assert await system.resolve(host) == Resolved((host,))
+    assert await StaticResolver().resolve(host) == Resolved((host,))
     assert names.asked == []
     system.close()
 
@@ -56,12 +56,12 @@ async def test_an_address_is_its_own_answer(host: str, names: Names) -> None:
 async def test_an_answer_is_remembered_for_its_time_and_no_longer(names: Names) -> None:
     clock = Clock()
     system = SystemResolver(cache_seconds=30, clock=clock)
-    assert await system.resolve("a.test") == ("192.0.2.1",)
-    names.answer = ("192.0.2.2",)
+    assert await system.resolve("a.test") == Resolved(("192.0.2.1",))
+    names.answer = Resolved(("192.0.2.2",))
     clock.now += 29.9
-    assert await system.resolve("a.test") == ("192.0.2.1",)
+    assert await system.resolve("a.test") == Resolved(("192.0.2.1",))
     clock.now += 0.1
-    assert await system.resolve("a.test") == ("192.0.2.2",)
+    assert await system.resolve("a.test") == Resolved(("192.0.2.2",))
     names.answer = FAILED
     clock.now += 30
     assert await system.resolve("a.test") == FAILED
@@ -72,8 +72,8 @@ async def test_forgetting_makes_the_next_letter_ask_again(names: Names) -> None:
     system = SystemResolver(clock=Clock())
     await system.resolve("a.test")
     system.forget()
-    names.answer = ("192.0.2.9",)
-    assert await system.resolve("a.test") == ("192.0.2.9",)
+    names.answer = Resolved(("192.0.2.9",))
+    assert await system.resolve("a.test") == Resolved(("192.0.2.9",))
     system.close()
 
 
@@ -122,7 +122,7 @@ def test_names_are_asked_for_with_a_final_dot(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     asked = given(monkeypatch, "192.0.2.1", "192.0.2.2", "192.0.2.1")
-    assert look_up("a.test", tmp_path / "none") == ("192.0.2.1", "192.0.2.2")
+    assert look_up("a.test", tmp_path / "none") == Resolved(("192.0.2.1", "192.0.2.2"))
     assert asked == ["a.test."]
 
 
@@ -130,8 +130,8 @@ def test_the_hosts_file_comes_first(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     asked = given(monkeypatch, "192.0.2.1")
     hosts = tmp_path / "hosts"
     hosts.write_text("# names\n127.0.0.1 localhost\n\n192.0.2.8\tA.test alias # ours\n::1 a.test\n")
-    assert look_up("a.test", hosts) == ("192.0.2.8", "::1")
-    assert look_up("alias", hosts) == ("192.0.2.8",)
+    assert look_up("a.test", hosts) == Resolved(("192.0.2.8", "::1"))
+    assert look_up("alias", hosts) == Resolved(("192.0.2.8",))
     assert asked == []
 
 
@@ -155,6 +155,6 @@ def test_a_name_dns_cannot_carry_is_a_failure_not_an_exception(host: str, tmp_pa
 
 def test_the_static_resolver_knows_what_it_was_told() -> None:
     static = StaticResolver({"a.test": ("192.0.2.1",)})
-    assert asyncio.run(static.resolve("a.test")) == ("192.0.2.1",)
+    assert asyncio.run(static.resolve("a.test")) == Resolved(("192.0.2.1",))
     assert asyncio.run(static.resolve("b.test")) == FAILED
     static.forget()
