@@ -24,6 +24,7 @@ from pydantic_settings import (
 
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.switch import WAIT_SECONDS_MAX
+from dispatcher.network.settings import parse_name_server
 from dispatcher.stages.gates.addresses import parse_nat64
 
 FILE_NAME: Final = "dispatcher.toml"
@@ -32,6 +33,7 @@ CONFIG_VARIABLE: Final = "DISPATCHER_CONFIG"
 DEBUG_VARIABLE: Final = "DISPATCHER_DEBUG"
 DATA_FOLDER: Final = "dispatcher-data"
 FILE_BYTES_MAX: Final = 1_048_576
+_RESOLVER_VARIABLE: Final = "RES_OPTIONS"
 _URL_TERMS: Final = {
     "host": re.compile(r"/[^\x00]*\Z"),
     "ssl": re.compile(r"(?:disable|allow|prefer|require|verify-ca|verify-full)\Z"),
@@ -104,6 +106,9 @@ class NetworkSection(_Section):
     connect_seconds: Seconds = 5.0
     dns_seconds: Seconds = 5.0
     dns_cache_seconds: Seconds = 30.0
+    resolver: Literal["system", "name_servers"] = "system"
+    name_servers: tuple[str, ...] = ()
+    private_name_servers: tuple[str, ...] = ()
     keepalive_seconds: Seconds = 60.0
     answer_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 65536
     connections_per_partner_max: Count = 1024
@@ -129,6 +134,11 @@ class NetworkSection(_Section):
             if address not in ("127.0.0.1", "[::1]") or not is_port:
                 raise ValueError("each is 127.0.0.1:PORT or [::1]:PORT")
         return given
+
+    @field_validator("name_servers", "private_name_servers")
+    @classmethod
+    def _each_is_a_name_server(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(parse_name_server, given))
 
     @property
     def translators(self) -> tuple[IPv6Network, ...]:
@@ -358,6 +368,14 @@ def _check(config: Config, path: Path | None) -> None:
             "the policy must be read at least twice within its lease",
             where=f"{where}: worker.policy_poll_seconds",
             fix="make policy_poll_seconds at most half of policy_lease_seconds",
+        )
+    network = config.network
+    is_asking = network.resolver != "system" or network.private_name_servers
+    if is_asking and _RESOLVER_VARIABLE in os.environ:
+        raise ConfigInvalid(
+            f"{_RESOLVER_VARIABLE} changes how name servers are asked",
+            where=f"environment: {_RESOLVER_VARIABLE}",
+            fix="unset it; network.name_servers alone says who is asked",
         )
     known = set(Config.model_fields) - {"base", "source"}
     for name in os.environ:

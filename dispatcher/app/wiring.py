@@ -11,12 +11,12 @@ from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any
 
-from dispatcher.app.clock import SystemClock, chance, mint_token, mint_webhook_id
+from dispatcher.app.clock import chance, mint_token, mint_webhook_id
 from dispatcher.app.config import Config
 from dispatcher.app.house import House
 from dispatcher.model.ids import WorkerId
-from dispatcher.network.resolver import SystemResolver
-from dispatcher.network.settings import NetworkSettings
+from dispatcher.network.resolver import Resolver as OwnResolver
+from dispatcher.network.settings import NetworkSettings, ResolverSettings
 from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
@@ -50,7 +50,7 @@ async def open_kit(
     network = network_settings(config)
     settings = WorkerSettings(**config.worker.model_dump(), address_rules=network.address_rules)
     transport = Transport(network)
-    own = _system_resolver(config, house.clock)
+    own = OwnResolver(_resolver_settings(config), clock=house.clock.boot)
     kit = Kit(
         id=worker,
         host=host,
@@ -89,10 +89,14 @@ def _policy_listener(registry: Database) -> Callable[[Callable[[], None]], Any]:
     return partial(listen, registry, POLICY_CHANNEL)
 
 
-def _system_resolver(config: Config, clock: SystemClock) -> SystemResolver:
+def _resolver_settings(config: Config) -> ResolverSettings:
     network = config.network
-    return SystemResolver(
-        dns_seconds=network.dns_seconds, cache_seconds=network.dns_cache_seconds, clock=clock.boot
+    return ResolverSettings(
+        is_system=network.resolver == "system",
+        name_servers=network.name_servers,
+        private_name_servers=network.private_name_servers,
+        dns_seconds=network.dns_seconds,
+        cache_seconds=network.dns_cache_seconds,
     )
 
 

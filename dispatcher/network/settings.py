@@ -1,15 +1,22 @@
-"""What an operator can tune about the way out: one frozen record, composed by `app.config`.
+"""What an operator can tune about the way out: frozen records, filled by `app.wiring`.
 
-Read by the transport and the dialer. Nothing here can make an address reachable that the gates
-refuse, save `loopback_inboxes`, which `app` fills in development alone.
+Read by the transport, the dialer and the resolver. Nothing here can make an address reachable that
+the gates refuse, save `loopback_inboxes`, which `app` fills in development alone.
 """
 
+import re
 import ssl
 from dataclasses import dataclass, field
-from ipaddress import IPv6Network
+from ipaddress import IPv6Network, ip_address
+from typing import Final
 
 from dispatcher.model.host import Network
 from dispatcher.stages.gates.addresses import AddressRules
+
+_SERVER: Final = re.compile(
+    r"(?:\[(?P<six>[^\[\]]+)\]|(?P<four>[0-9.]+))(?::(?P<port>[0-9]{1,5}))?\Z"
+)
+_DNS_PORT: Final = 53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,3 +47,33 @@ class NetworkSettings:
         return AddressRules(
             loopback=self.loopback_inboxes, nat64=self.nat64, forbidden=self.forbidden
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolverSettings:
+    """How names are looked up.
+
+    `is_system` asks the machine; else `name_servers` are asked, and those of the machine where the
+    list is empty. `private_name_servers` are asked for hosts that may lie in a private network;
+    where there are none, the ordinary way serves these too. Both as `parse_name_server` gives them.
+    """
+
+    is_system: bool = True
+    name_servers: tuple[str, ...] = ()
+    private_name_servers: tuple[str, ...] = ()
+    dns_seconds: float = 5.0
+    cache_seconds: float = 30.0
+
+
+def parse_name_server(text: str) -> str:
+    """Give `address:port` of a name server, or raise `ValueError`; a name is none."""
+    found = _SERVER.match(text)
+    host = (found["six"] or found["four"]) if found else text
+    port = int((found["port"] if found else None) or _DNS_PORT)
+    try:
+        address = ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or address.is_multicast or not 0 < port <= 65535:
+        raise ValueError("each is an address, or address:port: 192.0.2.53 or [2001:db8::53]:53")
+    return f"[{address}]:{port}" if address.version == 6 else f"{address}:{port}"

@@ -1,10 +1,11 @@
-"""What only the configuration knows: database URLs, and who is at the command line."""
+"""What only the configuration knows: database URLs, name servers, who is at the command line."""
 
 import os
+from pathlib import Path
 
 import pytest
 
-from dispatcher.app.config import Config, OutboxSection, actor_name
+from dispatcher.app.config import Config, NetworkSection, OutboxSection, actor_name, load_config
 from dispatcher.model.errors import ConfigInvalid
 
 SECRET = "hunter2"
@@ -56,3 +57,67 @@ def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("getpass.getuser", no_entry)
     assert actor_name() == f"uid-{os.getuid()}"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("192.0.2.53", "192.0.2.53:53"),
+        ("192.0.2.53:5353", "192.0.2.53:5353"),
+        ("2001:db8::53", "[2001:db8::53]:53"),
+        ("[2001:DB8::53]", "[2001:db8::53]:53"),
+        ("[2001:db8::53]:5353", "[2001:db8::53]:5353"),
+    ],
+)
+@pytest.mark.parametrize("key", ["name_servers", "private_name_servers"])
+def test_a_name_server_is_an_address_with_or_without_a_port(key: str, written: str, meant: str):
+    section = NetworkSection.model_validate({"resolver": "name_servers", key: [written]})
+    assert getattr(section, key) == (meant,)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "ns.example",
+        "",
+        "192.0.2.53:0",
+        "192.0.2.53:65536",
+        "192.0.2.53:",
+        "192.0.2",
+        "0.0.0.0",
+        "[2001:db8::53",
+        "[192.0.2.53.1]:53",
+        "224.0.0.251",
+        "192.0.2.53,192.0.2.54",
+        "::",
+        " ::1",
+    ],
+)
+def test_what_is_no_name_server_is_refused_with_the_key(tmp_path: Path, written: str):
+    file = tmp_path / "dispatcher.toml"
+    file.write_text(f'[network]\nname_servers = ["192.0.2.1", "{written}"]\n')
+    with pytest.raises(ConfigInvalid, match=r"network\.name_servers.*address:port"):
+        load_config(file)
+
+
+def test_d6_the_resolver_is_the_machines_unless_another_is_named(tmp_path: Path):
+    assert Config().network.resolver == "system"
+    file = tmp_path / "dispatcher.toml"
+    file.write_text('[network]\nresolver = "aiodns"\n')
+    with pytest.raises(ConfigInvalid, match=r"network\.resolver.*'system' or 'name_servers'"):
+        load_config(file)
+
+
+@pytest.mark.parametrize("keys", ['resolver = "name_servers"', 'private_name_servers = ["::1"]'])
+def test_d6_a_variable_that_would_change_how_servers_are_asked_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str
+):
+    file = tmp_path / "dispatcher.toml"
+    monkeypatch.setenv("RES_OPTIONS", "use-vc")
+    file.write_text("")
+    load_config(file)
+    file.write_text(f"[network]\n{keys}\n")
+    with pytest.raises(ConfigInvalid, match="RES_OPTIONS"):
+        load_config(file)
+    monkeypatch.delenv("RES_OPTIONS")
+    assert load_config(file).network
