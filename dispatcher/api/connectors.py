@@ -40,7 +40,7 @@ async def read_connector(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Give one partner."""
     active = await plane.active()
     due = _due(active, day_of(plane.wall_us()))
-    return _view(named(active.connectors, ask, "connector"), due)
+    return _view(named(active.connectors, ask.path["name"], "connector"), due)
 
 
 def _due(registry: Registry, today: date) -> dict[str, list[Due]]:

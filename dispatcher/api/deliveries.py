@@ -1,7 +1,9 @@
 """`/v1/deliveries`: what was planned for whom, and where it stands."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
+from dispatcher.api.blurring import as_seen_by
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
@@ -62,7 +64,7 @@ async def list_deliveries(plane: Plane, ask: Ask) -> dict[str, Any]:
             limit=query.limit + 1,
         )
     )
-    return page(rows, query.limit, "id")
+    return page(as_seen_by(ask.principal, rows), query.limit, "id")
 
 
 async def count_deliveries(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
@@ -70,7 +72,7 @@ async def count_deliveries(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
     return await plane.history.counts()
 
 
-async def read_delivery(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_delivery(plane: Plane, ask: Ask) -> Mapping[str, Any]:
     """Give one delivery."""
     found = await plane.history.delivery(int(ask.path["number"]))
     if found is None or ask.principal.tenant not in (None, found["tenant"]):
@@ -80,7 +82,7 @@ async def read_delivery(plane: Plane, ask: Ask) -> dict[str, Any]:
             fix="'dispatcher deliveries' lists what there is",
             code="delivery_unknown",
         )
-    return found
+    return as_seen_by(ask.principal, [found])[0]
 
 
 ROUTES: Final = (

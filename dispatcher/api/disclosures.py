@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from dispatcher.api.blurring import as_seen_by
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
@@ -75,7 +76,7 @@ async def list_disclosures(plane: Plane, ask: Ask) -> dict[str, Any]:
         limit=query.limit + 1,
     )
     rows = await plane.history.disclosures(wanted)
-    return page(rows, query.limit, "delivery_id", "attempt")
+    return page(as_seen_by(ask.principal, rows), query.limit, "delivery_id", "attempt")
 
 
 ROUTES: Final = (

@@ -26,7 +26,7 @@ async def list_event_types(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 async def read_event_type(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Give one event type."""
-    return _view(named((await plane.active()).event_types, ask, "event type"))
+    return _view(named((await plane.active()).event_types, ask.path["name"], "event type"))
 
 
 def _view(event_type: EventType) -> dict[str, Any]:

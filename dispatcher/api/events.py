@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from pydantic import AwareDatetime, Field
 
+from dispatcher.api.blurring import as_seen_by
 from dispatcher.api.calls import Ask
 from dispatcher.api.deliveries import DeliveryView
 from dispatcher.api.disclosures import DisclosureView
@@ -149,8 +150,8 @@ async def trace_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     wanted = Filter(event_id=event["id"], limit=STORY_DELIVERIES_MAX)
     return {
         "event": event,
-        "deliveries": await plane.history.deliveries(wanted),
-        "attempts": await plane.history.attempts(event["seq"]),
+        "deliveries": as_seen_by(ask.principal, await plane.history.deliveries(wanted)),
+        "attempts": as_seen_by(ask.principal, await plane.history.attempts(event["seq"])),
     }
 
 

@@ -3,20 +3,35 @@
 Filled by `app`; every noun works through it and opens nothing by itself.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.switches import SwitchControl
+from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.registry import Registry
+from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.vault.sealer import Vault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayOut:
+    """What the way out is like, for those who ask about it; nothing is sent from here.
+
+    `look_up` asks the resolver that deliveries use; `sources` are the addresses that connections
+    are bound to, where they are.
+    """
+
+    rules: AddressRules
+    look_up: Callable[[str, bool], Awaitable[Resolved | Trouble]]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,7 @@ class Plane:
     replies: ReplyStore
     outbox: Database
     vault: Vault
+    way_out: WayOut
     wall_us: Callable[[], int]
 
     async def active(self) -> Registry:

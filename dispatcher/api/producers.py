@@ -16,7 +16,7 @@ async def list_producers(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 async def read_producer(plane: Plane, ask: Ask) -> Producer:
     """Give one producer."""
-    return named((await plane.active()).producers, ask, "producer")
+    return named((await plane.active()).producers, ask.path["name"], "producer")
 
 
 ROUTES: Final = list_and_read("/v1/producers", list_producers, read_producer, Producer)

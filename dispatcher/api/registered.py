@@ -7,7 +7,6 @@ and `producers`.
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from dispatcher.api.calls import Ask
 from dispatcher.api.routes import Answer, Route
 from dispatcher.api.views import NamePageQuery, Page
 from dispatcher.model.errors import NotFound
@@ -16,9 +15,8 @@ from dispatcher.model.people import Right
 T = TypeVar("T")
 
 
-def named(things: Sequence[T], ask: Ask, noun: str) -> T:
-    """Find the thing whose name is in the path. Raises `NotFound`."""
-    name = ask.path["name"]
+def named(things: Sequence[T], name: str, noun: str) -> T:
+    """Find the thing of this name. Raises `NotFound`."""
     for each in things:
         if getattr(each, "name", None) == name:
             return each

@@ -25,7 +25,7 @@ async def list_subscriptions(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 async def read_subscription(plane: Plane, ask: Ask) -> Subscription:
     """Give one subscription."""
-    return named((await plane.active()).subscriptions, ask, "subscription")
+    return named((await plane.active()).subscriptions, ask.path["name"], "subscription")
 
 
 ROUTES: Final = list_and_read(

@@ -8,6 +8,7 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_secret
 from dispatcher.app.house import House
+from dispatcher.app.way_out import way_out
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
@@ -52,6 +53,7 @@ def front(house: House) -> Front:
         replies=ReplyStore(house.registry_database),
         outbox=house.outbox_database,
         vault=house.vault,
+        way_out=way_out(house),
         wall_us=house.clock.wall_us,
     )
     return Front(plane, ROUTES, description)

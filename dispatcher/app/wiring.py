@@ -14,9 +14,10 @@ from typing import Any
 from dispatcher.app.clock import chance, mint_token, mint_webhook_id
 from dispatcher.app.config import Config
 from dispatcher.app.house import House
+from dispatcher.app.way_out import resolver_settings
 from dispatcher.model.ids import WorkerId
 from dispatcher.network.resolver import Resolver as OwnResolver
-from dispatcher.network.settings import NetworkSettings, ResolverSettings
+from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
@@ -50,7 +51,7 @@ async def open_kit(
     network = network_settings(config)
     settings = WorkerSettings(**config.worker.model_dump(), address_rules=network.address_rules)
     transport = Transport(network)
-    own = OwnResolver(_resolver_settings(config), clock=house.clock.boot)
+    own = OwnResolver(resolver_settings(config), clock=house.clock.boot)
     kit = Kit(
         id=worker,
         host=host,
@@ -87,17 +88,6 @@ def _policy_listener(registry: Database) -> Callable[[Callable[[], None]], Any]:
     if registry.is_sqlite:
         return partial(watch_epoch, registry)
     return partial(listen, registry, POLICY_CHANNEL)
-
-
-def _resolver_settings(config: Config) -> ResolverSettings:
-    network = config.network
-    return ResolverSettings(
-        is_system=network.resolver == "system",
-        name_servers=network.name_servers,
-        private_name_servers=network.private_name_servers,
-        dns_seconds=network.dns_seconds,
-        cache_seconds=network.dns_cache_seconds,
-    )
 
 
 def network_settings(config: Config) -> NetworkSettings:

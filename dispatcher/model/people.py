@@ -51,16 +51,17 @@ class Right(StrEnum):
     HOLD = "hold"
     RELEASE = "release"
     PEOPLE = "add people"
+    INSPECT = "see why a destination is refused"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.PRODUCER: frozenset({Right.ENQUEUE}),
     Role.PLATFORM: frozenset({Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD}),
-    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD}),
-    Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE}),
-    Role.PRIVACY: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD}),
-    Role.READER: frozenset({Right.READ}),
-    Role.ADMIN: frozenset({Right.READ, Right.PEOPLE}),
+    Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
+    Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE, Right.INSPECT}),
+    Role.PRIVACY: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
+    Role.READER: frozenset({Right.READ, Right.INSPECT}),
+    Role.ADMIN: frozenset({Right.READ, Right.PEOPLE, Right.INSPECT}),
 }
 _HUMANS_ONLY: Final = frozenset({Right.APPROVE})
 

@@ -1,0 +1,154 @@
+"""`/v1/explanations`: may a URL be sent to, by which rule, and what would change that?"""
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import Field
+
+from dispatcher.api.blurring import DESTINATION_REFUSED, may_see_reasons
+from dispatcher.api.calls import Ask
+from dispatcher.api.plane import Plane
+from dispatcher.api.registered import named
+from dispatcher.api.routes import Route
+from dispatcher.api.views import Text, View
+from dispatcher.model.audit import Entry
+from dispatcher.model.days import day_of
+from dispatcher.model.endpoint import URL_CHARACTERS_MAX
+from dispatcher.model.host import Unreadable, parse_host
+from dispatcher.model.letter import Trouble
+from dispatcher.model.lookalikes import describe
+from dispatcher.model.people import Right
+from dispatcher.model.registry import Destination, Registry
+from dispatcher.stages.gates.address_table import TABLE_VERSION
+from dispatcher.stages.gates.listing import Ground
+from dispatcher.stages.revising.explaining import Explanation, find, judge
+
+ANSWERS_MAX: Final = 64
+Addresses = Annotated[list[str], Field(max_length=ANSWERS_MAX)]
+
+
+class Question(View):
+    """A URL to ask about; of one partner's allowlist, or of all.
+
+    `answers` are what names would resolve to, by name; a listed host that is not among them is
+    asked for by the resolver that deliveries use, and one that is not listed never.
+    """
+
+    url: Annotated[str, Field(max_length=4 * URL_CHARACTERS_MAX)]
+    connector: Text | None = None
+    answers: Annotated[dict[str, Addresses], Field(max_length=ANSWERS_MAX)] = Field(
+        default_factory=dict
+    )
+
+
+class ExplanationView(View):
+    """The verdict, the rule, the entry, the revision, the addresses, and the fix.
+
+    `source` are the addresses that connections leave from, where they are bound; `table` is the
+    version of the address table.
+    """
+
+    verdict: Literal["allow", "block"]
+    code: str
+    rule: str
+    why: str
+    fix: str
+    url: str
+    connector: str
+    entry: Destination | None
+    addresses: list[str]
+    aliases: list[str]
+    notes: list[str]
+    source: list[str]
+    revision: int
+    table: int
+
+
+async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Say whether a URL may be sent to, by the same code that decides on every delivery."""
+    active = await plane.registry.active()
+    found = await _explain(plane, active.registry, ask.body)
+    # A URL that cannot be read says nothing of the network inside, and what is allowed neither.
+    is_told = found.is_allowed or found.endpoint is None or may_see_reasons(ask.principal)
+    if not is_told:
+        detail = {"code": found.code, "rule": found.rule}
+        await plane.audit.record(
+            Entry(
+                kind="destination.explained",
+                actor=ask.principal.name,
+                about=str(found.endpoint),
+                detail=detail,
+            )
+        )
+        found = _blurred(found)
+    return {
+        "verdict": "allow" if found.is_allowed else "block",
+        "code": found.code,
+        "rule": found.rule,
+        "why": found.why,
+        "fix": found.fix,
+        "url": str(found.endpoint or ""),
+        "connector": found.connector,
+        "entry": found.entry,
+        "addresses": found.addresses,
+        "aliases": found.aliases,
+        "notes": _notes(found, active.registry) if is_told else (),
+        "source": plane.way_out.sources,
+        "revision": active.revision,
+        "table": TABLE_VERSION,
+    }
+
+
+async def _explain(plane: Plane, registry: Registry, question: Question) -> Explanation:
+    connectors = registry.connectors
+    if question.connector is not None:
+        connectors = (named(connectors, question.connector, "connector"),)
+    ground = Ground(registry.policy, day_of(plane.wall_us()), frozenset())
+    found = find(question.url, connectors, ground)
+    if isinstance(found, Explanation):
+        return found
+    host, rules = found.endpoint.host, plane.way_out.rules
+    answers = {_canonical(name): tuple(given) for name, given in question.answers.items()}
+    if host in answers or found.endpoint.literal is not None:
+        return judge(found, answers.get(host, ()), rules)
+    resolved = await plane.way_out.look_up(host, bool(found.listing.ranges))
+    if isinstance(resolved, Trouble):
+        return judge(found, (), rules)
+    return judge(found, resolved.addresses, rules, resolved.aliases)
+
+
+def _blurred(found: Explanation) -> Explanation:
+    return Explanation(
+        is_allowed=False,
+        code=DESTINATION_REFUSED,
+        rule="P6",
+        why="this destination may not be sent to",
+        fix="ask somebody who approves destinations: they are told the reason",
+        endpoint=found.endpoint,
+    )
+
+
+def _notes(found: Explanation, registry: Registry) -> tuple[str, ...]:
+    if found.endpoint is None:
+        return ()
+    entries = (each.host for one in registry.connectors for each in one.destinations)
+    return describe(found.endpoint.host, filter(None, map(_canonical, entries)))
+
+
+def _canonical(host: str) -> str:
+    try:
+        return parse_host(host)
+    except Unreadable:
+        return ""
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/v1/explanations",
+        right=Right.READ,
+        answer=explain,
+        body=Question,
+        reply=ExplanationView,
+        refusals=(404,),
+    ),
+)

@@ -1,0 +1,152 @@
+"""May this URL be sent to, and by which rule? For people, and for lists of URLs in somebody's CI.
+
+Asked by the API's `explain` and by its batch. The URL is read, the allowlist asked and every
+address judged by the very functions that stand on the road of a delivery; this module only puts
+their answers into words. It resolves nothing: the addresses are handed in.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dispatcher.model.endpoint import Endpoint, parse_endpoint
+from dispatcher.model.host import Unreadable
+from dispatcher.model.paper import ConnectorState
+from dispatcher.model.registry import Connector, Destination
+from dispatcher.model.verdict import Reason
+from dispatcher.stages.gates.addresses import AddressRules, judge_answer
+from dispatcher.stages.gates.listing import Ground, Listing, is_current, judge_listing
+
+ALLOWED: Final = "allowed"
+REPORTED: Final = "reported"
+URL_INVALID: Final = "url_invalid"
+UNRESOLVED: Final = "unresolved"
+
+_RULES: Final[Mapping[Reason, str]] = {
+    Reason.DESTINATION_UNLISTED: "listed",
+    Reason.DESTINATION_EXPIRED: "expires",
+    Reason.DESTINATION_REVOKED: "revoked",
+    Reason.DESTINATION_PLAINTEXT: "U1",
+    Reason.DESTINATION_INSIDE: "N6",
+    Reason.CONNECTOR_INACTIVE: "active",
+    Reason.ADDRESS_NONE: "D4",
+}
+_FIXES: Final[Mapping[Reason, str]] = {
+    Reason.DESTINATION_UNLISTED: "list scheme, host, port and path in a connector's destinations, "
+    "with a reason, and have it approved",
+    Reason.DESTINATION_EXPIRED: "have the entry attested again: give it a later 'expires'",
+    Reason.DESTINATION_REVOKED: "nobody sends there until policy.revoked_hosts lets go of it",
+    Reason.DESTINATION_PLAINTEXT: "use https, or list the host with scheme = 'http'",
+    Reason.DESTINATION_INSIDE: "use a public name, or name the 'private_range' it answers in",
+    Reason.CONNECTOR_INACTIVE: "make the connector's state 'active'",
+    Reason.ADDRESS_NONE: "check the name: it has no address",
+    Reason.ADDRESS_FORBIDDEN: "have the name answer with public addresses alone; an address inside "
+    "takes an entry whose 'private_range' holds it",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What would become of a letter to this URL, as far as its destination goes.
+
+    `code` is stable: `allowed`, `reported` (allowed for now by report-only mode), `unresolved`
+    (allowed as far as can be said without addresses), `url_invalid`, or a reason of the gates.
+    `rule` names the rule that decided, as docs/egress.md lists them.
+    """
+
+    is_allowed: bool
+    code: str
+    rule: str
+    why: str = ""
+    fix: str = ""
+    endpoint: Endpoint | None = None
+    connector: str = ""
+    entry: Destination | None = None
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A URL that the allowlist lets through: what is left to judge is addresses."""
+
+    connector: Connector
+    endpoint: Endpoint
+    listing: Listing
+    entry: Destination | None
+
+
+def find(url: str, connectors: Iterable[Connector], ground: Ground) -> Found | Explanation:
+    """Ask the allowlists: the first that lists the URL answers, else the one nearest to it."""
+    try:
+        endpoint = parse_endpoint(url)
+    except Unreadable as error:
+        fix = "write https://host/path, in letters that every parser reads alike"
+        return _blocked(URL_INVALID, error.rule, str(error), fix)
+    nearest: Explanation | None = None
+    for connector in connectors:
+        found = _ask(connector, endpoint, ground)
+        if isinstance(found, Found):
+            return found
+        if nearest is None or (found.entry is not None and nearest.entry is None):
+            nearest = found
+    if nearest is None:
+        nearest = _refused(Reason.DESTINATION_UNLISTED, "there is no connector to list it")
+    return replace(nearest, endpoint=endpoint)
+
+
+def judge(
+    found: Found,
+    addresses: tuple[str, ...] | None,
+    rules: AddressRules,
+    aliases: tuple[str, ...] = (),
+) -> Explanation:
+    """Judge what the host answers with; `None` when nobody asked it."""
+    endpoint, listing = found.endpoint, found.listing
+    if endpoint.literal is not None:
+        addresses = (endpoint.host,)
+    if addresses is None:
+        code, rule, why = UNRESOLVED, "listed", "its addresses are judged at each attempt"
+        verdict = Explanation(is_allowed=True, code=code, rule=rule, why=why)
+    elif not addresses:
+        verdict = _refused(Reason.ADDRESS_NONE, f"{endpoint.host} has no address")
+    else:
+        broken = judge_answer(addresses, endpoint.port, rules, listing.ranges)
+        if broken is not None:
+            why = f"{endpoint.host} answers with an address that may not be dialled"
+            verdict = _refused(Reason.ADDRESS_FORBIDDEN, why, broken)
+        elif listing.is_reported:
+            why = "nothing lists it, and the connector only reports that for now"
+            verdict = Explanation(is_allowed=True, code=REPORTED, rule="listed", why=why)
+        else:
+            verdict = Explanation(is_allowed=True, code=ALLOWED, rule="listed")
+    return replace(
+        verdict,
+        endpoint=endpoint,
+        connector=found.connector.name,
+        entry=found.entry,
+        addresses=addresses or (),
+        aliases=aliases,
+    )
+
+
+def _ask(connector: Connector, endpoint: Endpoint, ground: Ground) -> Found | Explanation:
+    listing = judge_listing(connector, endpoint, ground)
+    current = [each for each in listing.entries if is_current(each, ground.today)]
+    entry = max(current or listing.entries, key=lambda each: len(each.path_prefix), default=None)
+    if listing.findings:
+        reason, why = listing.findings[0]
+    elif connector.state is not ConnectorState.ACTIVE:
+        reason, why = Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
+    else:
+        return Found(connector, endpoint, listing, entry)
+    refused = _refused(reason, why)
+    return refused if entry is None else replace(refused, connector=connector.name, entry=entry)
+
+
+def _refused(reason: Reason, why: str, rule: str = "") -> Explanation:
+    return _blocked(reason.value, rule or _RULES[reason], why, _FIXES[reason])
+
+
+def _blocked(code: str, rule: str, why: str, fix: str) -> Explanation:
+    return Explanation(is_allowed=False, code=code, rule=rule, why=why, fix=fix)

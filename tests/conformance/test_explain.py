@@ -1,0 +1,118 @@
+"""`explain` over the API: the same words for everybody who may know, and no more for the others."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dispatcher.model.people import Principal, Role
+from dispatcher.model.registry import Destination
+from dispatcher.store.database import Database
+from tests.conformance.test_api import activate
+from tests.conformance.test_changes import LARGE
+from tests.support import planes
+from tests.support.letters import Road, change
+from tests.support.planes import Caller, person, plane_of
+
+URL = "https://hooks.acme.example/in"
+SUBMITTER = person("pat", Role.PLATFORM)
+
+
+@pytest.fixture
+async def api(database: Database) -> Caller:
+    api = Caller(plane_of(database))
+    (connector,) = LARGE.connectors
+    entries = (
+        *connector.destinations,
+        Destination(host="inside.acme.example", reason="orders"),
+        Destination(host="nowhere.acme.example", reason="orders"),
+    )
+    await activate(api, replace(LARGE, connectors=(replace(connector, destinations=entries),)))
+    planes.looked_up.clear()
+    return api
+
+
+async def explain(api: Caller, url: str, by: Principal | None = None, **more: Any) -> Any:
+    body = {"url": url, **more}
+    return await api.ask("POST", "/v1/explanations", body, by=by or person("sue", Role.SRE))
+
+
+async def test_a_listed_url_is_explained_with_entry_revision_addresses_and_source(api: Caller):
+    found = await explain(api, URL)
+    assert found["verdict"] == "allow"
+    assert (found["code"], found["rule"], found["connector"]) == ("allowed", "listed", "acme")
+    assert found["entry"]["host"] == "hooks.acme.example"
+    assert (found["addresses"], found["aliases"]) == (["8.8.8.8"], ["edge.acme.example"])
+    assert (found["revision"], found["source"]) == (1, ["198.51.100.7"])
+
+
+async def test_d1_a_host_that_is_not_listed_is_not_even_resolved(api: Caller):
+    for url in ("https://other.example/", "https://u@hooks.acme.example/", "https://127.0.0.1/"):
+        assert (await explain(api, url))["verdict"] == "block"
+    assert planes.looked_up == []
+
+
+async def test_answers_that_are_given_are_judged_instead(api: Caller):
+    found = await explain(api, URL, answers={"Hooks.acme.example.": ["8.8.4.4", "10.0.0.1"]})
+    assert (found["code"], found["rule"]) == ("address_forbidden", "A1")
+    assert planes.looked_up == []
+
+
+async def test_one_connector_can_be_asked_alone(api: Caller):
+    assert (await explain(api, URL, connector="acme"))["verdict"] == "allow"
+    refused = await api.refused("POST", "/v1/explanations", {"url": URL, "connector": "nobody"})
+    assert refused == (404, "connector_unknown")
+
+
+async def test_p6_a_submitter_is_told_the_same_of_every_refused_destination(api: Caller):
+    urls = (
+        "https://other.example/",
+        "https://inside.acme.example/",
+        "https://nowhere.acme.example/",
+        "https://10.0.0.1/",
+        "https://db.internal/",
+        "http://hooks.acme.example/in",
+    )
+    told = [await explain(api, url, by=SUBMITTER) for url in urls]
+    for found in told:
+        found.pop("url")
+    assert all(found == told[0] for found in told)
+    assert told[0]["code"] == "destination_refused"
+    # Whoever may know is told them apart, and the record holds what the submitter was not told.
+    codes = [(await explain(api, url))["code"] for url in urls]
+    assert len(set(codes)) == 3
+    entries = await api.ask("GET", "/v1/audit?kind=explained") if False else await _record(api)
+    assert sorted(each["detail"]["code"] for each in entries) == sorted(codes)
+
+
+async def _record(api: Caller) -> list[Any]:
+    found = await api.ask("GET", "/v1/audit", query={"limit": 1000})
+    return [each for each in found["items"] if each["kind"] == "destination.explained"]
+
+
+async def test_p6_what_is_allowed_is_no_secret(api: Caller):
+    assert (await explain(api, URL, by=SUBMITTER))["verdict"] == "allow"
+    assert await _record(api) == []
+
+
+async def test_p6_a_submitter_reads_one_code_for_all_that_happened_to_deliveries(
+    api: Caller, database: Database
+):
+    road = Road(database)
+    await road.publish(revision=9)
+    await road.enqueue(3)
+    await road.file()
+    codes = ("address_forbidden", "dns_failed", "connect_refused")
+    for code in codes:
+        await change(
+            database,
+            "UPDATE {deliveries} SET code = :code WHERE id = (SELECT min(id) FROM {deliveries}"
+            " WHERE code IS NULL)",
+            code=code,
+        )
+    seen = await api.ask("GET", "/v1/deliveries", by=SUBMITTER)
+    assert [each["code"] for each in seen["items"]] == [
+        "destination_refused", "destination_refused", "connect_refused"
+    ]  # fmt: skip
+    seen = await api.ask("GET", "/v1/deliveries", by=person("sue", Role.SRE))
+    assert [each["code"] for each in seen["items"]] == list(codes)
