@@ -8,8 +8,8 @@ exists is overwritten.
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator
-from dataclasses import MISSING, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,9 @@ def _files(registry: Registry) -> Iterator[tuple[str, str]]:
         found: dict[str, Any] = {"connector": [_document(connector)]}
         if subscriptions:
             found["subscription"] = subscriptions
-        yield f"{connector.name}.connector.toml", tomli_w.dumps(found)
+        # The certificates of an authority are kept as the lines they are.
+        text = tomli_w.dumps(found, multiline_strings=True)
+        yield f"{connector.name}.connector.toml", text
     if registry.producers:
         documents = [_document(each) for each in registry.producers]
         yield "producers.toml", tomli_w.dumps({"producer": documents})
@@ -88,19 +90,24 @@ def _schema_file(event_type: EventType) -> str:
 
 def _document(thing: Any) -> dict[str, Any]:
     """Give an object as the files have it: no key that says only what is so anyway."""
-    written: dict[str, Any] = msgspec.to_builtins(thing, builtin_types=(date,))
+    found: dict[str, Any] = {}
     for each in fields(thing):
+        value = getattr(thing, each.name)
         default = each.default if each.default_factory is MISSING else each.default_factory()
-        if getattr(thing, each.name) == default:
-            del written[each.name]
-    return {key: _without_none(value) for key, value in written.items() if value is not None}
+        if value != default:
+            found[each.name] = _plain(value)
+    return found
 
 
-def _without_none(value: Any) -> Any:
-    """Leave out what TOML has no word for."""
-    if isinstance(value, dict):
-        return {key: _without_none(inner) for key, inner in value.items() if inner is not None}
-    return [_without_none(inner) for inner in value] if isinstance(value, list | tuple) else value
+def _plain(value: Any) -> Any:
+    """Give a value as TOML has it, objects within it by the same rule."""
+    if is_dataclass(value):
+        return _document(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return msgspec.to_builtins(value, builtin_types=(date,))
 
 
 def _write(path: Path, text: str) -> Path:

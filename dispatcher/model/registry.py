@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Final
 
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
+from dispatcher.model.tls import Tls
 
 STANDARD_RETRY_SECONDS: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Waits between attempts after Standard Webhooks' example: 10 attempts in about 3 days."""
@@ -56,7 +57,8 @@ class Destination:
     `host` is a name, `*.` before a name for every name one label below it, an address, or a network
     for its literal addresses. `private_range` is the one range inside which the host may answer.
     `scheme = "http"` is the grant to do without TLS. `country` is where the data then lies, as the
-    partner declared it (ISO 3166-1 alpha-2).
+    partner declared it (ISO 3166-1 alpha-2). `close_after_each` gives every letter a connection of
+    its own.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -69,6 +71,8 @@ class Destination:
     private_range: str = ""
     country: str = ""
     expires: date | None = None
+    tls: Tls = field(default=Tls())
+    close_after_each: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

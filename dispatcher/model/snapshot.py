@@ -13,6 +13,7 @@ from dispatcher.model.producers import Producers
 from dispatcher.model.registry import EventType
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch
+from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Refusal
 
 
@@ -38,6 +39,8 @@ class Route:
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
     concurrency: int
+    tls: Tls = field(default=Tls())
+    close_after_each: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ same stages that the worker uses. The diff itself is asked only for its word.
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -32,6 +33,8 @@ from dispatcher.model.registry import (
     Producer,
     Registry,
 )
+from dispatcher.model.snapshot import Route
+from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Refusal
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
@@ -95,6 +98,23 @@ def papers(kind: type, **more: Any) -> st.SearchStrategy[Any]:
     return st.one_of(built, st.none(), built, built)
 
 
+PINS = tuple(f"sha256/{letter * 43}=" for letter in "AEI")
+BLOCKS = tuple(
+    f"-----BEGIN CERTIFICATE-----\n{letter * 8}\n-----END CERTIFICATE-----\n" for letter in "AB"
+)
+
+
+def terms() -> st.SearchStrategy[Tls]:
+    return st.builds(
+        Tls,
+        minimum=mostly("1.2", "1.3"),
+        ca=mostly("", *BLOCKS, "".join(BLOCKS)),
+        pins=mostly((), PINS[:2], PINS),
+        pins_until=some(FAR, SOON, LATER),
+        pins_report_until=mostly(None, SOON, LATER),
+    )
+
+
 def destinations() -> st.SearchStrategy[Destination]:
     return st.builds(
         Destination,
@@ -102,6 +122,8 @@ def destinations() -> st.SearchStrategy[Destination]:
         path_prefix=mostly("/", "/in"),
         country=mostly("DE", "", "US"),
         expires=ENDS,
+        tls=st.one_of(st.just(Tls()), terms()),
+        close_after_each=mostly(False, True),
         reason=st.just("orders"),
     )
 
@@ -261,7 +283,17 @@ def leaves(cleared: Cleared) -> set[tuple[Any, ...]]:
     route = cleared.route
     data = msgspec.json.decode(shaped.plaintext)["data"]
     to = (route.connector, str(route.endpoint), route.purpose)
-    return {(*to, "envelope", "")} | {(*to, name, repr(value)) for name, value in data.items()}
+    met = {(*to, "reached", each) for each in reached(route)}
+    sent = {(*to, "envelope", "")} | {(*to, name, repr(value)) for name, value in data.items()}
+    return met | sent
+
+
+def reached(route: Route) -> set[tuple[Any, ...]]:
+    """List the servers that a letter could reach: by version, authority, key, and reuse."""
+    keys = {key for key in (*PINS, "another") if route.tls.is_reporting or route.tls.has_pin(key)}
+    versions = {"1.2", "1.3"} if route.tls.minimum == "1.2" else {"1.3"}
+    reuse = {False} if route.close_after_each else {False, True}
+    return set(product(versions, route.tls.authorities or {"public"}, keys, reuse))
 
 
 @given(pairs())

@@ -25,6 +25,7 @@ from dispatcher.model.registry import Connector, Destination, Policy
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.paper import Finding
+from dispatcher.stages.gates.terms import find_terms, judge_terms
 
 WILDCARD: Final = "*."
 _DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
@@ -32,11 +33,15 @@ _DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What every lane is judged by; `loopback` are the inboxes a development may use."""
+    """What every lane is judged by; `loopback` are the inboxes a development may use.
+
+    `identities` are the client certificates at hand; `None` where it is not about one worker.
+    """
 
     policy: Policy
     today: date
     loopback: frozenset[tuple[str, int]]
+    identities: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +49,15 @@ class Listing:
     """What the allowlist says of one endpoint.
 
     `entries` list it, expired ones included; `ranges` are the private ranges that those of today
-    name. `is_reported`: nothing lists it, and the connector is in report-only mode.
+    name. `is_reported`: nothing lists it, and the connector is in report-only mode. `terms` is the
+    entry that says how TLS is spoken today.
     """
 
     entries: tuple[Destination, ...]
     ranges: tuple[str, ...]
     findings: tuple[Finding, ...] = field(default=())
     is_reported: bool = False
+    terms: Destination | None = None
 
 
 def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> Listing:
@@ -60,8 +67,11 @@ def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> L
     ranges = tuple(sorted({text for each in current if (text := granted_range(each))}))
     is_reported = not entries and is_report_only(connector, ground.today)
     is_reported = is_reported and endpoint.scheme == "https"
-    findings = tuple(_find(endpoint, entries, current, ranges, ground, is_reported=is_reported))
-    return Listing(tuple(entries), ranges, findings, is_reported)
+    findings = (*_find(endpoint, entries, current, ranges, ground, is_reported=is_reported),)
+    terms = find_terms(current, ground.today)
+    if terms is not None:
+        findings += (*judge_terms(terms, ground.today, ground.identities),)
+    return Listing(tuple(entries), ranges, findings, is_reported, terms)
 
 
 def _find(

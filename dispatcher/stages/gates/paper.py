@@ -97,7 +97,7 @@ def last_day(
     connector: Connector, scope: Scope, entries: Iterable[Destination], policy: Policy
 ) -> date:
     """Give the last day on which no paper that this scope needs has ended."""
-    ends = [max((entry.expires or date.max for entry in entries), default=date.max)]
+    ends = [max(map(_last_day_of, entries), default=date.max)]
     if connector.owner_confirmed_until is not None:
         ends.append(_after_grace(connector.owner_confirmed_until, policy))
     if connector.agreement is not None:
@@ -127,6 +127,11 @@ def coming_due(registry: Registry, today: date) -> tuple[Due, ...]:
 def must_warn(due: Due, warn_days: Collection[int]) -> bool:
     """True on the days on which the owner is to be told: at each warning, and once it has ended."""
     return due.days_left in warn_days or due.days_left < 0
+
+
+def _last_day_of(entry: Destination) -> date:
+    pinned = entry.tls.pins_until if entry.tls.pins else None
+    return min(entry.expires or date.max, pinned or date.max)
 
 
 @lru_cache(maxsize=65536)
@@ -175,3 +180,5 @@ def _ends(connector: Connector) -> Iterator[tuple[str, date]]:
     for entry in connector.destinations:
         if entry.expires is not None:
             yield f"destination {entry.host}", entry.expires
+        if entry.tls.pins and entry.tls.pins_until is not None:
+            yield f"pins of {entry.host}", entry.tls.pins_until

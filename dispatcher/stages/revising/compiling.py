@@ -17,6 +17,7 @@ from dispatcher.model.registry import Connector, EventType, Registry, Subscripti
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Switch, Target, TargetKind
+from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Refusal
 from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
 from dispatcher.stages.gates.listing import Ground, Listing, judge_listing
@@ -31,10 +32,14 @@ def compile_snapshot(
     switches: Sequence[Switch],
     today: date,
     loopback: frozenset[tuple[str, int]],
+    identities: frozenset[str] = frozenset(),
 ) -> Snapshot:
-    """Make the snapshot of one revision and epoch; `today` decides what has expired."""
+    """Make the snapshot of one revision and epoch; `today` decides what has expired.
+
+    `identities` are the client certificates that the worker has.
+    """
     event_types = {each.name: each for each in registry.event_types}
-    ground = Ground(registry.policy, today, loopback)
+    ground = Ground(registry.policy, today, loopback, identities)
     parts = list(plan_routes(registry, ground))
     tripped = _by_target(switches)
     by_type: dict[str, list[Route]] = defaultdict(list)
@@ -118,6 +123,7 @@ def _route(
     purpose = connector.purpose(subscription.purpose)
     basis = purpose.legal_basis if purpose is not None else None
     countries = {entry.country for entry in listing.entries}
+    terms = listing.terms
     return Route(
         subscription=subscription.name,
         connector=connector.name,
@@ -133,6 +139,8 @@ def _route(
         retry_seconds=tuple(subscription.retry_seconds),
         attempt_seconds=subscription.attempt_seconds,
         concurrency=subscription.concurrency,
+        tls=terms.tls if terms is not None else Tls(),
+        close_after_each=terms is not None and terms.close_after_each,
     )
 
 

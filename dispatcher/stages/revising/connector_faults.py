@@ -11,6 +11,7 @@ from dispatcher.model.registry import Connector, Destination
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.listing import WILDCARD, has_hidden_steps
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
+from dispatcher.stages.revising.tls_faults import check_tls
 
 NOTICE_HOURS_LIMIT: Final = 720
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
@@ -90,6 +91,7 @@ def _check_destination(where: str, entry: Destination) -> Iterator[Fault]:
         yield from check_country(f"{where}: country", entry.country)
     if not entry.reason.strip():
         yield Fault(f"{where}: reason", "no business reason", "say why data goes there")
+    yield from check_tls(where, entry)
 
 
 def _check_host(where: str, host: str) -> Iterator[Fault]:

@@ -26,6 +26,7 @@ from dispatcher.stages.revising.listing import (
     compare_versions,
 )
 from dispatcher.stages.revising.producer_rights import compare_producers
+from dispatcher.stages.revising.tls_terms import compare_tls
 
 WIDENS: Final = Direction.WIDENS
 NARROWS: Final = Direction.NARROWS
@@ -119,6 +120,12 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         what = f"{_purpose(was.purpose, was.legal_basis)} becomes "
         what += _purpose(now.purpose, now.legal_basis)
         yield Change(WIDENS, Aspect.PURPOSE, where, what)
+    yield from compare_tls(
+        where,
+        str(now.endpoint),
+        (was.tls, was.close_after_each),
+        (now.tls, now.close_after_each),
+    )
     for tenant in sorted(now.tenants - was.tenants):
         yield Change(WIDENS, Aspect.TENANT, where, f"events of {tenant}")
     for tenant in sorted(was.tenants - now.tenants):

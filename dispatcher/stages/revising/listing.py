@@ -14,7 +14,9 @@ from dispatcher.model.host import contains, parse_network
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, Destination, Registry
+from dispatcher.model.tls import Tls
 from dispatcher.stages.gates.listing import granted_range
+from dispatcher.stages.revising.tls_terms import compare_tls
 from dispatcher.stages.shaping.schema import Leaf, flatten
 
 _Key = tuple[str, str, int, str]
@@ -29,7 +31,7 @@ def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Chang
         before, after = _entries(was.get(name), today), _entries(now.get(name), today)
         if before == after:
             continue
-        yield from _compare_entries(where, before, after)
+        yield from _compare_entries(where, before, after, today)
         gained, lost = _countries(after), _countries(before)
         for country in sorted(gained - lost):
             yield Change(Direction.WIDENS, Aspect.COUNTRY, where, country)
@@ -96,7 +98,10 @@ def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:
 
 
 def _compare_entries(
-    where: str, before: Mapping[_Key, Destination], after: Mapping[_Key, Destination]
+    where: str,
+    before: Mapping[_Key, Destination],
+    after: Mapping[_Key, Destination],
+    today: date,
 ) -> Iterator[Change]:
     for direction, here, there in (
         (Direction.WIDENS, after, before),
@@ -118,9 +123,17 @@ def _compare_entries(
             yield _range_change(where, was, now)
         if was.expires != now.expires:
             is_later = (now.expires or date.max) > (was.expires or date.max)
-            direction = Direction.WIDENS if is_later else Direction.NARROWS
+            # Earlier, another entry may take its place sooner, with looser terms.
+            is_wider = is_later or (_has_terms(was) and _has_neighbour(key, after))
+            direction = Direction.WIDENS if is_wider else Direction.NARROWS
             what = f"{_shown(now)} listed through {now.expires or 'no end'}"
             yield Change(direction, Aspect.PERIOD, where, what)
+        yield from compare_tls(
+            where,
+            _shown(now),
+            (was.tls.on(today), was.close_after_each),
+            (now.tls.on(today), now.close_after_each),
+        )
 
 
 def _range_change(where: str, was: Destination, now: Destination) -> Change:
@@ -159,6 +172,16 @@ def _entries(connector: Connector | None, today: date) -> dict[_Key, Destination
         for entry in connector.destinations
         if entry.expires is None or today <= entry.expires
     }
+
+
+def _has_terms(entry: Destination) -> bool:
+    return entry.tls != Tls() or entry.close_after_each
+
+
+def _has_neighbour(key: _Key, entries: Mapping[_Key, Destination]) -> bool:
+    """True when some other entry may list what this one lists."""
+    scheme, _, port, _ = key
+    return any(other != key and other[0] == scheme and other[2] == port for other in entries)
 
 
 def _countries(entries: Mapping[_Key, Destination]) -> set[str]:
