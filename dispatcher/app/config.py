@@ -100,6 +100,13 @@ class WorkerSection(_Section):
     dead_payload_days: Annotated[float, Field(gt=0, le=365)] = 14.0
 
 
+class IdentitySection(_Section):
+    """`[network.identities.NAME]`: a client certificate with its chain, and its key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+
 class NetworkSection(_Section):
     """`[network]`: the limits of the way out."""
 
@@ -113,6 +120,7 @@ class NetworkSection(_Section):
     answer_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 65536
     connections_per_partner_max: Count = 1024
     ca_file: Path | None = None
+    identities: dict[str, IdentitySection] = {}
     nat64_prefixes: tuple[str, ...] = ()
     loopback_inboxes: tuple[str, ...] = ()
 

@@ -17,7 +17,7 @@ from dispatcher.app.house import House
 from dispatcher.app.way_out import resolver_settings
 from dispatcher.model.ids import WorkerId
 from dispatcher.network.resolver import Resolver as OwnResolver
-from dispatcher.network.settings import NetworkSettings
+from dispatcher.network.settings import Identity, NetworkSettings
 from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
@@ -49,7 +49,11 @@ async def open_kit(
     host, pid = platform.node(), os.getpid()
     worker = WorkerId(f"{host}-{pid}-{secrets.token_hex(3)}")
     network = network_settings(config)
-    settings = WorkerSettings(**config.worker.model_dump(), address_rules=network.address_rules)
+    settings = WorkerSettings(
+        **config.worker.model_dump(),
+        address_rules=network.address_rules,
+        identities=frozenset(network.identities),
+    )
     transport = Transport(network)
     own = OwnResolver(resolver_settings(config), clock=house.clock.boot)
     kit = Kit(
@@ -99,6 +103,10 @@ def network_settings(config: Config) -> NetworkSettings:
         keepalive_seconds=network.keepalive_seconds,
         connections_per_partner_max=network.connections_per_partner_max,
         ca_file=str(config.base / network.ca_file) if network.ca_file else None,
+        identities={
+            name: Identity(str(config.base / each.certificate), str(config.base / each.key))
+            for name, each in network.identities.items()
+        },
         loopback_inboxes=network.inboxes,
         nat64=network.translators,
     )

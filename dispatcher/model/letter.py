@@ -29,6 +29,7 @@ from dispatcher.model.ids import (
 )
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.snapshot import Route
+from dispatcher.model.tls import Peer
 from dispatcher.model.verdict import Reason
 
 
@@ -129,10 +130,14 @@ class Departure:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The partner answered. `retry_after` is the header as it came, not yet believed."""
+    """The partner answered. `retry_after` is the header as it came, not yet believed.
+
+    `peer` is who was at the other end, here and below; it is no part of what came back.
+    """
 
     status: int
     retry_after: str | None = None
+    peer: Peer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,7 @@ class Trouble:
 
     code: str
     is_begun: bool
+    peer: Peer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +154,7 @@ class Stopped:
     """The last check before the first byte said no: nothing was sent."""
 
     reason: Reason
+    peer: Peer | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,3 +12,8 @@ _UNREADABLE: Final = re.compile(
 def is_readable(text: str) -> bool:
     """True for text on one line without control characters or broken characters."""
     return _UNREADABLE.search(text) is None
+
+
+def readable(text: str) -> str:
+    """Give the text with a question mark for every sign that is not."""
+    return _UNREADABLE.sub("?", text)

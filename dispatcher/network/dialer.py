@@ -2,9 +2,10 @@
 
 The transport takes its connections here, one connector per partner, so that no pool is ever shared.
 Every road to a socket passes three checks: the resolver answers with the letter's own vetted
-addresses, the socket factory refuses any other, and `connect` looks at the peer again before it
-hands over a connection, new or pooled. This is the only module that opens sockets or names HTTP
-client classes. It must never resolve a name, follow a proxy, read the environment or skip TLS.
+addresses, the socket factory refuses any other, and `connect` looks at the peer, its public key and
+the revision it was dialled under before it hands over a connection, new or pooled. This is the only
+module that opens sockets or names HTTP client classes. It must never resolve a name, follow a
+proxy, read the environment or skip TLS.
 """
 
 import select
@@ -14,8 +15,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Any, Final
-from weakref import WeakSet
+from typing import Any, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from aiohttp import ClientRequest, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -24,15 +25,39 @@ from aiohttp.connector import AddrInfoType, Connection
 from yarl import URL
 
 from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.tls import Peer, Tls
+from dispatcher.network.certificates import meet
 from dispatcher.network.settings import NetworkSettings
-from dispatcher.network.troubles import AddressForbidden, ConnectionSpoiled
+from dispatcher.network.troubles import AddressForbidden, ConnectionSpoiled, PinMismatch
 from dispatcher.stages.gates.addresses import judge_address
 
-_vetted: ContextVar[tuple[str, ...]] = ContextVar("vetted", default=())
-"""The addresses of the letter in hand. Without a letter there are none, and nothing is dialled."""
 
-_ranges: ContextVar[tuple[str, ...]] = ContextVar("ranges", default=())
-"""The private ranges that the allowlist grants to the letter in hand."""
+class Errand(NamedTuple):
+    """What the letter in hand asks of its connection: one of these addresses, one of these keys,
+    and that no earlier revision dialled it. `ranges` are the private ranges granted to it.
+    """
+
+    addresses: tuple[str, ...] = ()
+    ranges: tuple[str, ...] = ()
+    tls: Tls = Tls()
+    revision: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What is known of an open connection: the revision it was dialled under, and who is there.
+
+    `watch` is the kernel's list of connections to look at, with this one on it.
+    """
+
+    revision: int
+    peer: Peer
+    watch: select.poll
+
+
+_NO_ERRAND: Final = Errand()
+_errand: ContextVar[Errand] = ContextVar("errand", default=_NO_ERRAND)
+"""Without a letter in hand there is no address, and nothing is dialled."""
 
 _NEVER_ROUND: Final = 1e9  # aiohttp rounds longer timeouts up to whole seconds
 
@@ -48,10 +73,11 @@ class Dial:
 class Held:
     """A connection in hand, for one request. It goes back to the pool or is dropped."""
 
-    __slots__ = ("_connection", "protocol", "transport")
+    __slots__ = ("_connection", "peer", "protocol", "transport")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, peer: Peer) -> None:
         self._connection = connection
+        self.peer = peer
         self.protocol = _protocol_of(connection)
         if self.protocol.transport is None:
             raise ConnectionSpoiled
@@ -77,7 +103,8 @@ class VettedResolver(AbstractResolver):
         family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002 - aiohttp's signature
     ) -> list[ResolveResult]:
         """Give the vetted addresses; an error when there are none, never an empty list."""
-        if not _vetted.get():
+        addresses = _errand.get().addresses
+        if not addresses:
             raise AddressForbidden
         return [
             ResolveResult(
@@ -88,7 +115,7 @@ class VettedResolver(AbstractResolver):
                 proto=socket.IPPROTO_TCP,
                 flags=socket.AI_NUMERICHOST,
             )
-            for address in _vetted.get()
+            for address in addresses
         ]
 
     async def close(self) -> None:
@@ -96,10 +123,11 @@ class VettedResolver(AbstractResolver):
 
 
 class GuardedConnector(TCPConnector):
-    """The pool of one partner. `dials` counts every socket that was opened for it."""
+    """A pool of one partner, which knows of each connection who is there and since when."""
 
-    def __init__(self, settings: NetworkSettings, context: ssl.SSLContext) -> None:
-        is_pooling = not settings.close_after_each
+    def __init__(
+        self, settings: NetworkSettings, context: ssl.SSLContext, *, is_pooling: bool
+    ) -> None:
         super().__init__(
             ssl=context,
             resolver=VettedResolver(),
@@ -109,26 +137,22 @@ class GuardedConnector(TCPConnector):
             limit=settings.connections_per_partner_max,
             socket_factory=self._open_socket,
         )
-        self.dials = 0
         self._rules = settings.address_rules
-        self._known: WeakSet[ResponseHandler] = WeakSet()
+        self._known: WeakKeyDictionary[ResponseHandler, Opened] = WeakKeyDictionary()
 
     @property
     def open_connections(self) -> int:
         """How many connections are open, idle ones included."""
         return sum(protocol.is_connected() for protocol in self._known)
 
-    async def take(
-        self, dial: Dial, addresses: tuple[str, ...], ranges: tuple[str, ...] = ()
-    ) -> Held:
-        """Give a connection to one of these addresses, from the pool or new."""
-        vetted, granted = _vetted.set(addresses), _ranges.set(ranges)
+    async def take(self, dial: Dial, errand: Errand) -> Held:
+        """Give a connection that is fit for the errand, from the pool or new."""
+        token = _errand.set(errand)
         try:
-            connection = await self.connect(dial.request, [], dial.limits)
+            connection, opened = await self._obtain(dial.request, [], dial.limits)
         finally:
-            _vetted.reset(vetted)
-            _ranges.reset(granted)
-        return Held(connection)
+            _errand.reset(token)
+        return Held(connection, opened.peer)
 
     async def connect(
         self,
@@ -136,45 +160,58 @@ class GuardedConnector(TCPConnector):
         traces: list[Any],
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Connection:
-        """Give a connection whose peer is vetted for the letter in hand and that is silent.
+        """Give a connection that is fit for the letter in hand: there is no way around that."""
+        connection, _ = await self._obtain(req, traces, timeout)
+        return connection
 
-        A pooled one that is neither is dropped and the next one tried; a new one raises.
+    async def _obtain(
+        self,
+        req: ClientRequest,
+        traces: list[Any],
+        timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
+    ) -> tuple[Connection, Opened]:
+        """Find one whose peer and revision are as asked, and that is silent.
+
+        A pooled one that is not is dropped and the next one tried; a new one raises.
         """
+        errand = _errand.get()
         while True:
-            dials = self.dials
             connection = await super().connect(req, traces, timeout)
             protocol = _protocol_of(connection)
-            # Nobody dialled meanwhile: it is from the pool, and known already.
-            is_new = dials != self.dials and protocol not in self._known
-            if is_new:
-                self._known.add(protocol)
-            # A new TLS connection may rightly hold bytes: the session tickets.
-            fault = _find_fault(protocol, is_polled=not is_new or not req.is_ssl())
-            if fault is None:
-                return connection
-            protocol.abort()
-            connection.close()
-            if is_new:
-                raise fault
+            opened = self._known.get(protocol)
+            is_new = opened is None
+            try:
+                if opened is None:
+                    opened = self._known[protocol] = _get_to_know(protocol, errand)
+                # A new TLS connection may rightly hold bytes: the session tickets.
+                _check_fit(protocol, opened, errand, is_polled=not is_new or not req.is_ssl())
+            except OSError:
+                protocol.abort()
+                connection.close()
+                if is_new:
+                    raise
+            else:
+                return connection, opened
 
     def _open_socket(self, addr_info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, (host, port, *_) = addr_info
-        if not isinstance(host, str) or host not in _vetted.get():
+        errand = _errand.get()
+        if not isinstance(host, str) or host not in errand.addresses:
             raise AddressForbidden
-        if judge_address(host, port, self._rules, _ranges.get()) is not None:
+        if judge_address(host, port, self._rules, errand.ranges) is not None:
             raise AddressForbidden  # the gate's own table, once more, right before the SYN
-        self.dials += 1
         return socket.socket(family, kind, protocol)
 
 
-def make_dial(endpoint: Endpoint, seconds: float) -> Dial:
+def make_dial(endpoint: Endpoint, seconds: float, context: ssl.SSLContext) -> Dial:
     """Describe an endpoint to the connector; `ValueError` where two parsers would differ on it.
 
-    `seconds` bounds the whole wait: a free place in the pool, every address, the handshake.
+    `seconds` bounds the whole wait: a free place in the pool, every address, the handshake. Pools
+    tell connections apart by their `context`.
     """
     url = url_of(endpoint)
     limits = ClientTimeout(total=None, connect=seconds, ceil_threshold=_NEVER_ROUND)
-    return Dial(ClientRequest("POST", url), limits)
+    return Dial(ClientRequest("POST", url, ssl=context), limits)
 
 
 def url_of(endpoint: Endpoint) -> URL:
@@ -192,19 +229,34 @@ def _protocol_of(connection: Connection) -> ResponseHandler:
     return protocol
 
 
-def _find_fault(protocol: ResponseHandler, *, is_polled: bool) -> OSError | None:
-    """Say what forbids using a connection now."""
+def _get_to_know(protocol: ResponseHandler, errand: Errand) -> Opened:
+    """Look at a new connection, once."""
+    transport = protocol.transport
+    address = transport.get_extra_info("peername") if transport is not None else None
+    if transport is None or not address:  # gone before it could be asked
+        raise ConnectionSpoiled
+    watch = select.poll()
+    watch.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
+    return Opened(errand.revision, meet(transport, address[0]), watch)
+
+
+def _check_fit(
+    protocol: ResponseHandler, opened: Opened, errand: Errand, *, is_polled: bool
+) -> None:
+    """Raise what forbids that the letter in hand travels on this connection now."""
     transport = protocol.transport
     if transport is None or transport.is_closing() or protocol.should_close:
-        return ConnectionSpoiled()
-    peer = transport.get_extra_info("peername")
-    if not peer:  # gone before it could be asked
-        return ConnectionSpoiled()
-    if not is_among(peer[0], _vetted.get()):
-        return AddressForbidden()
-    if is_polled and _has_news(transport.get_extra_info("socket").fileno()):
-        return ConnectionSpoiled()
-    return None
+        raise ConnectionSpoiled
+    if opened.revision < errand.revision:
+        raise ConnectionSpoiled
+    if not is_among(opened.peer.address, errand.addresses):
+        raise AddressForbidden
+    if not errand.tls.has_pin(opened.peer.spki) and not errand.tls.is_reporting:
+        raise PinMismatch(opened.peer)
+    # Whatever waits on a connection before the request is written, bytes or the peer's goodbye,
+    # cannot be its answer.
+    if is_polled and opened.watch.poll(0):
+        raise ConnectionSpoiled
 
 
 def is_among(peer: str, addresses: tuple[str, ...]) -> bool:
@@ -215,13 +267,3 @@ def is_among(peer: str, addresses: tuple[str, ...]) -> bool:
 @lru_cache(maxsize=1024)
 def _packed(address: str) -> bytes:
     return ip_address(address).packed
-
-
-def _has_news(descriptor: int) -> bool:
-    """True when the kernel holds bytes, or the peer's goodbye, that nobody has read yet.
-
-    Whatever waits on a connection before the request is written cannot be its answer.
-    """
-    watch = select.poll()
-    watch.register(descriptor, select.POLLIN)
-    return bool(watch.poll(0))

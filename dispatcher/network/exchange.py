@@ -19,9 +19,6 @@ from dispatcher.network.settings import NetworkSettings
 RETRY_AFTER_CHARACTERS_MAX: Final = 128
 _SWITCHING_PROTOCOLS: Final = 101
 _LOSSES: Final = (ClientError, OSError, RuntimeError, EofStream)
-_MALFORMED: Final = Trouble("answer_malformed", is_begun=True)
-_LOST: Final = Trouble("connection_lost", is_begun=True)
-_LATE: Final = Trouble("answer_timeout", is_begun=True)
 
 
 class Deadline:
@@ -59,9 +56,10 @@ async def read_answer(held: Held, ends: float, settings: NetworkSettings) -> Ans
         answer, body = await _read_head(held, settings.interim_answers_max)
         is_clean = await _is_drained(body, settings.answer_bytes_max)
     except HttpProcessingError:
-        return _MALFORMED
+        return Trouble("answer_malformed", is_begun=True, peer=held.peer)
     except _LOSSES:
-        return _LATE if deadline.is_passed else _LOST
+        code = "answer_timeout" if deadline.is_passed else "connection_lost"
+        return Trouble(code, is_begun=True, peer=held.peer)
     else:
         return answer
     finally:
@@ -78,7 +76,8 @@ async def _read_head(held: Held, interim_max: int) -> tuple[Answer, StreamReader
         message, body = await held.protocol.read()
         status = message.code
         if 200 <= status < 600:
-            return Answer(status, _retry_after(message.headers.get("Retry-After"))), body
+            asked = _retry_after(message.headers.get("Retry-After"))
+            return Answer(status, asked, held.peer), body
         if status == _SWITCHING_PROTOCOLS or status >= 600:
             break
     raise HttpProcessingError(message="no final answer")

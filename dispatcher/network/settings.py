@@ -5,7 +5,7 @@ the gates refuse, save `loopback_inboxes`, which `app` fills in development alon
 """
 
 import re
-import ssl
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv6Network, ip_address
 from typing import Final
@@ -19,24 +19,30 @@ _SERVER: Final = re.compile(
 _DNS_PORT: Final = 53
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A client certificate with its chain, and its key: two PEM files."""
+
+    certificate: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
     """Limits of the way out.
 
-    `ca_file` replaces the system's trusted roots. `tls_context` replaces the whole TLS policy and
-    exists for tests; no configuration key sets it. `loopback_inboxes` lists the exact
-    `(address, port)` pairs on loopback that may be dialled; `nat64` and `forbidden` are for the
-    gates' `AddressRules`.
+    `ca_file` replaces the system's trusted roots. `identities` are the client certificates that
+    destinations may ask for by name. `loopback_inboxes` lists the exact `(address, port)` pairs on
+    loopback that may be dialled; `nat64` and `forbidden` are for the gates' `AddressRules`.
     """
 
     connect_seconds: float = 5.0
     answer_bytes_max: int = 65536
     keepalive_seconds: float = 60.0
-    close_after_each: bool = False
     connections_per_partner_max: int = 1024
     interim_answers_max: int = 8
     ca_file: str | None = None
-    tls_context: ssl.SSLContext | None = field(default=None, repr=False)
+    identities: Mapping[str, Identity] = field(default_factory=dict)
     loopback_inboxes: frozenset[tuple[str, int]] = frozenset()
     nat64: tuple[IPv6Network, ...] = ()
     forbidden: frozenset[Network] = frozenset()

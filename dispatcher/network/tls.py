@@ -1,16 +1,21 @@
-"""The one TLS policy: who is trusted, and what is the least that is spoken.
+"""The TLS policy: who is trusted, what is the least that is spoken, and who we say we are.
 
-Called by the transport when it starts. Built by hand rather than by `create_default_context`, which
-obeys the environment: a key log file or other roots named there must not reach this context. It can
-never be made to skip verification.
+Called by the transport: when it starts, and for every endpoint. Contexts are built by hand rather
+than by the standard library's default, which obeys the environment: a key log file or other roots
+named there must not reach them. It can never be made to skip verification. There is one context for
+each set of terms, and the pools tell connections apart by it, so identities do not mix.
 """
 
+import os
 import ssl
+import stat
 from pathlib import Path
 from typing import Final
 
 from dispatcher.model.errors import ConfigInvalid
-from dispatcher.network.settings import NetworkSettings
+from dispatcher.model.tls import Tls
+from dispatcher.network.settings import Identity, NetworkSettings
+from dispatcher.network.troubles import TermsUnmet
 
 SYSTEM_ROOTS: Final = (
     "/etc/ssl/certs/ca-certificates.crt",
@@ -20,15 +25,95 @@ SYSTEM_ROOTS: Final = (
 )
 """Where distributions keep their roots, for builds of OpenSSL that look elsewhere."""
 
+CONTEXTS_MAX: Final = 4096
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+class Contexts:
+    """The contexts of a process: one for each floor, authority and identity."""
+
+    def __init__(self, settings: NetworkSettings) -> None:
+        """Make the usual one; `ConfigInvalid` when roots or identities cannot be used."""
+        self._settings = settings
+        self._usual = make_context(settings)
+        self._found: dict[tuple[str, str, str], ssl.SSLContext] = {("1.2", "", ""): self._usual}
+        for name, identity in settings.identities.items():
+            check_identity(name, identity)
+
+    def context(self, terms: Tls) -> ssl.SSLContext:
+        """Give the context of these terms; `TermsUnmet` where there can be none."""
+        key = (terms.minimum, terms.ca, terms.identity)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= CONTEXTS_MAX:
+                self._found = {("1.2", "", ""): self._usual}
+            found = self._found[key] = self._make(terms)
+        return found
+
+    def _make(self, terms: Tls) -> ssl.SSLContext:
+        try:
+            context = _bare_context()
+            if terms.ca:
+                context.load_verify_locations(cadata=terms.ca)
+            else:
+                _load_roots(context, self._settings)
+            context.minimum_version = _VERSIONS[terms.minimum]
+            if terms.identity:
+                _show(context, self._settings.identities[terms.identity])
+        except (KeyError, OSError, TypeError, ConfigInvalid):  # an SSL error is an OSError
+            raise TermsUnmet from None
+        return context
+
 
 def make_context(settings: NetworkSettings) -> ssl.SSLContext:
-    """Make the context of every connection; `ConfigInvalid` when the roots cannot be read."""
-    if settings.tls_context is not None:
-        return settings.tls_context
+    """Make the context of the usual terms; `ConfigInvalid` when the roots cannot be read."""
+    context = _bare_context()
+    _load_roots(context, settings)
+    return context
+
+
+def check_identity(name: str, identity: Identity) -> None:
+    """Raise `ConfigInvalid` unless certificate and key are a pair that only we can read."""
+    where, fix = identity.key, "name a PEM certificate with its chain, and its own key"
+    try:
+        with Path(identity.key).open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+        if mode & (stat.S_IRWXG | stat.S_IRWXO):
+            why = f"others than its owner may use the key (mode {stat.S_IMODE(mode):04o})"
+            fix = f"chmod 600 {identity.key}"
+        else:
+            where = identity.certificate
+            _show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), identity)
+            return
+    except ssl.SSLError:
+        why = "certificate and key are not a pair, or not PEM without a password"
+    except OSError as error:
+        why = f"a file cannot be read: {error.strerror}"
+        fix = "check the paths and their permissions"
+    raise ConfigInvalid(
+        f"identity {name}: {why}", where=where, fix=fix, code="client_identity"
+    ) from None
+
+
+def find_roots() -> str | None:
+    """Find the system's roots as compiled in, whatever the environment says.
+
+    With none at all the context trusts nobody: every handshake fails, none is waved through.
+    """
+    compiled_in = ssl.get_default_verify_paths().openssl_cafile
+    return next((each for each in (compiled_in, *SYSTEM_ROOTS) if Path(each).is_file()), None)
+
+
+def _bare_context() -> ssl.SSLContext:
+    """Make a context that verifies strictly, and trusts nobody yet."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _load_roots(context: ssl.SSLContext, settings: NetworkSettings) -> None:
     file = settings.ca_file or find_roots()
     try:
         if file is not None:
@@ -40,13 +125,8 @@ def make_context(settings: NetworkSettings) -> ssl.SSLContext:
             fix="name a readable PEM file in [network] ca_file",
             code="ca_file",
         ) from None
-    return context
 
 
-def find_roots() -> str | None:
-    """Find the system's roots as compiled in, whatever the environment says.
-
-    With none at all the context trusts nobody: every handshake fails, none is waved through.
-    """
-    compiled_in = ssl.get_default_verify_paths().openssl_cafile
-    return next((each for each in (compiled_in, *SYSTEM_ROOTS) if Path(each).is_file()), None)
+def _show(context: ssl.SSLContext, identity: Identity) -> None:
+    # Without a password given, OpenSSL would ask for one at the terminal.
+    context.load_cert_chain(identity.certificate, identity.key, password=lambda: "")

@@ -1,9 +1,9 @@
 """The door: posts a sealed letter to its vetted addresses and brings back a bounded answer.
 
 Step 9 of the road, called by `worker.courier` for every delivery, retry, replay and test send. A
-connection is taken first; then, with no await in between, the letter is signed, the caller's last
-check is made, and the bytes are written. It must never resolve, redirect, retry after a byte was
-written, keep a cookie, or accept anything but a `Sealed` letter.
+connection that the letter's terms allow is taken first; then, with no await in between, the letter
+is signed, the caller's last check is made, and the bytes are written. It must never resolve,
+redirect, retry after a byte was written, keep a cookie, or accept anything but a `Sealed` letter.
 """
 
 import asyncio
@@ -14,16 +14,25 @@ from typing import Final
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.model.snapshot import Route
-from dispatcher.network.dialer import Dial, GuardedConnector, Held, make_dial
+from dispatcher.model.tls import Tls
+from dispatcher.model.verdict import Reason
+from dispatcher.network.dialer import Dial, Errand, GuardedConnector, Held, make_dial
 from dispatcher.network.exchange import prepare, read_answer
 from dispatcher.network.settings import NetworkSettings
-from dispatcher.network.tls import make_context
-from dispatcher.network.troubles import CONNECT_ERRORS, connect_trouble
+from dispatcher.network.tls import Contexts
+from dispatcher.network.troubles import (
+    CONNECT_ERRORS,
+    PinMismatch,
+    TermsUnmet,
+    connect_trouble,
+)
 from dispatcher.network.wire import write_headers, write_prefix
 
 Depart = Callable[[], Departure | Stopped]
 Check = Callable[[], Stopped | None]
 LINES_MAX: Final = 4096
+_Pool = tuple[str, tuple[str, ...], bool]
+"""Whose it is, where it may lead inside, and whether a connection is closed after each letter."""
 _CLOSED: Final = Trouble("connect_failed", is_begun=False)
 _HEADER_INVALID: Final = Trouble("header_invalid", is_begun=False)
 
@@ -41,10 +50,11 @@ class Transport:
     """Every connection to a partner, in pools that no two partners share. One per process."""
 
     def __init__(self, settings: NetworkSettings) -> None:
+        """Read roots and identities; `ConfigInvalid` when one of them cannot be used."""
         self._settings = settings
-        self._context = make_context(settings)
-        self._connectors: dict[tuple[str, tuple[str, ...]], GuardedConnector] = {}
-        self._lines: dict[tuple[str, tuple[str, ...], Endpoint, float], Line] = {}
+        self._contexts = Contexts(settings)
+        self._connectors: dict[_Pool, GuardedConnector] = {}
+        self._lines: dict[tuple[_Pool, Endpoint, float, Tls], Line] = {}
         self._is_closed = False
 
     async def post(
@@ -68,9 +78,15 @@ class Transport:
             prefix = line.prefixes.get(sealed.content_type) or _add_prefix(line, route, sealed)
         except ValueError:
             return _HEADER_INVALID
+        except TermsUnmet as error:
+            return connect_trouble(error)
+        errand = Errand(
+            admitted.addresses, route.private_ranges, route.tls, admitted.cleared.revision
+        )
         try:
-            ranges = route.private_ranges
-            held = await line.connector.take(line.dial, admitted.addresses, ranges)
+            held = await line.connector.take(line.dial, errand)
+        except PinMismatch as mismatch:
+            return Stopped(Reason.PIN_MISMATCH, mismatch.peer)
         except CONNECT_ERRORS as error:
             return connect_trouble(error)
         # No await from here to the first byte.
@@ -116,24 +132,34 @@ class Transport:
                 held.give_back()
 
     def _line(self, route: Route) -> Line:
-        key = (route.connector, route.private_ranges, route.endpoint, route.attempt_seconds)
+        pool = _pool_of(route)
+        key = (pool, route.endpoint, route.attempt_seconds, route.tls)
         line = self._lines.get(key)
         if line is None:
             if len(self._lines) >= LINES_MAX:
                 self._lines.clear()
             seconds = min(self._settings.connect_seconds, route.attempt_seconds)
-            line = Line(self._connector(route), make_dial(route.endpoint, seconds))
-            self._lines[key] = line
+            context = self._contexts.context(route.tls)
+            dial = make_dial(route.endpoint, seconds, context)
+            line = self._lines[key] = Line(self._connector(pool), dial)
         return line
 
-    def _connector(self, route: Route) -> GuardedConnector:
-        # What may lead inside has a pool of its own: the two sides of a partner never mix (A3).
-        key = (route.connector, route.private_ranges)
-        connector = self._connectors.get(key)
+    def _connector(self, pool: _Pool) -> GuardedConnector:
+        connector = self._connectors.get(pool)
         if connector is None:
-            connector = GuardedConnector(self._settings, self._context)
-            self._connectors[key] = connector
+            *_, is_closing = pool
+            context = self._contexts.context(Tls())
+            connector = GuardedConnector(self._settings, context, is_pooling=not is_closing)
+            self._connectors[pool] = connector
         return connector
+
+
+def _pool_of(route: Route) -> _Pool:
+    """Say which pool a route's connections belong to: never that of another partner.
+
+    What may lead inside has a pool of its own: the two sides of a partner never mix (A3).
+    """
+    return route.connector, route.private_ranges, route.close_after_each
 
 
 def _add_prefix(line: Line, route: Route, sealed: Sealed) -> bytes:

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp.client_exceptions import ClientConnectorError, ClientError
 
 from dispatcher.model.letter import Trouble
+from dispatcher.model.tls import Peer
 
 CONNECT_ERRORS: Final = (OSError, ClientError, RuntimeError)
 """What taking a connection can raise: the event loop uvloop adds `RuntimeError` to the list."""
@@ -28,11 +29,23 @@ class ConnectionSpoiled(ConnectionError):
     """A new connection that closed, or spoke, before it was spoken to."""
 
 
+class PinMismatch(ConnectionError):
+    """A new connection to somebody whose public key is none of those the letter may go to."""
+
+    def __init__(self, peer: Peer) -> None:
+        super().__init__("the public key is not pinned")
+        self.peer = peer
+
+
+class TermsUnmet(OSError):
+    """TLS terms that cannot be kept here: an authority or an identity that does not load."""
+
+
 def connect_trouble(error: Exception) -> Trouble:
     """Name what went wrong before there was a connection: nothing has been sent."""
     cause = error.os_error if isinstance(error, ClientConnectorError) else error
     match cause:
-        case ssl.SSLError() | ConnectionResetError() | ConnectionAbortedError():
+        case ssl.SSLError() | TermsUnmet() | ConnectionResetError() | ConnectionAbortedError():
             # Connecting itself is refused, never reset: what is cut short here is a handshake.
             code = "tls_failed"
         case AddressForbidden():

@@ -107,6 +107,7 @@ class WorkerSettings:
     payload_hours: float = 24.0
     dead_payload_days: float = 14.0
     address_rules: AddressRules = field(default_factory=AddressRules)
+    identities: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -109,6 +109,7 @@ class PolicyWatch:
             switches=switches,
             today=today,
             loopback=kit.settings.address_rules.loopback,
+            identities=kit.settings.identities,
         )
         keys = self._open_keys(stored)
         is_new = active.revision != self.snapshot.revision

@@ -55,6 +55,17 @@ LOOP_WAYS_OUT = {
     "sock_sendto",
 }
 
+# What would let somebody else's certificate pass. A fingerprint takes the place of all checks.
+BLIND_WORDS = {
+    "CERT_NONE",
+    "CERT_OPTIONAL",
+    "Fingerprint",
+    "_create_unverified_context",
+    "create_default_context",
+}
+BLIND_TRUST = (re.compile(rf"(ssl|aiohttp)\.(.+\.)?({'|'.join(sorted(BLIND_WORDS))})"),)
+TRUST_WORDS = {"check_hostname", "fingerprint", "ssl", "verify_mode", "verify_ssl"}
+
 BANNED_WORDS = {
     "blacklist",
     "common",
@@ -148,6 +159,26 @@ def keeps_to_the_door(module: Module) -> Faults:
             yield f"line {node.lineno}: names .{node.attr}"
 
 
+def never_trusts_blindly(module: Module) -> Faults:
+    """Certificates are verified, always, against roots that the environment cannot name."""
+    for line, name in named(module.tree):
+        if any(pattern.fullmatch(name) for pattern in BLIND_TRUST):
+            yield f"line {line}: names {name}"
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute) and node.attr in BLIND_WORDS:
+            yield f"line {node.lineno}: names .{node.attr}"
+        elif isinstance(node, ast.keyword) and node.arg in TRUST_WORDS and _is_off(node.value):
+            yield f"line {node.value.lineno}: {node.arg} is off"
+        elif isinstance(node, ast.Assign) and _is_off(node.value):
+            for target in node.targets:
+                if isinstance(target, ast.Attribute) and target.attr in TRUST_WORDS:
+                    yield f"line {node.lineno}: {target.attr} is off"
+
+
+def _is_off(value: ast.expr) -> bool:
+    return isinstance(value, ast.Constant) and not value.value
+
+
 def is_well_named(module: Module) -> Faults:
     """No module, class or function bears a word that says nothing."""
     names = {module.name.rpartition(".")[2]: BANNED_WORDS}
@@ -186,6 +217,7 @@ RULES: tuple[Rule, ...] = (
     imports_openly,
     is_not_ambient,
     keeps_to_the_door,
+    never_trusts_blindly,
     is_well_named,
     builds_only_its_letters,
 )
@@ -245,6 +277,17 @@ BAD: tuple[tuple[Rule, str, str], ...] = (
         "worker.relay",
         "async def f(loop):\n    await loop.create_connection(p)\n",
     ),
+    (never_trusts_blindly, "network.tls", "import ssl\nssl.create_default_context()\n"),
+    (never_trusts_blindly, "network.tls", "from ssl import create_default_context\n"),
+    (never_trusts_blindly, "network.tls", "import ssl\nc.verify_mode = ssl.CERT_NONE\n"),
+    (never_trusts_blindly, "network.tls", "c.verify_mode = VerifyMode.CERT_NONE\n"),
+    (never_trusts_blindly, "network.tls", "c.verify_mode = 0\n"),
+    (never_trusts_blindly, "network.tls", "c.check_hostname = False\n"),
+    (never_trusts_blindly, "network.tls", "import ssl\nssl._create_unverified_context()\n"),
+    (never_trusts_blindly, "network.dialer", "ClientRequest('POST', url, ssl=False)\n"),
+    (never_trusts_blindly, "network.dialer", "TCPConnector(verify_ssl=False)\n"),
+    (never_trusts_blindly, "network.dialer", "import aiohttp\naiohttp.Fingerprint(b'')\n"),
+    (never_trusts_blindly, "network.dialer", "from aiohttp import Fingerprint as F\nF(b'')\n"),
     (is_well_named, "store.utils", ""),
     (is_well_named, "store.claim_helper", ""),
     (is_well_named, "store.claims", "class ClaimManager: ...\n"),
@@ -275,6 +318,8 @@ GOOD: tuple[tuple[Rule, str, str], ...] = (
     (keeps_to_the_door, "model.endpoint", "from urllib.parse import urlsplit\n"),
     (keeps_to_the_door, "api.server", "from aiohttp import web\nweb.TCPSite\n"),
     (keeps_to_the_door, "model.verdict", "from http import HTTPStatus\n"),
+    (never_trusts_blindly, "network.dialer", "ClientRequest('POST', url, ssl=context)\n"),
+    (never_trusts_blindly, "network.tls", "c.check_hostname = True\n"),
     (builds_only_its_letters, "stages.gates.admit", GATES + "Admitted\nAdmitted(addresses=())\n"),
 )
 

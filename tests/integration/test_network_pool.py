@@ -27,9 +27,9 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 PUSHED = b"HTTP/1.1 299 Pushed\r\nContent-Length: 0\r\n\r\n"
 
 
-def transport_to(*partners: Receiver, close_after_each: bool = False) -> Transport:
+def transport_to(*partners: Receiver) -> Transport:
     inboxes = frozenset[tuple[str, int]]().union(*(each.inboxes for each in partners))
-    return Transport(NetworkSettings(loopback_inboxes=inboxes, close_after_each=close_after_each))
+    return Transport(NetworkSettings(loopback_inboxes=inboxes))
 
 
 async def test_letters_to_one_partner_travel_on_one_connection() -> None:
@@ -53,7 +53,7 @@ async def test_a_closed_door_sends_nothing() -> None:
         assert partner.connections == 0
 
 
-async def test_two_partners_never_share_a_connection_to_the_same_endpoint() -> None:
+async def test_c5_two_partners_never_share_a_connection_to_the_same_endpoint() -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         for connector in ("acme", "bolt", "acme", "bolt"):
@@ -64,7 +64,7 @@ async def test_two_partners_never_share_a_connection_to_the_same_endpoint() -> N
         await door.aclose()
 
 
-async def test_a_pooled_connection_whose_peer_is_no_longer_vetted_is_dropped_unused() -> None:
+async def test_c3_a_pooled_connection_whose_peer_is_no_longer_vetted_is_dropped_unused() -> None:
     async with receiver(answers(200), "127.0.0.1", "127.0.0.2") as partner:
         door = transport_to(partner)
         url = partner.url("inbox.test")
@@ -76,7 +76,7 @@ async def test_a_pooled_connection_whose_peer_is_no_longer_vetted_is_dropped_unu
         await door.aclose()
 
 
-async def test_every_pooled_connection_is_looked_at_until_one_is_vetted() -> None:
+async def test_c3_every_pooled_connection_is_looked_at_until_one_is_vetted() -> None:
     async with receiver(answers(200), "127.0.0.1", "127.0.0.2") as partner:
         door = transport_to(partner)
         url = partner.url("inbox.test")
@@ -90,7 +90,9 @@ async def test_every_pooled_connection_is_looked_at_until_one_is_vetted() -> Non
         await door.aclose()
 
 
-async def test_an_answer_pushed_on_an_idle_connection_is_never_taken_for_the_next_letters() -> None:
+async def test_c5_an_answer_pushed_on_an_idle_connection_is_never_taken_for_the_next_letters() -> (
+    None
+):
     async with receiver(answers(200, 201)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
@@ -102,7 +104,7 @@ async def test_an_answer_pushed_on_an_idle_connection_is_never_taken_for_the_nex
         await door.aclose()
 
 
-async def test_a_pushed_answer_that_nobody_has_read_yet_is_seen_in_the_kernel() -> None:
+async def test_c5_a_pushed_answer_that_nobody_has_read_yet_is_seen_in_the_kernel() -> None:
     async with receiver(answers(200, 201)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
@@ -113,7 +115,7 @@ async def test_a_pushed_answer_that_nobody_has_read_yet_is_seen_in_the_kernel() 
         await door.aclose()
 
 
-async def test_half_an_answer_pushed_between_letters_does_not_count_either() -> None:
+async def test_c5_half_an_answer_pushed_between_letters_does_not_count_either() -> None:
     async with receiver(answers(200, 201)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
@@ -126,7 +128,7 @@ async def test_half_an_answer_pushed_between_letters_does_not_count_either() -> 
         await door.aclose()
 
 
-async def test_a_second_answer_behind_the_first_spoils_the_connection() -> None:
+async def test_c5_a_second_answer_behind_the_first_spoils_the_connection() -> None:
     async with receiver(says(OK + PUSHED)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url())
@@ -254,11 +256,12 @@ async def test_an_http_1_0_body_without_length_ends_with_the_connection() -> Non
         await door.aclose()
 
 
-async def test_a_partner_may_be_given_a_connection_for_each_letter() -> None:
+async def test_c6_a_partner_may_be_given_a_connection_for_each_letter() -> None:
     async with receiver(answers(200)) as partner:
-        door = transport_to(partner, close_after_each=True)
+        door = transport_to(partner)
+        letter = make_letter(partner.url(), close_after_each=True)
         for _ in range(3):
-            assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
+            assert await door.post(letter, depart, go) == Answer(200)
         assert partner.connections == 3
         assert door.open_connections() == 0
         await door.aclose()

@@ -54,7 +54,7 @@ async def test_letters_over_tls_share_a_connection(authority: trustme.CA, ca_fil
         await door.aclose()
 
 
-async def test_an_answer_pushed_over_tls_is_not_taken_either(
+async def test_c5_an_answer_pushed_over_tls_is_not_taken_either(
     authority: trustme.CA, ca_file: str
 ) -> None:
     tls = serving(authority.issue_cert(HOST))
@@ -109,7 +109,7 @@ async def test_an_expired_certificate_is_refused(authority: trustme.CA, ca_file:
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
-async def test_an_old_version_of_tls_is_refused(authority: trustme.CA, ca_file: str) -> None:
+async def test_t1_an_old_version_of_tls_is_refused(authority: trustme.CA, ca_file: str) -> None:
     tls = serving(authority.issue_cert(HOST))
     tls.set_ciphers("ALL:@SECLEVEL=0")
     tls.minimum_version = ssl.TLSVersion.TLSv1
@@ -154,7 +154,7 @@ async def test_a_handshake_that_never_ends_is_bounded(ca_file: str) -> None:
     await asyncio.sleep(0.01)
 
 
-def test_the_context_takes_nothing_from_the_environment(
+def test_t2_the_context_takes_nothing_from_the_environment(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, authority: trustme.CA, ca_file: str
 ) -> None:
     own = make_context(NetworkSettings())
@@ -167,7 +167,7 @@ def test_the_context_takes_nothing_from_the_environment(
     assert context.cert_store_stats() == own.cert_store_stats()
 
 
-def test_the_context_always_verifies(ca_file: str) -> None:
+def test_t3_the_context_always_verifies(ca_file: str) -> None:
     context = make_context(NetworkSettings(ca_file=ca_file))
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname

@@ -220,11 +220,28 @@ def changed(draw: st.DrawFn, held: Registry) -> Registry:
         return replace(held, policy=replace(objects, **{key: draw(KEYS[part][key])}))
     number = draw(st.integers(0, len(objects) - 1))
     was = getattr(objects[number], key)
-    value = draw(KEYS[part][key].filter(lambda each: each != was))
+    drawn = st.one_of(KEYS[part][key], altered(was)) if key == "destinations" else KEYS[part][key]
+    value = draw(drawn.filter(lambda each: each != was))
     kept = () if draw(some(*[False] * 9, True)) else (replace(objects[number], **{key: value}),)
     new = replace(held, **{part: (*objects[:number], *kept, *objects[number + 1 :])})
     assume(claims_nobody_twice(new.producers))
     return new
+
+
+@st.composite
+def altered(draw: st.DrawFn, listed: tuple[Destination, ...]) -> tuple[Destination, ...]:
+    """Take one entry out of the allowlist, or let it have other terms or another end."""
+    number = draw(st.integers(0, len(listed) - 1))
+    entry = listed[number]
+    kept = draw(
+        some(
+            (),
+            (replace(entry, tls=draw(terms())),),
+            (replace(entry, tls=Tls()),),
+            (replace(entry, expires=draw(ENDS)),),
+        )
+    )
+    return (*listed[:number], *kept, *listed[number + 1 :])
 
 
 # Everybody who may try to enqueue: by name, by database role, over HTTP.

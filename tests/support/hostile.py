@@ -10,6 +10,7 @@ import hashlib
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.event import Event
@@ -210,8 +211,10 @@ def make_letter(
     connector: str = "acme",
     seconds: float = 5.0,
     content_type: str = "application/json",
+    revision: int = 1,
+    **terms: Any,
 ) -> Sealed:
-    """Make a sealed letter to a URL, its host vetted to these addresses."""
+    """Make a sealed letter to a URL, its host vetted to these addresses, on the route's `terms`."""
     route = Route(
         subscription="orders",
         connector=connector,
@@ -225,6 +228,7 @@ def make_letter(
         retry_seconds=(1.0,),
         attempt_seconds=seconds,
         concurrency=8,
+        **terms,
     )
     scope = Scope.of(())
     event = Event(
@@ -248,7 +252,9 @@ def make_letter(
         lease_ends=1e12,
         event=event,
     )
-    cleared = Cleared(leased=leased, route=route, scope=scope, revision=Revision(1), epoch=Epoch(1))
+    cleared = Cleared(
+        leased=leased, route=route, scope=scope, revision=Revision(revision), epoch=Epoch(1)
+    )
     return Sealed(
         shaped=Shaped(
             admitted=Admitted(cleared=cleared, addresses=addresses or ("127.0.0.1",)),

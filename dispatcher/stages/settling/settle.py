@@ -59,7 +59,7 @@ def settle(
             )
         case Answer() | Trouble():
             return _settle_failure(leased, used, result, retry_seconds, chance, moment_us)
-        case Stopped(reason=Reason.SIGNING_KEY_MISSING as reason):
+        case Stopped(reason=(Reason.SIGNING_KEY_MISSING | Reason.PIN_MISMATCH) as reason):
             return _end(leased, Move.PARK, Outcome.NOT_BEGUN, code=reason)
         case Stopped(reason=reason):
             pause_us = _PAUSES_US.get(reason, 0)

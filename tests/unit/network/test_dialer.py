@@ -10,6 +10,8 @@ from dispatcher.model.endpoint import Endpoint, parse_endpoint
 from dispatcher.network.dialer import VettedResolver, is_among, make_dial
 from dispatcher.network.troubles import AddressForbidden, ConnectionSpoiled, connect_trouble
 
+CONTEXT = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
 
 @pytest.mark.parametrize(
     ("peer", "addresses", "expected"),
@@ -59,7 +61,7 @@ async def test_without_a_letter_there_is_nothing_to_dial() -> None:
 @pytest.mark.parametrize("url", ["https://a.test/in", "http://[::1]:8080/", "http://192.0.2.1:1/"])
 async def test_the_connector_reads_an_endpoint_as_we_do(url: str) -> None:
     endpoint = parse_endpoint(url)
-    request = make_dial(endpoint, 5).request
+    request = make_dial(endpoint, 5, CONTEXT).request
     assert (request.host, request.port) == (endpoint.host, endpoint.port)
     assert request.is_ssl() is (endpoint.scheme == "https")
 
@@ -67,4 +69,4 @@ async def test_the_connector_reads_an_endpoint_as_we_do(url: str) -> None:
 async def test_a_host_that_two_parsers_read_differently_is_refused() -> None:
     folded = Endpoint(scheme="http", host="①②⑦.0.0.1", port=80, target="/")
     with pytest.raises(ValueError, match="differently"):
-        make_dial(folded, 5)
+        make_dial(folded, 5, CONTEXT)

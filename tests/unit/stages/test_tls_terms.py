@@ -1,4 +1,4 @@
-"""TLS terms of a destination: which hold, what is wrong with them, and what a change to them does."""
+"""TLS terms of a destination: which hold, what is wrong with them, what a change of them does."""
 
 import tomllib
 from base64 import b64encode
