@@ -323,6 +323,29 @@ def test_whatever_lets_an_event_disclose_more_is_called_widening(pair):
         assert disclosed(new, day) <= disclosed(old, day)
 
 
+@st.composite
+def allowlists(draw: st.DrawFn) -> tuple[Registry, Registry]:
+    """A registry, and one with a small change to one entry of its allowlist."""
+    was = draw(st.lists(destinations(), min_size=2, max_size=3).map(tuple))
+    both = (was, draw(altered(was)))
+    old, new = (builders.registry(connectors=(builders.connector(destinations=d),)) for d in both)
+    return (old, new) if draw(st.booleans()) else (new, old)
+
+
+def ways(held: Registry, day: date) -> set[tuple[Any, ...]]:
+    lanes = builders.snapshot(held, today=day).open_lanes
+    return {each for _, route in lanes for each in reached(route)}
+
+
+@given(allowlists())
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_lets_a_letter_reach_another_server_is_called_widening(pair):
+    old, new = pair
+    if diff(old, new, TODAY, NO_LOOPBACK).direction is not Direction.WIDENS:
+        for day in DAYS:
+            assert ways(new, day) <= ways(old, day)
+
+
 @given(pairs())
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_widens_one_way_and_not_the_other_narrows_back(pair):
