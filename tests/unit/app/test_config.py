@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from dispatcher.app.config import Config, NetworkSection, OutboxSection, actor_name, load_config
+from dispatcher.app.wiring import network_settings
 from dispatcher.model.errors import ConfigInvalid
+from dispatcher.network.settings import Identity
 
 SECRET = "hunter2"
 
@@ -121,3 +123,20 @@ def test_d6_a_variable_that_would_change_how_servers_are_asked_stops_the_start(
         load_config(file)
     monkeypatch.delenv("RES_OPTIONS")
     assert load_config(file).network
+
+
+def test_a_client_identity_is_two_files_under_a_name(tmp_path: Path):
+    file = tmp_path / "dispatcher.toml"
+    file.write_text(
+        '[network.identities.acme-mtls]\ncertificate = "acme.pem"\nkey = "/run/secrets/acme.key"\n'
+    )
+    (identity,) = network_settings(load_config(file)).identities.values()
+    assert identity == Identity(str(tmp_path / "acme.pem"), "/run/secrets/acme.key")
+
+
+def test_half_a_client_identity_is_refused(tmp_path: Path):
+    file = tmp_path / "dispatcher.toml"
+    file.write_text('[network.identities.acme]\ncertificate = "acme.pem"\n')
+    with pytest.raises(ConfigInvalid) as caught:
+        load_config(file)
+    assert "network.identities.acme.key" in caught.value.why
