@@ -29,7 +29,8 @@ class DisclosureQuery(PageQuery):
 class DisclosureView(View):
     """One attempt and what it disclosed: fields and classes, people as pseudonyms, no value.
 
-    Without an outcome it was begun and nobody knows how it ended: possibly disclosed.
+    Without an outcome it was begun and nobody knows how it ended: possibly disclosed. `peer_...`
+    says who was at the other end: address, and issuer, end and public key of the certificate.
     """
 
     delivery_id: int
@@ -58,6 +59,10 @@ class DisclosureView(View):
     status: int | None
     code: str | None
     fields: str | None
+    peer_address: str | None
+    peer_issuer: str | None
+    peer_not_after_us: int | None
+    peer_spki: str | None
 
 
 async def list_disclosures(plane: Plane, ask: Ask) -> dict[str, Any]:

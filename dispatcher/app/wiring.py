@@ -24,6 +24,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.enqueueing import OUTBOX_CHANNEL
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.peers import PeerStore
 from dispatcher.store.registry import POLICY_CHANNEL
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.wakeup import listen, watch_epoch
@@ -64,6 +65,7 @@ async def open_kit(
         outbox=OutboxStore(outbox, house.open_payload),
         claims=ClaimStore(outbox, house.open_payload),
         ledger=LedgerStore(outbox, worker),
+        peers=PeerStore(outbox),
         catalogue=house.catalogue,
         retention=RetentionStore(outbox),
         registry=house.registry,

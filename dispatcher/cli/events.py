@@ -135,8 +135,20 @@ def _print_attempt(attempt: dict[str, Any]) -> None:
     paper = ", ".join(filter(None, (attempt["legal_basis"], attempt["agreement"])))
     country = f" in {attempt['country']}" if attempt["country"] else ""
     click.echo(f"      for {attempt['purpose']}{f' ({paper})' if paper else ''}{country}")
+    if attempt["peer_address"]:
+        click.echo(f"      met {_peer(attempt)}")
     click.echo(f"      under revision {attempt['revision']}")
     click.echo(f"      fields: {', '.join(fields) or 'none, envelope only'}")
+
+
+def _peer(attempt: dict[str, Any]) -> str:
+    if not attempt["peer_spki"]:
+        return str(attempt["peer_address"])
+    until = moment(attempt["peer_not_after_us"])
+    return (
+        f"{attempt['peer_address']}, certificate by {attempt['peer_issuer']} until {until}, "
+        f"{attempt['peer_spki']}"
+    )
 
 
 def _file(path: str) -> bytes:

@@ -7,7 +7,7 @@ a snapshot by `stages.revising`. Their shape is the shape of the files. Unknown 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
@@ -134,6 +134,8 @@ class Policy:
     long lanes stay open after an owner's confirmation has ended. `countries` maps a country, or
     `*` for all others, to the most sensitive field that may go there; empty: no such rule.
     `revoked_hosts` are never sent to, whoever lists them; a rollback does not forget them.
+    `on_drift` says what happens when a destination is met in another network, or vouched for by
+    another issuer, than ever before: warn, or also hold its subscriptions.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -142,6 +144,7 @@ class Policy:
     owner_grace_days: int = 14
     countries: Mapping[str, Sensitivity] = field(default_factory=dict)
     revoked_hosts: tuple[str, ...] = ()
+    on_drift: Literal["warn", "hold"] = "warn"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

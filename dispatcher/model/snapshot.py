@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.ids import Epoch, Lane, Revision
 from dispatcher.model.producers import Producers
-from dispatcher.model.registry import EventType
+from dispatcher.model.registry import EventType, Policy
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch
 from dispatcher.model.tls import Tls
@@ -57,6 +57,7 @@ class Snapshot:
     routes_by_type: Mapping[str, tuple[Route, ...]]
     event_types: Mapping[str, EventType]
     producers: Producers
+    policy: Policy = field(default=Policy())
     switches: tuple[Switch, ...] = ()
     closed: Mapping[Lane, Refusal] = field(default_factory=dict)
     open_lanes: tuple[tuple[Lane, Route], ...] = ()

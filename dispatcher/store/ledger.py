@@ -15,6 +15,7 @@ from dispatcher.model.delivery import LIFE_CYCLE, Outcome, State
 from dispatcher.model.ids import Epoch, ScopeId
 from dispatcher.model.letter import Sealed, Settlement
 from dispatcher.model.scope import Field, content_hash
+from dispatcher.model.tls import Met
 from dispatcher.store.database import Database
 from dispatcher.store.outbox import ScopeMemory, execute_rows
 
@@ -71,11 +72,12 @@ WITH s AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS integer[]), CAST(:c3 AS text[]),
         CAST(:c4 AS bigint[]), CAST(:c5 AS integer[]), CAST(:c6 AS text[]), CAST(:c7 AS text[]),
-        CAST(:c8 AS integer[]), CAST(:c9 AS text[]), CAST(:c10 AS bigint[]))
-    AS s(id, token, attempt, state, delay_us, failures, scope_id, outcome, status, code, epoch)
+        CAST(:c8 AS integer[]), CAST(:c9 AS text[]), CAST(:c10 AS bigint[]), CAST(:c11 AS text[]))
+    AS s(id, token, attempt, state, delay_us, failures, scope_id, outcome, status, code, epoch,
+        peer)
 ), completed AS (
     UPDATE {{disclosures}} AS x
-    SET outcome = s.outcome, status = s.status, code = s.code, ended_us = {{now}}
+    SET outcome = s.outcome, status = s.status, code = s.code, ended_us = {{now}}, peer = s.peer
     FROM s WHERE s.outcome IS NOT NULL AND x.delivery_id = s.id AND x.attempt = s.attempt
         AND x.outcome IS NULL
 )
@@ -83,7 +85,8 @@ UPDATE {{deliveries}} AS d SET {_SETTLED.format(s="s.", d="d.", now="{now}")}
 FROM s WHERE d.id = s.id AND d.lease_token = s.token
 """
 _COMPLETE_SQLITE: Final = """
-UPDATE {disclosures} SET outcome = :outcome, status = :status, code = :code, ended_us = {now}
+UPDATE {disclosures}
+SET outcome = :outcome, status = :status, code = :code, ended_us = {now}, peer = :peer
 WHERE delivery_id = :id AND attempt = :attempt AND outcome IS NULL
 """
 _SETTLE_SQLITE: Final = f"""
@@ -102,10 +105,17 @@ _SETTLE_NAMES: Final = (
     "status",
     "code",
     "epoch",
+    "peer",
 )
 _KNOWN_FIELDS: Final = """
 INSERT INTO {field_sets} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
 """
+_MEET: Final = """
+INSERT INTO {peers} (id, connector, host, address, issuer, not_after_us, spki, first_seen_us)
+VALUES (:id, :connector, :host, :address, :issuer, :not_after_us, :spki, {now})
+ON CONFLICT DO NOTHING
+"""
+PEERS_CACHED_MAX: Final = 65536
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +129,11 @@ class Disclosure:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settlement, and the epoch it was judged under."""
+    """A settlement, the epoch it was judged under, and who was met on the way."""
 
     settlement: Settlement
     epoch: Epoch
+    met: Met | None = None
 
 
 class LedgerStore:
@@ -135,6 +146,7 @@ class LedgerStore:
         self._field_sets: set[str] = set()
         self._scopes = ScopeMemory(database)
         self._scope_ids: set[ScopeId] = set()
+        self._peers: set[str] = set()
 
     async def disclose(self, disclosures: Sequence[Disclosure]) -> list[bool]:
         """Write disclosure rows durably; `False` where the lease no longer holds."""
@@ -153,9 +165,15 @@ class LedgerStore:
         return [disclosure.sealed.leased.id in written for disclosure in disclosures]
 
     async def settle(self, settled: Sequence[Settled]) -> list[None]:
-        """Complete ledger rows and move deliveries on, where their lease still holds."""
+        """Complete ledger rows and move deliveries on, where their lease still holds.
+
+        Somebody who is met for the first time is written beside it, in the same transaction.
+        """
         rows = [_settlement_row(each) for each in settled]
-        async with self._database.single() as connection:
+        met = {each.met.id: each.met for each in settled if each.met is not None}
+        new = [met[name] for name in sorted(met.keys() - self._peers)]
+        async with self._database.begin() if new else self._database.single() as connection:
+            await self._database.execute_many(connection, _MEET, [_peer_row(each) for each in new])
             if self._database.is_sqlite:
                 named = [dict(zip(_SETTLE_NAMES, row, strict=True)) for row in rows]
                 begun = [row for row in named if row["outcome"] is not None]
@@ -163,6 +181,9 @@ class LedgerStore:
                 await self._database.execute_many(connection, _SETTLE_SQLITE, named)
             else:
                 await execute_rows(self._database, connection, _SETTLE_POSTGRESQL, "", rows)
+        if len(self._peers) > PEERS_CACHED_MAX:
+            self._peers.clear()
+        self._peers |= met.keys()
         return [None] * len(rows)
 
     async def _remember(self, disclosures: Sequence[Disclosure]) -> None:
@@ -222,6 +243,19 @@ class LedgerStore:
         )
 
 
+def _peer_row(met: Met) -> dict[str, Any]:
+    peer = met.peer
+    return {
+        "id": met.id,
+        "connector": met.connector,
+        "host": met.host,
+        "address": peer.address,
+        "issuer": peer.issuer,
+        "not_after_us": peer.not_after_us,
+        "spki": peer.spki,
+    }
+
+
 def _settlement_row(settled: Settled) -> tuple[Any, ...]:
     settlement = settled.settlement
     outcome: Outcome | None = settlement.outcome
@@ -238,4 +272,5 @@ def _settlement_row(settled: Settled) -> tuple[Any, ...]:
         settlement.status,
         settlement.code or None,
         settled.epoch,
+        settled.met.id if settled.met is not None else None,
     )

@@ -10,6 +10,7 @@ enters with one `deliveries` row in the intake lane; fan-out turns that row into
 so the happy path writes four rows in all.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Final
 
@@ -44,6 +45,7 @@ OUTBOX_TABLES: Final = (
     "events",
     "deliveries",
     "disclosures",
+    "peers",
     "field_sets",
     "scopes",
     "catalogue",
@@ -123,9 +125,7 @@ def registry_metadata(dialect: str) -> MetaData:
         Column("number", BigInteger, primary_key=True, autoincrement=False),
         Column("parent_hash", Text, nullable=False),
         Column("hash", Text, nullable=False, unique=True),
-        Column("author", Text, nullable=False),
-        Column("approver", Text, nullable=False),
-        Column("reason", Text, nullable=False),
+        *_texts("author", "approver", "reason"),
         Column("created_us", BigInteger, nullable=False),
         Column("content", Text, nullable=False),
     )
@@ -269,11 +269,7 @@ def _change_sets(metadata: MetaData, dialect: str) -> None:
         Column("number", _KEY, primary_key=True),
         Column("state", Text, nullable=False),
         Column("base", BigInteger, nullable=False),
-        Column("hash", Text, nullable=False),
-        Column("content", Text, nullable=False),
-        Column("diff", Text, nullable=False),
-        Column("author", Text, nullable=False),
-        Column("reason", Text, nullable=False),
+        *_texts("hash", "content", "diff", "author", "reason"),
         Column("proposed_us", BigInteger, nullable=False),
         Column("decided_by", Text),
         Column("decided_us", BigInteger),
@@ -310,10 +306,7 @@ def _events(metadata: MetaData, dialect: str) -> None:
         "events",
         Column("seq", _KEY, primary_key=True),
         Column("id", Text, nullable=False, unique=True),
-        Column("tenant", Text, nullable=False),
-        Column("type", Text, nullable=False),
-        Column("producer", Text, nullable=False),
-        Column("subjects", Text, nullable=False),
+        *_texts("tenant", "type", "producer", "subjects"),
         Column("payload", LargeBinary),
         Column("is_sealed", Boolean, nullable=False),
         Column("idempotency_key", Text),
@@ -372,17 +365,8 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("delivery_id", BigInteger, primary_key=True, autoincrement=False),
         Column("attempt", Integer, primary_key=True, autoincrement=False),
         Column("event_seq", BigInteger, nullable=False),
-        Column("webhook_id", Text, nullable=False),
-        Column("tenant", Text, nullable=False),
-        Column("connector", Text, nullable=False),
-        Column("subscription", Text, nullable=False),
-        Column("endpoint", Text, nullable=False),
-        Column("purpose", Text, nullable=False),
-        Column("agreement", Text, nullable=False),
-        Column("subjects", Text, nullable=False),
-        Column("scope_id", Text, nullable=False),
-        Column("field_set", Text, nullable=False),
-        Column("body_sha256", Text, nullable=False),
+        *_texts("webhook_id", "tenant", "connector", "subscription", "endpoint", "purpose"),
+        *_texts("agreement", "subjects", "scope_id", "field_set", "body_sha256"),
         Column("body_bytes", Integer, nullable=False),
         Column("key_ids", Text, nullable=False),
         Column("revision", BigInteger, nullable=False),
@@ -395,4 +379,20 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("code", Text),
         Column("legal_basis", Text, nullable=False, server_default=text("''")),
         Column("country", Text, nullable=False, server_default=text("''")),
+        Column("peer", Text),
     )
+    peers = _table(
+        metadata,
+        dialect,
+        "peers",
+        Column("id", Text, primary_key=True),
+        *_texts("connector", "host", "address", "issuer"),
+        Column("not_after_us", BigInteger, nullable=False),
+        Column("spki", Text, nullable=False),
+        Column("first_seen_us", BigInteger, nullable=False),
+    )
+    _index(peers, "host", "connector", "host")
+
+
+def _texts(*names: str) -> Iterator[Column[Any]]:
+    return (Column(name, Text, nullable=False) for name in names)

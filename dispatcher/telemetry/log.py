@@ -22,6 +22,8 @@ KEYS: Final = frozenset(
         "webhook_id",
         "subscription",
         "connector",
+        "host",
+        "kind",
         "attempt",
         "move",
         "outcome",

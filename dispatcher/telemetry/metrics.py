@@ -62,6 +62,7 @@ class Metrics:
             ("connector",),
             registry=registry,
         )
+        self._watch_peers(registry)
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
@@ -80,6 +81,27 @@ class Metrics:
         self.api_auth_failures = Counter(
             "dispatcher_api_auth_failures",
             "Requests to the API that bore no token, or one that is not good.",
+            registry=registry,
+        )
+
+    def _watch_peers(self, registry: CollectorRegistry) -> None:
+        """Add what is known of those at the other end."""
+        self.certificate_days_left = Gauge(
+            "dispatcher_certificate_days_left",
+            "Days until the first certificate of a connector's destinations ends, as last met.",
+            ("connector",),
+            registry=registry,
+        )
+        self.drifts = Counter(
+            "dispatcher_destination_drifts",
+            "Destinations met in another network, or with another issuer, than ever before.",
+            ("connector", "kind"),
+            registry=registry,
+        )
+        self.pin_mismatches = Counter(
+            "dispatcher_pin_mismatches",
+            "Connections to a public key that is not pinned: refused, or only reported.",
+            ("connector", "kind"),
             registry=registry,
         )
 

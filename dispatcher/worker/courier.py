@@ -22,7 +22,7 @@ from dispatcher.model.letter import (
 from dispatcher.model.registry import STANDARD_RETRY_SECONDS
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Snapshot
-from dispatcher.model.switch import Target, TargetKind
+from dispatcher.model.tls import Met
 from dispatcher.model.verdict import Reason, Refusal, hold, refuse
 from dispatcher.stages.gates.addresses import admit
 from dispatcher.stages.gates.departure import may_begin
@@ -34,6 +34,7 @@ from dispatcher.stages.shaping.shape import shape
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
+from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
 
 
@@ -51,6 +52,7 @@ class Courier:
         self._policy = policy
         self._disclosures = disclosures
         self._settlements = settlements
+        self._peers = PeerWatch(kit, policy)
         self._scopes: dict[ScopeId, Scope] = {}
 
     async def carry(self, leased: Leased) -> None:
@@ -92,8 +94,14 @@ class Courier:
         step(Step.POST)
         result = await self._post(sealed, filed, snapshot)
         step(Step.SETTLE)
-        if self._settle(leased, snapshot, result, cleared.scope).is_endpoint_gone:
-            await self._stop_gone_endpoint(leased.subscription)
+        met = None
+        try:
+            met = await self._peers.meet(cleared.route, result)
+        finally:
+            settlement = self._settle(leased, snapshot, result, cleared.scope, met)
+        if settlement.is_endpoint_gone:
+            # A partner answered 410.
+            await self._policy.hold((leased.subscription,), Reason.ENDPOINT_GONE)
 
     def park_faulty(self, leased: Leased, error: Exception) -> None:
         """Set aside a delivery that a fault of ours stopped, so that it is not tried for ever."""
@@ -175,6 +183,7 @@ class Courier:
         judged: Snapshot,
         result: Answer | Trouble | Stopped | Refusal,
         used: Scope | None = None,
+        met: Met | None = None,
     ) -> Settlement:
         """Settle under the snapshot the letter was judged under; `used` once the ledger has it."""
         route = judged.routes.get(leased.subscription)
@@ -186,12 +195,14 @@ class Courier:
             self._kit.chance(),
             self._kit.clock.wall_us(),
         )
-        self.record(leased, settlement, judged.epoch)
+        self.record(leased, settlement, judged.epoch, met)
         return settlement
 
-    def record(self, leased: Leased, settlement: Settlement, epoch: Epoch) -> None:
+    def record(
+        self, leased: Leased, settlement: Settlement, epoch: Epoch, met: Met | None = None
+    ) -> None:
         """Hand a settlement to the group commit, and say so in one log line."""
-        self._settlements.put(Settled(settlement, epoch))
+        self._settlements.put(Settled(settlement, epoch, met))
         self._kit.metrics.count_settled(leased.subscription, settlement.move.value, settlement.code)
         say = (
             self._kit.log.debug
@@ -210,11 +221,3 @@ class Courier:
             status=settlement.status,
             code=settlement.code,
         )
-
-    async def _stop_gone_endpoint(self, subscription: str) -> None:
-        """A partner answered 410: hold the subscription until a person looks at it."""
-        target = Target(TargetKind.SUBSCRIPTION, subscription)
-        if any(switch.target == target for switch in self._policy.snapshot.switches):
-            return
-        await self._kit.registry.trip(target, reason=Reason.ENDPOINT_GONE, actor="dispatcher")
-        self._policy.hint.set()

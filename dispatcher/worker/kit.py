@@ -19,6 +19,7 @@ from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.peers import PeerStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.workers import WorkerStore
@@ -121,6 +122,7 @@ class Kit:
     outbox: OutboxStore
     claims: ClaimStore
     ledger: LedgerStore
+    peers: PeerStore
     catalogue: CatalogueStore
     retention: RetentionStore
     registry: RegistryStore

@@ -8,7 +8,7 @@ the lease runs out and sending stops by itself.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
@@ -19,6 +19,8 @@ from dispatcher.model.keys import SigningKey
 from dispatcher.model.producers import Producers
 from dispatcher.model.registry import Registry
 from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.switch import Target, TargetKind
+from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.paper import coming_due, must_warn
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.store.registry import StoredKey
@@ -47,7 +49,7 @@ class PolicyWatch:
         self.in_flight = 0
         self.hint = asyncio.Event()
         self.delivery_lease_seconds = kit.settings.lease_seconds
-        self._today = date.min
+        self.today = date.min
 
     async def start(self) -> None:
         """Enter the list of workers and take the first reading; raises when it cannot."""
@@ -68,6 +70,14 @@ class PolicyWatch:
             except Exception as error:  # noqa: BLE001 - unread for any cause, the lease runs out
                 self._kit.metrics.policy_failures.inc()
                 self._kit.report("policy_unreadable", error)
+
+    async def hold(self, subscriptions: Iterable[str], reason: Reason) -> None:
+        """Trip the switches of these subscriptions, until a person looks at them."""
+        tripped = {switch.target for switch in self.snapshot.switches}
+        for target in (Target(TargetKind.SUBSCRIPTION, name) for name in subscriptions):
+            if target not in tripped:
+                await self._kit.registry.trip(target, reason=reason, actor="dispatcher")
+                self.hint.set()
 
     async def leave(self) -> None:
         """Say goodbye after a drain, so that nobody waits for this worker."""
@@ -92,7 +102,7 @@ class PolicyWatch:
             if beat is None or beat.is_fenced:
                 await self._register()
                 continue
-            is_current = beat.epoch == self.snapshot.epoch and self._today == self._date()
+            is_current = beat.epoch == self.snapshot.epoch and self.today == self._date()
             if is_current:
                 self.lease_ends = began + kit.settings.policy_lease_seconds
                 return
@@ -115,9 +125,9 @@ class PolicyWatch:
         is_new = active.revision != self.snapshot.revision
         if is_new:
             kit.resolver.forget()
-        if is_new or today != self._today:
+        if is_new or today != self.today:
             self._warn_of_paper(active.registry, today)
-        self._today, self.keys, self.snapshot = today, keys, snapshot
+        self.today, self.keys, self.snapshot = today, keys, snapshot
         # A lease shorter than an attempt would never let that attempt begin.
         longest = max((route.attempt_seconds for route in snapshot.routes.values()), default=0.0)
         self.delivery_lease_seconds = max(kit.settings.lease_seconds, 2 * longest)

@@ -71,6 +71,7 @@ def compile_snapshot(
         routes_by_type={name: tuple(routes) for name, routes in by_type.items()},
         event_types=event_types,
         producers=list_producers(registry.producers),
+        policy=registry.policy,
         switches=tuple(switches),
         closed=closed,
         open_lanes=tuple(open_lanes),

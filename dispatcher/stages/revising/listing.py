@@ -40,13 +40,19 @@ def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Chang
 
 
 def compare_revoked(old: Registry, new: Registry) -> Iterator[Change]:
-    """Give the hosts that were revoked, and those whose revocation is taken back."""
+    """Give the hosts that were revoked, whose revocation is taken back, and what holds drift."""
     was, now = set(old.policy.revoked_hosts), set(new.policy.revoked_hosts)
     for host in was - now:
         what = f"{host} is no longer revoked"
         yield Change(Direction.WIDENS, Aspect.DESTINATION, "policy", what)
     for host in now - was:
         yield Change(Direction.NARROWS, Aspect.DESTINATION, "policy", f"{host} is revoked")
+    if old.policy.on_drift != new.policy.on_drift:
+        is_holding = new.policy.on_drift == "hold"
+        direction = Direction.NARROWS if is_holding else Direction.WIDENS
+        what = "held" if is_holding else "warned of, no longer held"
+        what = f"a destination that drifts is {what}"
+        yield Change(direction, Aspect.DESTINATION, "policy", what)
 
 
 def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:
