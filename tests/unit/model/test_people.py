@@ -10,11 +10,11 @@ HUMAN, SERVICE, LOCAL = PrincipalKind
 MAY: dict[Role, set[Right]] = {
     Role.PRODUCER: {Right.ENQUEUE},
     Role.PLATFORM: {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD},
-    Role.APPROVER: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD},
-    Role.SRE: {Right.READ, Right.HOLD, Right.RELEASE},
-    Role.PRIVACY: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD},
-    Role.READER: {Right.READ},
-    Role.ADMIN: {Right.READ, Right.PEOPLE},
+    Role.APPROVER: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
+    Role.SRE: {Right.READ, Right.HOLD, Right.RELEASE, Right.INSPECT},
+    Role.PRIVACY: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
+    Role.READER: {Right.READ, Right.INSPECT},
+    Role.ADMIN: {Right.READ, Right.PEOPLE, Right.INSPECT},
 }
 
 
