@@ -4,15 +4,17 @@ import secrets
 
 from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
-from dispatcher.api.plane import Plane
+from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_secret
 from dispatcher.app.house import House
-from dispatcher.app.way_out import way_out
+from dispatcher.app.way_out import address_rules, resolver_settings
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.switches import SwitchControl
+from dispatcher.model.letter import Resolved, Trouble
+from dispatcher.network.resolver import Resolver
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.replies import ReplyStore
@@ -57,3 +59,16 @@ def front(house: House) -> Front:
         wall_us=house.clock.wall_us,
     )
     return Front(plane, ROUTES, description)
+
+
+def way_out(house: House) -> WayOut:
+    """Give what may be asked about the way out of this house; nothing is opened until it is."""
+
+    async def look_up(host: str, is_private: bool) -> Resolved | Trouble:
+        resolver = Resolver(resolver_settings(house.config), clock=house.clock.boot)
+        try:
+            return await resolver.resolve(host, is_private=is_private)
+        finally:
+            resolver.close()
+
+    return WayOut(rules=address_rules(house.config), look_up=look_up)

@@ -62,6 +62,11 @@ class Metrics:
             ("connector",),
             registry=registry,
         )
+        self.reported_lanes = Gauge(
+            "dispatcher_reported_lanes",
+            "Lanes that go out though nothing lists their destination: report-only mode.",
+            registry=registry,
+        )
         self._watch_peers(registry)
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry

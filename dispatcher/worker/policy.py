@@ -18,7 +18,7 @@ from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.keys import SigningKey
 from dispatcher.model.producers import Producers
 from dispatcher.model.registry import Registry
-from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.paper import coming_due, must_warn
@@ -133,7 +133,21 @@ class PolicyWatch:
         self.delivery_lease_seconds = max(kit.settings.lease_seconds, 2 * longest)
         kit.metrics.epoch.set(snapshot.epoch)
         kit.metrics.revision.set(snapshot.revision)
+        self._say_what_is_reported(snapshot)
         kit.log.info("policy_obeyed", epoch=snapshot.epoch, revision=snapshot.revision)
+
+    def _say_what_is_reported(self, snapshot: Snapshot) -> None:
+        """Say where letters go that nothing lists, while a connector only reports that."""
+        reported = [route for _, route in snapshot.open_lanes if route.is_reported]
+        self._kit.metrics.reported_lanes.set(len(reported))
+        for route in sorted({each.subscription: each for each in reported}.values(), key=_name):
+            self._kit.log.warning(
+                "destination_reported",
+                subscription=route.subscription,
+                connector=route.connector,
+                host=route.endpoint.host,
+                why="nothing lists it, and the connector only reports that for now",
+            )
 
     def _warn_of_paper(self, registry: Registry, today: date) -> None:
         """Say which papers end soon, on the days that the policy names."""
@@ -164,3 +178,7 @@ class PolicyWatch:
 
     def _date(self) -> date:
         return day_of(self._kit.clock.wall_us())
+
+
+def _name(route: Route) -> str:
+    return route.subscription

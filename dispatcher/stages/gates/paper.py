@@ -177,6 +177,8 @@ def _ends(connector: Connector) -> Iterator[tuple[str, date]]:
         yield f"agreement {connector.agreement.reference}", connector.agreement.until
     if connector.assessment is not None:
         yield f"assessment {connector.assessment.reference}", connector.assessment.until
+    if connector.report_only_until is not None:
+        yield "report-only mode", connector.report_only_until
     for entry in connector.destinations:
         if entry.expires is not None:
             yield f"destination {entry.host}", entry.expires
