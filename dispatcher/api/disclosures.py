@@ -58,6 +58,7 @@ class DisclosureView(View):
     outcome: str | None
     status: int | None
     code: str | None
+    location_host: str | None
     fields: str | None
     peer_address: str | None
     peer_issuer: str | None

@@ -132,6 +132,8 @@ def _print_attempt(attempt: dict[str, Any]) -> None:
     status = f" {attempt['status']}" if attempt["status"] else ""
     click.echo(f"    attempt {attempt['attempt']} {moment(attempt['begun_us'])}: {outcome}{status}")
     click.echo(f"      to {attempt['connector']} at {attempt['endpoint']}")
+    if attempt["location_host"]:
+        click.echo(f"      redirected to {attempt['location_host']}, which was not followed")
     paper = ", ".join(filter(None, (attempt["legal_basis"], attempt["agreement"])))
     country = f" in {attempt['country']}" if attempt["country"] else ""
     click.echo(f"      for {attempt['purpose']}{f' ({paper})' if paper else ''}{country}")

@@ -132,12 +132,14 @@ class Departure:
 class Answer:
     """The partner answered. `retry_after` is the header as it came, not yet believed.
 
+    `location_host` is where a redirect would have led: for its owner to read, never to follow.
     `peer` is who was at the other end, here and below; it is no part of what came back.
     """
 
     status: int
     retry_after: str | None = None
     peer: Peer | None = field(default=None, compare=False)
+    location_host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class Settlement:
     scope: ScopeId | None = None
     outcome: Outcome | None = None
     status: int | None = None
+    location_host: str = ""
     code: str = ""
     delay_us: int = 0
     is_endpoint_gone: bool = False

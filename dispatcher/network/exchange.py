@@ -1,8 +1,9 @@
 """One bounded answer, on a connection that is held and has just been written to.
 
-Called by the transport alone; reads with aiohttp's own response parser. Only
-the status and `Retry-After` are kept: the body is counted, bounded and thrown away, never unpacked,
-never returned. It must never write, nor give a connection back that is not clean.
+Called by the transport alone; reads with aiohttp's own response parser. Only the status,
+`Retry-After` and the host that a redirect names are kept: the body is counted, bounded and thrown
+away, never unpacked, never returned. It must never write, nor follow a redirect, nor give a
+connection back that is not clean.
 """
 
 import asyncio
@@ -10,9 +11,12 @@ from typing import Final
 
 from aiohttp.client_exceptions import ClientError
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_parser import RawResponseMessage
 from aiohttp.streams import EofStream, StreamReader
 
+from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.letter import Answer, Trouble
+from dispatcher.model.tls import Peer
 from dispatcher.network.dialer import Held
 from dispatcher.network.settings import NetworkSettings
 
@@ -76,15 +80,28 @@ async def _read_head(held: Held, interim_max: int) -> tuple[Answer, StreamReader
         message, body = await held.protocol.read()
         status = message.code
         if 200 <= status < 600:
-            asked = _retry_after(message.headers.get("Retry-After"))
-            return Answer(status, asked, held.peer), body
+            return _answer(message, held.peer), body
         if status == _SWITCHING_PROTOCOLS or status >= 600:
             break
     raise HttpProcessingError(message="no final answer")
 
 
-def _retry_after(text: str | None) -> str | None:
-    return None if text is None else text[:RETRY_AFTER_CHARACTERS_MAX]
+def _answer(message: RawResponseMessage, peer: Peer) -> Answer:
+    status, headers = message.code, message.headers
+    asked = headers.get("Retry-After")
+    if asked is not None:
+        asked = asked[:RETRY_AFTER_CHARACTERS_MAX]
+    if 300 <= status < 400:
+        return Answer(status, asked, peer, _host_of(headers.get("Location", "")))
+    return Answer(status, asked, peer)
+
+
+def _host_of(location: str) -> str:
+    """Give the host of a whole URL in canonical form; nothing of what is not exactly one."""
+    try:
+        return parse_endpoint(location).host
+    except ValueError:
+        return ""
 
 
 async def _is_drained(body: StreamReader, bytes_max: int) -> bool:

@@ -72,12 +72,14 @@ WITH s AS MATERIALIZED (
     SELECT * FROM unnest(
         CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS integer[]), CAST(:c3 AS text[]),
         CAST(:c4 AS bigint[]), CAST(:c5 AS integer[]), CAST(:c6 AS text[]), CAST(:c7 AS text[]),
-        CAST(:c8 AS integer[]), CAST(:c9 AS text[]), CAST(:c10 AS bigint[]), CAST(:c11 AS text[]))
+        CAST(:c8 AS integer[]), CAST(:c9 AS text[]), CAST(:c10 AS bigint[]), CAST(:c11 AS text[]),
+        CAST(:c12 AS text[]))
     AS s(id, token, attempt, state, delay_us, failures, scope_id, outcome, status, code, epoch,
-        peer)
+        peer, location_host)
 ), completed AS (
     UPDATE {{disclosures}} AS x
-    SET outcome = s.outcome, status = s.status, code = s.code, ended_us = {{now}}, peer = s.peer
+    SET outcome = s.outcome, status = s.status, code = s.code, ended_us = {{now}}, peer = s.peer,
+        location_host = s.location_host
     FROM s WHERE s.outcome IS NOT NULL AND x.delivery_id = s.id AND x.attempt = s.attempt
         AND x.outcome IS NULL
 )
@@ -86,7 +88,8 @@ FROM s WHERE d.id = s.id AND d.lease_token = s.token
 """
 _COMPLETE_SQLITE: Final = """
 UPDATE {disclosures}
-SET outcome = :outcome, status = :status, code = :code, ended_us = {now}, peer = :peer
+SET outcome = :outcome, status = :status, code = :code, ended_us = {now}, peer = :peer,
+    location_host = :location_host
 WHERE delivery_id = :id AND attempt = :attempt AND outcome IS NULL
 """
 _SETTLE_SQLITE: Final = f"""
@@ -106,6 +109,7 @@ _SETTLE_NAMES: Final = (
     "code",
     "epoch",
     "peer",
+    "location_host",
 )
 _KNOWN_FIELDS: Final = """
 INSERT INTO {field_sets} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
@@ -273,4 +277,5 @@ def _settlement_row(settled: Settled) -> tuple[Any, ...]:
         settlement.code or None,
         settled.epoch,
         settled.met.id if settled.met is not None else None,
+        settlement.location_host or None,
     )

@@ -380,6 +380,7 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("legal_basis", Text, nullable=False, server_default=text("''")),
         Column("country", Text, nullable=False, server_default=text("''")),
         Column("peer", Text),
+        Column("location_host", Text),
     )
     peers = _table(
         metadata,

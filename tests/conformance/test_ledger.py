@@ -5,6 +5,7 @@ import json
 
 from dispatcher.model.delivery import Move, Outcome
 from dispatcher.model.ids import LeaseToken
+from dispatcher.store.history import HistoryStore
 from tests.support.letters import LANE, NARROW, WIDE, Road, rows, sealed, settlement
 
 
@@ -109,6 +110,24 @@ async def test_a_failure_waits_for_its_next_attempt_and_counts(road: Road):
     assert next_turn.webhook_id == leased.webhook_id
     await road.disclose(sealed(next_turn))
     assert [each["outcome"] for each in await road.disclosures()] == ["answered", None]
+
+
+async def test_h1_the_host_a_redirect_named_is_in_the_attempts_row_and_its_story(road: Road):
+    (leased,) = await road.leased()
+    await road.disclose(sealed(leased))
+    redirected = settlement(
+        leased,
+        Move.AGAIN,
+        Outcome.ANSWERED,
+        status=302,
+        code="http_302",
+        location_host="login.partner.example",
+    )
+    await road.settle(redirected)
+    (ledger,) = await road.disclosures()
+    assert (ledger["code"], ledger["location_host"]) == ("http_302", "login.partner.example")
+    (told,) = await HistoryStore(road.database).attempts(leased.event.seq)
+    assert told["location_host"] == "login.partner.example"
 
 
 async def test_a_turn_that_sent_nothing_uses_up_no_attempt_number(road: Road):

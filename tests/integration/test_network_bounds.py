@@ -65,17 +65,17 @@ def quick() -> Iterator[None]:
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("script", [say_nothing, drip_head])
-async def test_an_answer_that_never_comes_ends_with_the_attempt(script: Script) -> None:
+async def test_p1_an_answer_that_never_comes_ends_with_the_attempt(script: Script) -> None:
     assert await post_once(script, 0.3) == Trouble("answer_timeout", is_begun=True)
 
 
 @pytest.mark.usefixtures("quick")
-async def test_a_status_counts_even_when_its_body_never_ends() -> None:
+async def test_p1_a_status_counts_even_when_its_body_never_ends() -> None:
     assert await post_once(drip_body, 0.3) == Answer(200)
 
 
 @pytest.mark.usefixtures("quick")
-async def test_endless_interim_answers_are_cut_short() -> None:
+async def test_p1_endless_interim_answers_are_cut_short() -> None:
     assert await post_once(give_hints) == MALFORMED
 
 
@@ -102,7 +102,7 @@ async def test_a_few_interim_answers_are_passed_over() -> None:
     ],
     ids=["upgrade", "not-http", "four-digits", "no-such-class", "long", "many", "two-lengths"],
 )
-async def test_an_answer_that_is_not_one_is_malformed(answer: bytes) -> None:
+async def test_p4_an_answer_that_is_not_one_is_malformed(answer: bytes) -> None:
     assert await post_once(says(answer)) == MALFORMED
 
 
@@ -114,7 +114,7 @@ async def test_a_broken_body_does_not_take_the_status_back() -> None:
 @pytest.mark.parametrize(
     ("script", "kilobytes_max"), [(flood, 1500), (gzip_bomb(20), 1500)], ids=["flood", "gzip"]
 )
-async def test_a_huge_answer_is_bounded_in_memory(script: Script, kilobytes_max: int) -> None:
+async def test_p2_a_huge_answer_is_bounded_in_memory(script: Script, kilobytes_max: int) -> None:
     async with receiver(script) as partner:
         door = transport_to(partner, answer_bytes_max=16384)
         await asyncio.sleep(0)
@@ -130,7 +130,7 @@ async def test_a_huge_answer_is_bounded_in_memory(script: Script, kilobytes_max:
         await door.aclose()
 
 
-async def test_a_compressed_answer_is_not_unpacked_and_the_connection_stays() -> None:
+async def test_p3_a_compressed_answer_is_not_unpacked_and_the_connection_stays() -> None:
     async with receiver(gzip_bomb(1)) as partner:
         door = transport_to(partner)
         for _ in range(2):
@@ -140,7 +140,7 @@ async def test_a_compressed_answer_is_not_unpacked_and_the_connection_stays() ->
 
 
 @pytest.mark.parametrize("size", [0, 1, 16384, 16385])
-async def test_a_body_up_to_the_limit_keeps_the_connection(size: int) -> None:
+async def test_p2_a_body_up_to_the_limit_keeps_the_connection(size: int) -> None:
     answer = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + bytes(size)
     async with receiver(says(answer)) as partner:
         door = transport_to(partner, answer_bytes_max=16384)
@@ -210,7 +210,7 @@ async def test_a_partner_that_speaks_or_leaves_first_is_not_written_to(
 
 
 @pytest.mark.usefixtures("quick")
-async def test_waiting_for_a_free_connection_is_bounded_too() -> None:
+async def test_p1_waiting_for_a_free_connection_is_bounded_too() -> None:
     async with receiver(say_nothing) as partner:
         door = transport_to(partner, connections_per_partner_max=1)
         holding = asyncio.create_task(door.post(make_letter(partner.url()), depart, go))

@@ -5,6 +5,7 @@ An audit hook sees every connection and lookup this process makes, whoever makes
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -71,7 +72,7 @@ async def test_a_literal_ipv6_host_is_dialled_and_named_in_brackets() -> None:
         await door.aclose()
 
 
-async def test_a_literal_that_was_not_vetted_is_never_dialled(dialled: list[str]) -> None:
+async def test_c1_a_literal_that_was_not_vetted_is_never_dialled(dialled: list[str]) -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         assert await door.post(make_letter(partner.url(), "127.0.0.2"), depart, go) == FORBIDDEN
@@ -79,7 +80,7 @@ async def test_a_literal_that_was_not_vetted_is_never_dialled(dialled: list[str]
         await door.aclose()
 
 
-async def test_an_endpoint_with_no_vetted_address_is_never_dialled(dialled: list[str]) -> None:
+async def test_c1_an_endpoint_with_no_vetted_address_is_never_dialled(dialled: list[str]) -> None:
     letter = make_letter("http://inbox.test:8080/in")
     object.__setattr__(letter.shaped.admitted, "addresses", ())
     door = Transport(NetworkSettings())
@@ -91,7 +92,7 @@ async def test_an_endpoint_with_no_vetted_address_is_never_dialled(dialled: list
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1", "::ffff:127.0.0.1", "224.0.0.1"]
 )
-async def test_an_address_that_slipped_past_the_gates_is_refused_at_the_socket(
+async def test_c1_an_address_that_slipped_past_the_gates_is_refused_at_the_socket(
     address: str, dialled: list[str]
 ) -> None:
     door = Transport(NetworkSettings())
@@ -105,7 +106,7 @@ async def test_an_address_that_slipped_past_the_gates_is_refused_at_the_socket(
     await door.aclose()
 
 
-async def test_an_inbox_on_loopback_is_one_port_only(dialled: list[str]) -> None:
+async def test_c1_an_inbox_on_loopback_is_one_port_only(dialled: list[str]) -> None:
     async with receiver(answers(200)) as listed, receiver(answers(200)) as other:
         door = transport_to(listed)
         assert await door.post(make_letter(other.url()), depart, go) == FORBIDDEN
@@ -113,7 +114,7 @@ async def test_an_inbox_on_loopback_is_one_port_only(dialled: list[str]) -> None
         await door.aclose()
 
 
-async def test_the_next_vetted_address_is_tried_when_the_first_refuses() -> None:
+async def test_c2_the_next_vetted_address_is_tried_when_the_first_refuses() -> None:
     async with receiver(answers(200), "127.0.0.2") as partner:
         inboxes = frozenset({("127.0.0.1", partner.port), ("127.0.0.2", partner.port)})
         door = Transport(NetworkSettings(loopback_inboxes=inboxes))
@@ -122,18 +123,20 @@ async def test_the_next_vetted_address_is_tried_when_the_first_refuses() -> None
         await door.aclose()
 
 
-async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+async def test_h1_a_redirect_is_an_answer_and_is_not_followed() -> None:
     async with receiver(answers(200)) as elsewhere:
         for status in (301, 302, 303, 307, 308):
             location = f"Location: {elsewhere.url()}\r\n"
             async with receiver(answers(status, headers=location)) as partner:
                 door = transport_to(partner, elsewhere)
-                assert await door.post(make_letter(partner.url()), depart, go) == Answer(status)
+                assert await door.post(make_letter(partner.url()), depart, go) == Answer(
+                    status, location_host="127.0.0.1"
+                )
                 await door.aclose()
         assert elsewhere.connections == 0
 
 
-async def test_proxies_in_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_c7_proxies_in_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with receiver(answers(200)) as proxy, receiver(answers(201)) as partner:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url())
@@ -146,7 +149,22 @@ async def test_proxies_in_the_environment_are_not_used(monkeypatch: pytest.Monke
         await door.aclose()
 
 
-async def test_exactly_these_bytes_leave() -> None:
+async def test_c7_credentials_of_the_machine_are_not_sent(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login ada password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    async with receiver(answers(200)) as partner:
+        door = transport_to(partner)
+        assert await door.post(make_letter(partner.url()), depart, go) == Answer(200)
+        assert b"authorization" not in partner.requests[0].head.lower()
+        await door.aclose()
+
+
+async def test_h5_exactly_these_bytes_leave_and_the_method_is_post() -> None:
     async with receiver(answers(200)) as partner:
         door = transport_to(partner)
         letter = make_letter(partner.url(target="/in?a=1&b=%20"), body=b'{"n":1}')
@@ -175,7 +193,7 @@ async def test_a_large_body_arrives_whole() -> None:
         await door.aclose()
 
 
-async def test_a_cookie_is_not_sent_back() -> None:
+async def test_h4_a_cookie_is_not_sent_back() -> None:
     async with receiver(answers(200, headers="Set-Cookie: a=b; Path=/\r\n")) as partner:
         door = transport_to(partner)
         for _ in range(2):
@@ -188,7 +206,7 @@ async def test_a_cookie_is_not_sent_back() -> None:
     "header",
     [("x", "a\r\nb: c"), ("x", "a\nb"), ("x\r\ny", "a"), ("x y", "a"), ("", "a"), ("x", "ä")],
 )
-async def test_a_header_that_could_split_the_request_sends_no_byte(
+async def test_h2_a_header_that_could_split_the_request_sends_no_byte(
     header: tuple[str, str],
 ) -> None:
     async with receiver(answers(200)) as partner:

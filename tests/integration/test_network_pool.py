@@ -164,7 +164,7 @@ async def test_a_goodbye_that_nobody_has_read_yet_is_seen_in_the_kernel() -> Non
         await door.aclose()
 
 
-async def test_a_letter_is_never_written_twice() -> None:
+async def test_c10_a_letter_is_never_written_twice() -> None:
     async with receiver(hang_up) as partner:
         door = transport_to(partner)
         result = await door.post(make_letter(partner.url()), depart, go)

@@ -14,7 +14,7 @@ from dispatcher.model.letter import Answer, Trouble
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.tls import make_context
 from dispatcher.network.transport import Transport
-from tests.support.hostile import Receiver, answers, depart, go, make_letter, receiver
+from tests.support.hostile import Receiver, answers, depart, go, make_letter, receiver, serving
 
 TLS_FAILED = Trouble("tls_failed", is_begun=False)
 HOST = "inbox.test"
@@ -31,12 +31,6 @@ def ca_file(authority: trustme.CA) -> Iterator[str]:
         yield path
 
 
-def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    certificate.configure_cert(context)
-    return context
-
-
 def transport_to(partner: Receiver, ca_file: str | None) -> Transport:
     return Transport(NetworkSettings(loopback_inboxes=partner.inboxes, ca_file=ca_file))
 
@@ -51,6 +45,19 @@ async def test_letters_over_tls_share_a_connection(authority: trustme.CA, ca_fil
             await asyncio.sleep(0.01)
         assert partner.connections == 1
         assert len(partner.requests[0].body) == 100_000
+        await door.aclose()
+
+
+async def test_c9_nothing_but_http_1_1_is_offered(authority: trustme.CA, ca_file: str) -> None:
+    tls = serving(authority.issue_cert(HOST))
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    async with receiver(answers(200), tls=tls) as partner:
+        door = transport_to(partner, ca_file)
+        assert await door.post(make_letter(partner.url(HOST), "127.0.0.1"), depart, go) == (
+            Answer(200)
+        )
+        spoken = partner.writers[-1].get_extra_info("ssl_object")
+        assert spoken.selected_alpn_protocol() == "http/1.1"
         await door.aclose()
 
 

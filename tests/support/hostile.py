@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import trustme
+
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.event import Event
 from dispatcher.model.ids import (
@@ -130,6 +132,13 @@ async def receiver(
         for server in servers:
             await server.wait_closed()
         await asyncio.sleep(0.01)  # lets aborted transports close their sockets
+
+
+def serving(certificate: trustme.LeafCert) -> ssl.SSLContext:
+    """Make the context of a server that shows this certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    return context
 
 
 def says(answer: bytes) -> Script:

@@ -4,6 +4,7 @@ Called by the courier at the end of every turn, however it went. Every move is o
 cycle. It never spends a retry on a letter of which no byte was sent by our own choice.
 """
 
+from dataclasses import replace
 from typing import Final, assert_never
 
 from dispatcher.model.delivery import LIFE_CYCLE, Move, Outcome, State
@@ -90,7 +91,7 @@ def _settle_failure(
     if not is_spent:
         wait_us = backoff.delay_us(retry_seconds, leased.failures, chance, moment_us, asked)
     outcome = outcome_of(result)
-    return _end(
+    settlement = _end(
         leased,
         Move.GIVE_UP if is_spent else Move.AGAIN,
         outcome,
@@ -100,6 +101,9 @@ def _settle_failure(
         code=code_of(result),
         delay_us=wait_us,
     )
+    if isinstance(result, Answer) and result.location_host:
+        return replace(settlement, location_host=result.location_host)
+    return settlement
 
 
 def set_aside(leased: Leased) -> Settlement:
