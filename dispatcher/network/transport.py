@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import aiohttp
+
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.model.snapshot import Route
@@ -26,6 +28,7 @@ from dispatcher.network.troubles import (
     TermsUnmet,
     connect_trouble,
 )
+from dispatcher.network.versions import check_aiohttp
 from dispatcher.network.wire import write_headers, write_prefix
 
 Depart = Callable[[], Departure | Stopped]
@@ -51,6 +54,7 @@ class Transport:
 
     def __init__(self, settings: NetworkSettings) -> None:
         """Read roots and identities; `ConfigInvalid` when one of them cannot be used."""
+        check_aiohttp(aiohttp.__version__)
         self._settings = settings
         self._contexts = Contexts(settings)
         self._connectors: dict[_Pool, GuardedConnector] = {}
