@@ -111,7 +111,7 @@ class Subscription:
 
     `scope` maps event types to granted paths; an empty list sends the envelope alone.
     `retry_seconds` are the longest waits before each further attempt; the wait taken is drawn
-    evenly between zero and that (full jitter).
+    evenly between zero and that (full jitter). `headers` are sent with every request as they are.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -121,6 +121,7 @@ class Subscription:
     purpose: str
     url: str
     scope: Mapping[str, tuple[str, ...]]
+    headers: Mapping[str, str] = field(default_factory=dict)
     retry_seconds: tuple[float, ...] = STANDARD_RETRY_SECONDS
     attempt_seconds: float = 15.0
     concurrency: int = 32

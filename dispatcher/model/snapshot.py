@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
 from dispatcher.model.producers import Producers
 from dispatcher.model.registry import EventType, Policy
@@ -41,6 +42,7 @@ class Route:
     concurrency: int
     tls: Tls = field(default=Tls())
     close_after_each: bool = False
+    headers: Headers = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from typing import Final
 import aiohttp
 
 from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.headers import Headers
 from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.model.snapshot import Route
 from dispatcher.model.tls import Tls
@@ -58,7 +59,7 @@ class Transport:
         self._settings = settings
         self._contexts = Contexts(settings)
         self._connectors: dict[_Pool, GuardedConnector] = {}
-        self._lines: dict[tuple[_Pool, Endpoint, float, Tls], Line] = {}
+        self._lines: dict[tuple[_Pool, Endpoint, Headers, float, Tls], Line] = {}
         self._is_closed = False
 
     async def post(
@@ -137,7 +138,7 @@ class Transport:
 
     def _line(self, route: Route) -> Line:
         pool = _pool_of(route)
-        key = (pool, route.endpoint, route.attempt_seconds, route.tls)
+        key = (pool, route.endpoint, route.headers, route.attempt_seconds, route.tls)
         line = self._lines.get(key)
         if line is None:
             if len(self._lines) >= LINES_MAX:
@@ -167,7 +168,7 @@ def _pool_of(route: Route) -> _Pool:
 
 
 def _add_prefix(line: Line, route: Route, sealed: Sealed) -> bytes:
-    prefix = write_prefix(route.endpoint, sealed.content_type)
+    prefix = write_prefix(route.endpoint, route.headers, sealed.content_type)
     line.prefixes[sealed.content_type] = prefix
     return prefix
 

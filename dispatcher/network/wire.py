@@ -8,6 +8,7 @@ import re
 from typing import Final
 
 from dispatcher.model.endpoint import Endpoint
+from dispatcher.model.headers import Headers, is_reserved
 
 USER_AGENT: Final = "dispatcher/0.1"
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
@@ -15,8 +16,13 @@ _LINES: Final = re.compile(rb"(?:%b: [\x20-\x7e\t]*\r\n)*\Z" % _TOKEN)
 _FIRST_LINE: Final = re.compile(rb"POST /[\x21-\x7e]* HTTP/1\.1\r\n")
 
 
-def write_prefix(endpoint: Endpoint, content_type: str) -> bytes:
-    """Write the head up to the digits of the body's length; `ValueError` if it would not be one."""
+def write_prefix(endpoint: Endpoint, headers: Headers, content_type: str) -> bytes:
+    """Write the head up to the digits of the body's length; `ValueError` if it would not be one.
+
+    The method is fixed, and `headers` are those a subscription may have of its own.
+    """
+    if any(is_reserved(name) for name, _ in headers):
+        raise ValueError("a header that no subscription may set")
     first = f"POST {endpoint.target} HTTP/1.1\r\n".encode("ascii")
     if not _FIRST_LINE.fullmatch(first):
         raise ValueError("the endpoint's target holds a character that no header may hold")
@@ -26,6 +32,7 @@ def write_prefix(endpoint: Endpoint, content_type: str) -> bytes:
             ("User-Agent", USER_AGENT),
             ("Accept-Encoding", "identity"),
             ("Content-Type", content_type),
+            *headers,
         )
     )
     return first + lines + b"Content-Length: "

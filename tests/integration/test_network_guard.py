@@ -184,6 +184,34 @@ async def test_h5_exactly_these_bytes_leave_and_the_method_is_post() -> None:
         await door.aclose()
 
 
+async def test_h2_two_subscriptions_at_one_endpoint_send_each_its_own_headers() -> None:
+    async with receiver(answers(200)) as partner:
+        door = transport_to(partner)
+        wanted = [(("X-Account", "north"),), (("X-Account", "south"), ("X-Kind", "order")), ()]
+        for headers in (*wanted, wanted[0]):
+            letter = make_letter(partner.url(), headers=headers)
+            assert await door.post(letter, depart, go) == Answer(200)
+        sent = [
+            [line for line in request.head.decode().split("\r\n") if line.startswith("X-")]
+            for request in partner.requests
+        ]
+        north = ["X-Account: north"]
+        assert sent == [north, ["X-Account: south", "X-Kind: order"], [], north]
+        assert partner.connections == 1
+        await door.aclose()
+
+
+@pytest.mark.parametrize("header", [("Host", "evil.example"), ("X-A", "a\r\nTransfer-Encoding: x")])
+async def test_h3_a_header_nobody_may_set_sends_no_byte(header: tuple[str, str]) -> None:
+    async with receiver(answers(200)) as partner:
+        door = transport_to(partner)
+        letter = make_letter(partner.url(), headers=(header,))
+        result = await door.post(letter, depart, go)
+        assert result == Trouble("header_invalid", is_begun=False)
+        assert partner.connections == 0
+        await door.aclose()
+
+
 async def test_a_large_body_arrives_whole() -> None:
     body = bytes(range(256)) * 8192
     async with receiver(answers(200)) as partner:

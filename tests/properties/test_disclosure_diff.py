@@ -154,6 +154,7 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "url": mostly("https://hooks.acme.example/in", "https://hooks.brook.example/"),
         "scope": st.fixed_dictionaries({"order.paid": GRANTS}, optional={"order.sent": GRANTS}),
         "concurrency": some(1, 32),
+        "headers": mostly({}, {"X-Account": "north"}, {"X-Account": "south", "X-B": "'\"\\ #"}),
     },
     "producers": {
         "event_types": mostly(("*",), ("order.paid",), ("order.paid", "order.sent")),

@@ -11,6 +11,7 @@ from datetime import date
 from functools import lru_cache
 
 from dispatcher.model.endpoint import Endpoint, parse_endpoint
+from dispatcher.model.headers import Headers, compile_headers
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
 from dispatcher.model.producers import list_producers
 from dispatcher.model.registry import Connector, EventType, Registry, Subscription
@@ -108,9 +109,10 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
     for subscription in sorted(registry.subscriptions, key=lambda each: each.name):
         connector = connectors.get(subscription.connector)
         endpoint = _endpoint(subscription.url)
-        if connector is not None and endpoint is not None:
+        headers = compile_headers(subscription.headers)
+        if connector is not None and endpoint is not None and headers is not None:
             listing = judge_listing(connector, endpoint, ground)
-            route = _route(subscription, connector, endpoint, listing, event_types)
+            route = _route(subscription, connector, endpoint, listing, headers, event_types)
             yield connector, route, listing
 
 
@@ -119,6 +121,7 @@ def _route(
     connector: Connector,
     endpoint: Endpoint,
     listing: Listing,
+    headers: Headers,
     event_types: Mapping[str, EventType],
 ) -> Route:
     purpose = connector.purpose(subscription.purpose)
@@ -142,6 +145,7 @@ def _route(
         concurrency=subscription.concurrency,
         tls=terms.tls if terms is not None else Tls(),
         close_after_each=terms is not None and terms.close_after_each,
+        headers=headers,
     )
 
 

@@ -104,6 +104,8 @@ def _whole(direction: Direction, flow: Flow) -> Iterator[Change]:
     route, where = flow.route, _where(flow)
     name = flow.event_type.name
     yield Change(direction, Aspect.RECIPIENT, where, f"{route.connector} at {route.endpoint}")
+    for header in route.headers:
+        yield Change(direction, Aspect.TERMS, where, _header(header))
     fields = _scope(flow).fields
     for field in fields:
         yield Change(direction, Aspect.FIELD, where, _field(name, field))
@@ -116,6 +118,11 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
     if (was.connector, was.endpoint) != (now.connector, now.endpoint):
         yield Change(NARROWS, Aspect.RECIPIENT, where, f"{was.connector} at {was.endpoint}")
         yield Change(WIDENS, Aspect.RECIPIENT, where, f"{now.connector} at {now.endpoint}")
+    # Partners may tell accounts apart by a header: another one may reach somebody else there.
+    for header in sorted(set(now.headers) - set(was.headers)):
+        yield Change(WIDENS, Aspect.TERMS, where, _header(header))
+    for header in sorted(set(was.headers) - set(now.headers)):
+        yield Change(WIDENS, Aspect.TERMS, where, f"no longer {_header(header)}")
     if (was.purpose, was.legal_basis) != (now.purpose, now.legal_basis):
         what = f"{_purpose(was.purpose, was.legal_basis)} becomes "
         what += _purpose(now.purpose, now.legal_basis)
@@ -178,6 +185,10 @@ def _field(event_type: str, field: Field) -> str:
     marked = field.sensitivity is not Sensitivity.PUBLIC or field.category.is_personal
     sensitivity = f"{field.sensitivity} " if marked else ""
     return f"{event_type} {format_path(field.path)} ({kind}{sensitivity}{field.category})"
+
+
+def _header(header: tuple[str, str]) -> str:
+    return f"header {header[0]}: {header[1]}"
 
 
 def _purpose(name: str, legal_basis: str) -> str:

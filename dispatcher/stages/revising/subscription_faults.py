@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from dispatcher.model.endpoint import parse_endpoint
+from dispatcher.model.headers import find_header_faults
 from dispatcher.model.registry import Connector, EventType, Policy, Subscription
 from dispatcher.model.scope import Field
 from dispatcher.stages.gates.listing import has_hidden_steps, listed_entries
@@ -41,6 +42,8 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
     else:
         if has_hidden_steps(endpoint.path):
             yield Fault(f"{of}: url", "the path has dot segments", "write the path it leads to")
+    for fault in find_header_faults(subscription.headers):
+        yield Fault(f"{of}: headers {fault.name!r}", fault.why, fault.fix)
     if not 1 <= subscription.concurrency <= CONCURRENCY_LIMIT:
         yield out_of_range(f"{of}: concurrency", 1, CONCURRENCY_LIMIT)
     if not 0 < subscription.attempt_seconds <= ATTEMPT_SECONDS_LIMIT:

@@ -52,6 +52,7 @@ def test_a_switch_on_somebody_else_stops_nothing():
         {"url": "https://hooks.acme.example/other"},
         {"scope": {"order.paid": ("$.id",)}},
         {"attempt_seconds": 14.0},
+        {"headers": {"X-Account": "south"}},
     ],
 )
 def test_other_terms_than_those_it_was_shaped_under_stop_the_letter(change):

@@ -108,3 +108,12 @@ def test_the_lanes_that_a_switch_touches_are_counted(target, lanes):
         ),
     )
     assert lanes == count_lanes(held, Target.parse(target))
+
+
+def test_h3_a_subscription_whose_headers_nobody_may_send_gets_no_route():
+    for headers in ({"Host": "evil.example"}, {"X-A": "b\r\nc: d"}):
+        held = builders.registry(subscriptions=(builders.subscription(headers=headers),))
+        assert builders.snapshot(held).routes == {}
+    plain = builders.subscription(headers={"X-B": "b", "X-A": ""})
+    held = builders.registry(subscriptions=(plain,))
+    assert builders.snapshot(held).routes["acme-orders"].headers == (("X-A", ""), ("X-B", "b"))

@@ -288,3 +288,14 @@ def test_changes_are_told_the_widening_ones_first():
     directions = [change.direction for change in compare(held(), new).changes]
     assert directions == sorted(directions, key=list(Direction).index)
     assert set(directions) == set(Direction)
+
+
+def test_h2_a_header_gained_lost_or_changed_widens_for_it_may_reach_another_account():
+    plain, north = held(), held(wanted={"headers": {"X-Account": "north"}})
+    south = held(wanted={"headers": {"X-Account": "south"}})
+    gained = ("widens", "terms", "header X-Account: north")
+    lost = ("widens", "terms", "no longer header X-Account: north")
+    assert gained in said(plain, north)
+    assert lost in said(north, plain)
+    assert {lost, ("widens", "terms", "header X-Account: south")} <= set(said(north, south))
+    assert not [what for _, aspect, what in said(north, north) if aspect == "terms"]

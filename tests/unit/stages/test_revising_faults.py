@@ -66,6 +66,9 @@ def test_duplicate_names_are_faults():
         ({"retry_seconds": (10**9,)}, "retry_seconds"),
         ({"retry_seconds": (1,) * 51}, "retry_seconds"),
         ({"scope": {"order.paid": ("$.id", "$.id")}}, "scope 'order.paid' $.id"),
+        ({"headers": {"X A": "b"}}, "headers 'X A'"),
+        ({"headers": {"Host": "evil.example"}}, "headers 'Host'"),
+        ({"headers": {"X-A": "b" * 1025}}, "headers 'X-A'"),
     ],
 )
 def test_a_fault_of_a_subscription_names_its_key(change, key):
