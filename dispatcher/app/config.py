@@ -22,6 +22,7 @@ from pydantic_settings import (
     SettingsError,
 )
 
+from dispatcher.app.egress import check_bind_addresses, parse_proxy
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.switch import WAIT_SECONDS_MAX
 from dispatcher.network.settings import parse_name_server
@@ -122,6 +123,9 @@ class NetworkSection(_Section):
     ca_file: Path | None = None
     identities: dict[str, IdentitySection] = {}
     nat64_prefixes: tuple[str, ...] = ()
+    bind_addresses: tuple[str, ...] = ()
+    proxy: str = ""
+    proxy_credentials_file: Path | None = None
     loopback_inboxes: tuple[str, ...] = ()
 
     @field_validator("nat64_prefixes")
@@ -129,6 +133,18 @@ class NetworkSection(_Section):
     def _each_is_a_prefix(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         for text in given:
             parse_nat64(text)
+        return given
+
+    @field_validator("bind_addresses")
+    @classmethod
+    def _each_is_one_of_a_family(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return check_bind_addresses(given)
+
+    @field_validator("proxy")
+    @classmethod
+    def _proxy_is_an_address(cls, given: str) -> str:
+        if given:
+            parse_proxy(given)
         return given
 
     @field_validator("loopback_inboxes")
@@ -370,6 +386,12 @@ def _check(config: Config, path: Path | None) -> None:
             "loopback inboxes exist for development only",
             where=f"{where}: network.loopback_inboxes",
             fix='remove them, or set environment = "dev"',
+        )
+    if config.network.proxy_credentials_file is not None and not config.network.proxy:
+        raise ConfigInvalid(
+            "credentials for a proxy, and no proxy",
+            where=f"{where}: network.proxy_credentials_file",
+            fix="name the proxy too, or remove them",
         )
     if config.worker.policy_poll_seconds * 2 > config.worker.policy_lease_seconds:
         raise ConfigInvalid(

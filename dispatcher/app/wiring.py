@@ -8,16 +8,18 @@ import platform
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from dispatcher.app.clock import chance, mint_token, mint_webhook_id
-from dispatcher.app.config import Config
+from dispatcher.app.config import Config, read_text
+from dispatcher.app.egress import CREDENTIALS_BYTES_MAX, parse_credentials, parse_proxy
 from dispatcher.app.house import House
 from dispatcher.app.way_out import resolver_settings
 from dispatcher.model.ids import WorkerId
 from dispatcher.network.resolver import Resolver as OwnResolver
-from dispatcher.network.settings import Identity, NetworkSettings
+from dispatcher.network.settings import Identity, NetworkSettings, Proxy
 from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
@@ -111,4 +113,19 @@ def network_settings(config: Config) -> NetworkSettings:
         },
         loopback_inboxes=network.inboxes,
         nat64=network.translators,
+        bind_addresses=network.bind_addresses,
+        proxy=_proxy(config),
     )
+
+
+def _proxy(config: Config) -> Proxy | None:
+    network = config.network
+    if not network.proxy:
+        return None
+    found = parse_proxy(network.proxy)
+    if network.proxy_credentials_file is None:
+        return found
+    file = config.base / network.proxy_credentials_file
+    text = read_text(file, "the proxy's credentials", bytes_max=CREDENTIALS_BYTES_MAX)
+    user, password = parse_credentials(text, file)
+    return replace(found, user=user, password=password)

@@ -3,9 +3,10 @@
 The transport takes its connections here, one connector per partner, so that no pool is ever shared.
 Every road to a socket passes three checks: the resolver answers with the letter's own vetted
 addresses, the socket factory refuses any other, and `connect` looks at the peer, its public key and
-the revision it was dialled under before it hands over a connection, new or pooled. This is the only
-module that opens sockets or names HTTP client classes. It must never resolve a name, follow a
-proxy, read the environment or skip TLS.
+the revision it was dialled under before it hands over a connection, new or pooled. Where the
+operator named a proxy, sockets lead to it alone, and it is asked for a tunnel to one vetted
+address. No other module opens a connection to a partner. It must never resolve a name, heed a proxy
+that the environment names, read the environment or skip TLS.
 """
 
 import select
@@ -27,8 +28,16 @@ from yarl import URL
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.tls import Peer, Tls
 from dispatcher.network.certificates import meet
-from dispatcher.network.settings import NetworkSettings
-from dispatcher.network.troubles import AddressForbidden, ConnectionSpoiled, PinMismatch
+from dispatcher.network.settings import NetworkSettings, Proxy
+from dispatcher.network.sources import bind_source
+from dispatcher.network.troubles import (
+    CONNECT_ERRORS,
+    AddressForbidden,
+    ConnectionSpoiled,
+    PinMismatch,
+    PlainThroughProxy,
+)
+from dispatcher.network.tunnels import Tunnels
 from dispatcher.stages.gates.addresses import judge_address
 
 
@@ -59,6 +68,9 @@ _NO_ERRAND: Final = Errand()
 _errand: ContextVar[Errand] = ContextVar("errand", default=_NO_ERRAND)
 """Without a letter in hand there is no address, and nothing is dialled."""
 
+_is_tunnel: ContextVar[bool] = ContextVar("is_tunnel", default=False)
+"""True while a tunnel is asked for: then the proxy's own address is all that may be dialled."""
+
 _NEVER_ROUND: Final = 1e9  # aiohttp rounds longer timeouts up to whole seconds
 
 
@@ -68,6 +80,7 @@ class Dial:
 
     request: ClientRequest
     limits: ClientTimeout
+    tunnels: Tunnels | None = None
 
 
 class Held:
@@ -138,6 +151,8 @@ class GuardedConnector(TCPConnector):
             socket_factory=self._open_socket,
         )
         self._rules = settings.address_rules
+        self._sources = settings.bind_addresses
+        self._proxy = settings.proxy
         self._known: WeakKeyDictionary[ResponseHandler, Opened] = WeakKeyDictionary()
 
     @property
@@ -147,12 +162,46 @@ class GuardedConnector(TCPConnector):
 
     async def take(self, dial: Dial, errand: Errand) -> Held:
         """Give a connection that is fit for the errand, from the pool or new."""
+        if dial.tunnels is not None:
+            return await self._take_in_turn(dial, dial.tunnels, errand)
         token = _errand.set(errand)
         try:
             connection, opened = await self._obtain(dial.request, [], dial.limits)
         finally:
             _errand.reset(token)
         return Held(connection, opened.peer)
+
+    async def _take_in_turn(self, dial: Dial, tunnels: Tunnels, errand: Errand) -> Held:
+        """Try one address after the other: through the proxy, but for a development's inboxes."""
+        limits = _limits((dial.limits.connect or 0.0) / (len(errand.addresses) or 1))
+        fault: Exception = AddressForbidden()
+        for address in tunnels.ordered(errand.addresses):
+            try:
+                if (address, dial.request.port) in self._rules.loopback:
+                    direct = errand._replace(addresses=(address,))
+                    return await self.take(Dial(dial.request, limits), direct)
+                tunnel = Dial(tunnels.request(address), limits)
+                held = await self._take_tunnel(tunnel, address, dial, errand)
+            except PinMismatch:
+                raise
+            except CONNECT_ERRORS as error:
+                fault = error
+            else:
+                tunnels.note(address)
+                return held
+        raise fault
+
+    async def _take_tunnel(self, tunnel: Dial, address: str, dial: Dial, errand: Errand) -> Held:
+        if self._proxy is None or not dial.request.is_ssl():
+            raise PlainThroughProxy
+        port = dial.request.port
+        if judge_address(address, port, self._rules, errand.ranges) is not None:
+            raise AddressForbidden  # the proxy would dial it for us
+        token = _is_tunnel.set(True)
+        try:
+            return await self.take(tunnel, errand._replace(addresses=(self._proxy.address,)))
+        finally:
+            _is_tunnel.reset(token)
 
     async def connect(
         self,
@@ -198,20 +247,37 @@ class GuardedConnector(TCPConnector):
         errand = _errand.get()
         if not isinstance(host, str) or host not in errand.addresses:
             raise AddressForbidden
-        if judge_address(host, port, self._rules, errand.ranges) is not None:
-            raise AddressForbidden  # the gate's own table, once more, right before the SYN
-        return socket.socket(family, kind, protocol)
+        if not self._may_dial(host, port, errand):
+            raise AddressForbidden
+        found = socket.socket(family, kind, protocol)
+        try:
+            if self._sources and not ip_address(host).is_loopback:
+                bind_source(found, self._sources)
+        except OSError:
+            found.close()
+            raise
+        return found
+
+    def _may_dial(self, host: str, port: int, errand: Errand) -> bool:
+        if _is_tunnel.get():
+            return self._proxy is not None and (host, port) == self._proxy.place
+        if self._proxy is not None and (host, port) not in self._rules.loopback:
+            return False
+        # The gate's own table, once more, right before the SYN.
+        return judge_address(host, port, self._rules, errand.ranges) is None
 
 
-def make_dial(endpoint: Endpoint, seconds: float, context: ssl.SSLContext) -> Dial:
+def make_dial(
+    endpoint: Endpoint, seconds: float, context: ssl.SSLContext, proxy: Proxy | None = None
+) -> Dial:
     """Describe an endpoint to the connector; `ValueError` where two parsers would differ on it.
 
     `seconds` bounds the whole wait: a free place in the pool, every address, the handshake. Pools
     tell connections apart by their `context`.
     """
     url = url_of(endpoint)
-    limits = ClientTimeout(total=None, connect=seconds, ceil_threshold=_NEVER_ROUND)
-    return Dial(ClientRequest("POST", url, ssl=context), limits)
+    tunnels = Tunnels(endpoint, proxy, context) if proxy is not None else None
+    return Dial(ClientRequest("POST", url, ssl=context), _limits(seconds), tunnels)
 
 
 def url_of(endpoint: Endpoint) -> URL:
@@ -220,6 +286,10 @@ def url_of(endpoint: Endpoint) -> URL:
     if url.raw_host != endpoint.host or url.port != endpoint.port:
         raise ValueError("two parsers read the endpoint differently")
     return url
+
+
+def _limits(seconds: float) -> ClientTimeout:
+    return ClientTimeout(total=None, connect=seconds, ceil_threshold=_NEVER_ROUND)
 
 
 def _protocol_of(connection: Connection) -> ResponseHandler:

@@ -28,12 +28,29 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """A forward proxy that opens tunnels: where it is, and how we say who we are."""
+
+    address: str
+    port: int
+    user: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The one place a socket may be opened to for a tunnel."""
+        return self.address, self.port
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkSettings:
     """Limits of the way out.
 
     `ca_file` replaces the system's trusted roots. `identities` are the client certificates that
     destinations may ask for by name. `loopback_inboxes` lists the exact `(address, port)` pairs on
     loopback that may be dialled; `nat64` and `forbidden` are for the gates' `AddressRules`.
+    `bind_addresses` are this machine's own that connections leave from, at most one per family;
+    none: the kernel chooses. With a `proxy` nothing but it, and loopback inboxes, is dialled.
     """
 
     connect_seconds: float = 5.0
@@ -46,6 +63,8 @@ class NetworkSettings:
     loopback_inboxes: frozenset[tuple[str, int]] = frozenset()
     nat64: tuple[IPv6Network, ...] = ()
     forbidden: frozenset[Network] = frozenset()
+    bind_addresses: tuple[str, ...] = ()
+    proxy: Proxy | None = None
 
     @property
     def address_rules(self) -> AddressRules:

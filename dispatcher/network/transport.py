@@ -22,6 +22,7 @@ from dispatcher.model.verdict import Reason
 from dispatcher.network.dialer import Dial, Errand, GuardedConnector, Held, make_dial
 from dispatcher.network.exchange import prepare, read_answer
 from dispatcher.network.settings import NetworkSettings
+from dispatcher.network.sources import check_sources
 from dispatcher.network.tls import Contexts
 from dispatcher.network.troubles import (
     CONNECT_ERRORS,
@@ -56,6 +57,7 @@ class Transport:
     def __init__(self, settings: NetworkSettings) -> None:
         """Read roots and identities; `ConfigInvalid` when one of them cannot be used."""
         check_aiohttp(aiohttp.__version__)
+        check_sources(settings.bind_addresses)
         self._settings = settings
         self._contexts = Contexts(settings)
         self._connectors: dict[_Pool, GuardedConnector] = {}
@@ -145,7 +147,7 @@ class Transport:
                 self._lines.clear()
             seconds = min(self._settings.connect_seconds, route.attempt_seconds)
             context = self._contexts.context(route.tls)
-            dial = make_dial(route.endpoint, seconds, context)
+            dial = make_dial(route.endpoint, seconds, context, self._settings.proxy)
             line = self._lines[key] = Line(self._connector(pool), dial)
         return line
 

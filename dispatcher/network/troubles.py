@@ -8,7 +8,14 @@ import errno
 import ssl
 from typing import Final
 
-from aiohttp.client_exceptions import ClientConnectorError, ClientError
+from aiohttp.client_exceptions import (
+    ClientConnectorError,
+    ClientError,
+    ClientHttpProxyError,
+    ClientProxyConnectionError,
+    ClientResponseError,
+    ServerDisconnectedError,
+)
 
 from dispatcher.model.letter import Trouble
 from dispatcher.model.tls import Peer
@@ -23,6 +30,20 @@ class AddressForbidden(OSError):
     def __init__(self) -> None:
         # No address in the text: several such errors must look alike to be reported as one.
         super().__init__(errno.EACCES, "the address was not vetted for this letter")
+
+
+class SourceMissing(OSError):
+    """No address of this machine was named for connections of that family."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EADDRNOTAVAIL, "no address to leave from in this family")
+
+
+class PlainThroughProxy(OSError):
+    """Without TLS the proxy would read the letter, and could answer in the partner's name."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.EACCES, "nothing goes through a proxy without TLS")
 
 
 class ConnectionSpoiled(ConnectionError):
@@ -50,6 +71,17 @@ def connect_trouble(error: Exception) -> Trouble:
             code = "tls_failed"
         case AddressForbidden():
             code = "address_forbidden"
+        case SourceMissing():
+            code = "source_missing"
+        case PlainThroughProxy():
+            code = "proxy_needs_tls"
+        case _ if isinstance(error, ClientProxyConnectionError):
+            code = "proxy_unreachable"
+        case ClientHttpProxyError(status=status):
+            code = f"proxy_http_{status}"
+        case ClientResponseError() | ServerDisconnectedError():
+            # Nothing but a proxy is listened to before there is a connection.
+            code = "proxy_failed"
         case TimeoutError():
             code = "connect_timeout"
         case ConnectionSpoiled():
