@@ -9,6 +9,7 @@ address. No other module opens a connection to a partner. It must never resolve 
 that the environment names, read the environment or skip TLS.
 """
 
+import asyncio
 import select
 import socket
 import ssl
@@ -86,24 +87,28 @@ class Dial:
 class Held:
     """A connection in hand, for one request. It goes back to the pool or is dropped."""
 
-    __slots__ = ("_connection", "peer", "protocol", "transport")
+    __slots__ = ("connection", "peer", "protocol", "transport")
 
-    def __init__(self, connection: Connection, peer: Peer) -> None:
-        self._connection = connection
+    def __init__(
+        self,
+        connection: Connection,
+        protocol: ResponseHandler,
+        transport: asyncio.Transport,
+        peer: Peer,
+    ) -> None:
+        self.connection = connection
+        self.protocol = protocol
+        self.transport = transport
         self.peer = peer
-        self.protocol = _protocol_of(connection)
-        if self.protocol.transport is None:
-            raise ConnectionSpoiled
-        self.transport = self.protocol.transport
 
     def give_back(self) -> None:
         """Return it to the pool, which closes it unless it is clean and kept alive."""
-        self._connection.release()
+        self.connection.release()
 
     def drop(self) -> None:
         """Close at once: bytes still waiting to leave do not leave."""
         self.protocol.abort()
-        self._connection.close()
+        self.connection.close()
 
 
 class VettedResolver(AbstractResolver):
@@ -166,10 +171,9 @@ class GuardedConnector(TCPConnector):
             return await self._take_in_turn(dial, dial.tunnels, errand)
         token = _errand.set(errand)
         try:
-            connection, opened = await self._obtain(dial.request, [], dial.limits)
+            return await self._obtain(dial.request, [], dial.limits)
         finally:
             _errand.reset(token)
-        return Held(connection, opened.peer)
 
     async def _take_in_turn(self, dial: Dial, tunnels: Tunnels, errand: Errand) -> Held:
         """Try one address after the other: through the proxy, but for a development's inboxes."""
@@ -210,15 +214,14 @@ class GuardedConnector(TCPConnector):
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
     ) -> Connection:
         """Give a connection that is fit for the letter in hand: there is no way around that."""
-        connection, _ = await self._obtain(req, traces, timeout)
-        return connection
+        return (await self._obtain(req, traces, timeout)).connection
 
     async def _obtain(
         self,
         req: ClientRequest,
         traces: list[Any],
         timeout: ClientTimeout,  # noqa: ASYNC109 - aiohttp's signature
-    ) -> tuple[Connection, Opened]:
+    ) -> Held:
         """Find one whose peer and revision are as asked, and that is silent.
 
         A pooled one that is not is dropped and the next one tried; a new one raises.
@@ -233,14 +236,15 @@ class GuardedConnector(TCPConnector):
                 if opened is None:
                     opened = self._known[protocol] = _get_to_know(protocol, errand)
                 # A new TLS connection may rightly hold bytes: the session tickets.
-                _check_fit(protocol, opened, errand, is_polled=not is_new or not req.is_ssl())
+                is_polled = not is_new or not req.is_ssl()
+                transport = _check_fit(protocol, opened, errand, is_polled=is_polled)
             except OSError:
                 protocol.abort()
                 connection.close()
                 if is_new:
                     raise
             else:
-                return connection, opened
+                return Held(connection, protocol, transport, opened.peer)
 
     def _open_socket(self, addr_info: AddrInfoType) -> socket.socket:
         family, kind, protocol, _, (host, port, *_) = addr_info
@@ -312,8 +316,8 @@ def _get_to_know(protocol: ResponseHandler, errand: Errand) -> Opened:
 
 def _check_fit(
     protocol: ResponseHandler, opened: Opened, errand: Errand, *, is_polled: bool
-) -> None:
-    """Raise what forbids that the letter in hand travels on this connection now."""
+) -> asyncio.Transport:
+    """Give what may be written to; raise what forbids that the letter in hand travels on it now."""
     transport = protocol.transport
     if transport is None or transport.is_closing() or protocol.should_close:
         raise ConnectionSpoiled
@@ -327,6 +331,7 @@ def _check_fit(
     # cannot be its answer.
     if is_polled and opened.watch.poll(0):
         raise ConnectionSpoiled
+    return transport
 
 
 def is_among(peer: str, addresses: tuple[str, ...]) -> bool:
