@@ -1,8 +1,8 @@
 """Partners, and their name servers, that mean harm: in each case no byte goes where it may not,
 the attempt ends in bounded time and memory, and what happened has a code.
 
-The real courier carries the letters, over real TLS on loopback; only the stores are stand-ins. An
-audit hook sees every connection this process makes, whoever makes it.
+The real courier carries the letters, over real TLS on loopback; only the stores are stand-ins. A
+fence sees every connection this process makes, whoever makes it, and lets none leave loopback.
 """
 
 import asyncio
@@ -14,21 +14,23 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import trustme
 
 from dispatcher.model.delivery import Move, Outcome
 from dispatcher.model.keys import SigningKey
-from dispatcher.model.letter import Answer, Settlement
+from dispatcher.model.letter import Answer, Resolved, Settlement
 from dispatcher.model.registry import Destination
 from dispatcher.model.verdict import Reason
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.transport import Transport
-from dispatcher.showcase.demo_sockets import watch_sockets
+from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.kit import WorkerSettings
+from tests.support.fence import fence
 from tests.support.hostile import (
     Receiver,
     Script,
@@ -61,10 +63,10 @@ class NameServer:
         self.asked = 0
         self._answers = cycle(answers)
 
-    async def resolve(self, host: str) -> tuple[str, ...]:
+    async def resolve(self, host: str, *, is_private: bool = False) -> Resolved:
         assert host == HOST
         self.asked += 1
-        return next(self._answers)
+        return Resolved(next(self._answers))
 
 
 @dataclass
@@ -92,10 +94,10 @@ def authority() -> trustme.CA:
 @pytest.fixture(autouse=True)
 def nothing_leaves() -> Iterator[None]:
     """Whatever the partner says: nothing but 127.0.0.1 is dialled, and no name is looked up."""
-    with watch_sockets() as watch:
+    with fence() as seen:
         yield
-    assert {address for address, _ in watch.peers} <= {"127.0.0.1"}
-    assert watch.names == []
+    assert set(seen.dialled) <= {"127.0.0.1"}
+    assert seen.looked_up == []
 
 
 @contextlib.asynccontextmanager
@@ -128,21 +130,20 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
         lease_ends=1e12,
         keys={"acme-orders": (SigningKey("k1", b"s" * 32),)},
         in_flight=0,
+        today=builders.TODAY,
     )
     # A courier's neighbours, silent; filing scope is today's, so no store is asked.
     kit: Any = SimpleNamespace(
         step=lambda _step: None,
         resolver=names,
-        settings=WorkerSettings(loopback_inboxes=partner.inboxes),
+        settings=WorkerSettings(address_rules=AddressRules(loopback=partner.inboxes)),
         transport=door,
         clock=SimpleNamespace(boot=time.monotonic, wall_us=lambda: time.time_ns() // 1000),
         chance=lambda: 0.5,
         vault=SimpleNamespace(pseudonym=lambda _tenant, subject: subject),
-        metrics=SimpleNamespace(
-            attempt_seconds=SimpleNamespace(observe=lambda _seconds: None),
-            count_settled=lambda *_named: None,
-        ),
-        log=SimpleNamespace(debug=lambda *_a, **_k: None, info=lambda *_a, **_k: None),
+        peers=SimpleNamespace(known=_nobody),
+        metrics=MagicMock(),
+        log=MagicMock(),
     )
     disclosed: list[Any] = []
     settled: list[Settlement] = []
@@ -158,6 +159,10 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
     kit.outbox = SimpleNamespace(scope=_todays(snapshot))
     courier = Courier(kit, policy, disclosures, settlements)
     return Walk(partner, courier, door, names, disclosed, settled)
+
+
+async def _nobody(_connector: str, _host: str) -> tuple[()]:
+    return ()
 
 
 def _todays(snapshot: Any) -> Any:

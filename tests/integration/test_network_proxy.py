@@ -1,7 +1,7 @@
 """Through a forward proxy: told a vetted address and nothing else, trusted with nothing else.
 
-The proxy listens on loopback and leads every tunnel to a receiver there; an audit hook sees every
-connection this process makes, whoever makes it.
+The proxy listens on loopback and leads every tunnel to a receiver there; a fence sees every
+connection this process makes, whoever makes it, and lets none leave loopback.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from dispatcher.model.letter import Answer, Trouble
 from dispatcher.network.dialer import Dial, Errand, _errand, _is_tunnel
 from dispatcher.network.settings import NetworkSettings, Proxy
 from dispatcher.network.transport import Transport
-from dispatcher.showcase.demo_sockets import watch_sockets
+from tests.support.fence import fence
 from tests.support.hostile import (
     Receiver,
     answers,
@@ -52,10 +52,10 @@ def authority() -> trustme.CA:
 
 @pytest.fixture(autouse=True)
 def nothing_leaves() -> Iterator[None]:
-    with watch_sockets() as watch:
+    with fence() as seen:
         yield
-    assert {address for address, _ in watch.peers} <= {"127.0.0.1"}
-    assert watch.names == []
+    assert set(seen.dialled) <= {"127.0.0.1"}
+    assert seen.looked_up == []
 
 
 @pytest.fixture
