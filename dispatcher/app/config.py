@@ -9,12 +9,11 @@ import getpass
 import os
 import re
 import tomllib
-from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,11 +21,9 @@ from pydantic_settings import (
     SettingsError,
 )
 
-from dispatcher.app.egress import check_bind_addresses, parse_proxy
+from dispatcher.app.network_section import Count, NetworkSection, Seconds, Section
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.switch import WAIT_SECONDS_MAX
-from dispatcher.network.settings import parse_name_server
-from dispatcher.stages.gates.addresses import parse_nat64
 
 FILE_NAME: Final = "dispatcher.toml"
 PREFIX: Final = "DISPATCHER__"
@@ -41,15 +38,8 @@ _URL_TERMS: Final = {
 }
 """What may stand after the `?` of a PostgreSQL URL: a socket's folder, and how TLS is used."""
 
-Seconds = Annotated[float, Field(gt=0, le=86400)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
 
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class _DatabaseSection(_Section):
+class _DatabaseSection(Section):
     url: SecretStr = SecretStr(f"sqlite:///{DATA_FOLDER}/dispatcher.db")
     url_file: Path | None = None
     connections_max: Count = 8
@@ -66,13 +56,13 @@ class OutboxSection(_DatabaseSection):
     """`[outbox]`: where events, deliveries and disclosures live."""
 
 
-class VaultSection(_Section):
+class VaultSection(Section):
     """`[vault]`: the keys that seal what is at rest."""
 
     keyring: Path = Path(DATA_FOLDER) / "keyring.json"
 
 
-class AuditSection(_Section):
+class AuditSection(Section):
     """`[audit]`: where the log's checkpoints are kept, outside the database."""
 
     checkpoint_file: Path | None = Path(DATA_FOLDER) / "audit-checkpoints"
@@ -83,7 +73,7 @@ class AuditSection(_Section):
         return None if given == "" else given
 
 
-class WorkerSection(_Section):
+class WorkerSection(Section):
     """`[worker]`: pace, leases, and how long payloads stay."""
 
     lease_seconds: Annotated[float, Field(ge=5, le=3600)] = 60.0
@@ -101,82 +91,7 @@ class WorkerSection(_Section):
     dead_payload_days: Annotated[float, Field(gt=0, le=365)] = 14.0
 
 
-class IdentitySection(_Section):
-    """`[network.identities.NAME]`: a client certificate with its chain, and its key, both PEM."""
-
-    certificate: Path
-    key: Path
-
-
-class NetworkSection(_Section):
-    """`[network]`: the limits of the way out."""
-
-    connect_seconds: Seconds = 5.0
-    dns_seconds: Seconds = 5.0
-    dns_cache_seconds: Seconds = 30.0
-    resolver: Literal["system", "name_servers"] = "system"
-    name_servers: tuple[str, ...] = ()
-    private_name_servers: tuple[str, ...] = ()
-    keepalive_seconds: Seconds = 60.0
-    answer_bytes_max: Annotated[int, Field(ge=1024, le=1_048_576)] = 65536
-    connections_per_partner_max: Count = 1024
-    ca_file: Path | None = None
-    identities: dict[str, IdentitySection] = {}
-    nat64_prefixes: tuple[str, ...] = ()
-    bind_addresses: tuple[str, ...] = ()
-    proxy: str = ""
-    proxy_credentials_file: Path | None = None
-    loopback_inboxes: tuple[str, ...] = ()
-
-    @field_validator("nat64_prefixes")
-    @classmethod
-    def _each_is_a_prefix(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        for text in given:
-            parse_nat64(text)
-        return given
-
-    @field_validator("bind_addresses")
-    @classmethod
-    def _each_is_one_of_a_family(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        return check_bind_addresses(given)
-
-    @field_validator("proxy")
-    @classmethod
-    def _proxy_is_an_address(cls, given: str) -> str:
-        if given:
-            parse_proxy(given)
-        return given
-
-    @field_validator("loopback_inboxes")
-    @classmethod
-    def _each_is_address_and_port(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        for pair in given:
-            address, _, port = pair.rpartition(":")
-            is_port = (
-                port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535
-            )
-            if address not in ("127.0.0.1", "[::1]") or not is_port:
-                raise ValueError("each is 127.0.0.1:PORT or [::1]:PORT")
-        return given
-
-    @field_validator("name_servers", "private_name_servers")
-    @classmethod
-    def _each_is_a_name_server(cls, given: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(parse_name_server, given))
-
-    @property
-    def translators(self) -> tuple[IPv6Network, ...]:
-        """The prefixes of this network's NAT64 translators."""
-        return tuple(map(parse_nat64, self.nat64_prefixes))
-
-    @property
-    def inboxes(self) -> frozenset[tuple[str, int]]:
-        """The loopback inboxes as address and port."""
-        pairs = (pair.rpartition(":") for pair in self.loopback_inboxes)
-        return frozenset((address.strip("[]"), int(port)) for address, _, port in pairs)
-
-
-class ApiSection(_Section):
+class ApiSection(Section):
     """`[api]`: where the API, health and metrics are served, and the bounds of a request."""
 
     host: str = "127.0.0.1"
@@ -186,7 +101,7 @@ class ApiSection(_Section):
     failed_auth_per_minute: Count = 30
 
 
-class LogSection(_Section):
+class LogSection(Section):
     """`[log]`: how much is written to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"

@@ -16,7 +16,6 @@ from sqlalchemy import Connection
 
 from dispatcher.app.config import (
     Config,
-    NetworkSection,
     OutboxSection,
     RegistrySection,
     VaultSection,
@@ -24,6 +23,7 @@ from dispatcher.app.config import (
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
+from dispatcher.app.network_section import NetworkSection
 from dispatcher.control.documents import named, read_registry
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.showcase.bench_goods import EVENT_TYPE, TENANT, payload, subject, write_registry

@@ -17,7 +17,6 @@ from pydantic import SecretStr
 
 from dispatcher.app.config import (
     Config,
-    NetworkSection,
     OutboxSection,
     RegistrySection,
     VaultSection,
@@ -25,6 +24,7 @@ from dispatcher.app.config import (
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
+from dispatcher.app.network_section import NetworkSection
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.model.registry import Destination, Policy, Registry

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.app.config import Config, NetworkSection, OutboxSection, actor_name, load_config
+from dispatcher.app.config import Config, OutboxSection, actor_name, load_config
+from dispatcher.app.network_section import NetworkSection
 from dispatcher.app.wiring import network_settings
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.network.settings import Identity
