@@ -59,6 +59,7 @@ class Destination:
     `scheme = "http"` is the grant to do without TLS. `country` is where the data then lies, as the
     partner declared it (ISO 3166-1 alpha-2). `close_after_each` gives every letter a connection of
     its own.
+    `alias_zones` are the zones that every alias of the host must lie in; none: no such rule.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -69,6 +70,7 @@ class Destination:
     port: int = 443
     path_prefix: str = "/"
     private_range: str = ""
+    alias_zones: tuple[str, ...] = ()
     country: str = ""
     expires: date | None = None
     tls: Tls = field(default=Tls())

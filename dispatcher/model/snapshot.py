@@ -24,6 +24,7 @@ class Route:
 
     `private_ranges` are where its host may answer besides public addresses. `is_reported`: nothing
     lists the endpoint, and the connector only reports that.
+    `alias_zones` are where the aliases of its host must lie; none: anywhere.
     """
 
     subscription: str
@@ -40,6 +41,7 @@ class Route:
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
     concurrency: int
+    alias_zones: tuple[str, ...] = ()
     tls: Tls = field(default=Tls())
     close_after_each: bool = False
     headers: Headers = ()

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     OWNER_UNCONFIRMED = "owner_unconfirmed"
     ADDRESS_FORBIDDEN = "address_forbidden"
     ADDRESS_NONE = "address_none"
+    ALIAS_OUTSIDE = "alias_outside"
     ENDPOINT_GONE = "endpoint_gone"
     SIGNING_KEY_MISSING = "signing_key_missing"
     POLICY_CHANGED = "policy_changed"

@@ -74,7 +74,6 @@ class Lookups:
 
         def keep(lookup: asyncio.Future[Resolved | Trouble]) -> None:
             self._running.pop(host, None)
-            cache.pop(host, None)
             answer = None if lookup.cancelled() or lookup.exception() else lookup.result()
             if isinstance(answer, Resolved):
                 if len(cache) >= NAMES_CACHED_MAX:

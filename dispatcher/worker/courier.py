@@ -14,6 +14,7 @@ from dispatcher.model.letter import (
     Cleared,
     Departure,
     Leased,
+    Resolved,
     Sealed,
     Settlement,
     Stopped,
@@ -72,12 +73,12 @@ class Courier:
             self._settle(leased, snapshot, hold(stopped.reason))
             return
         step(Step.RESOLVE)
-        resolved = await self._kit.resolver.resolve(cleared.route.endpoint.host)
+        resolved = await self._resolve(cleared)
         if isinstance(resolved, Trouble):
             self._settle(leased, snapshot, resolved)
             return
         step(Step.ADMIT)
-        admitted = admit(cleared, resolved.addresses, self._kit.settings.address_rules)
+        admitted = admit(cleared, resolved, self._kit.settings.address_rules)
         if isinstance(admitted, Refusal):
             self._settle(leased, snapshot, admitted)
             return
@@ -121,6 +122,12 @@ class Courier:
             if known is not None:
                 self._scopes[scope_id] = known
         return known
+
+    async def _resolve(self, cleared: Cleared) -> Resolved | Trouble:
+        """Look the host up; one that may answer from inside is asked for where that is known."""
+        route = cleared.route
+        is_private = bool(route.private_ranges)
+        return await self._kit.resolver.resolve(route.endpoint.host, is_private=is_private)
 
     def _may_begin(self, cleared: Cleared, filed: Scope) -> Stopped | None:
         return may_begin(

@@ -4,15 +4,18 @@ An audit hook sees every connection and lookup this process makes, whoever makes
 """
 
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dispatcher.model.letter import Answer, Departure, Trouble
-from dispatcher.network.settings import NetworkSettings
+from dispatcher.model.letter import Answer, Departure, Resolved, Trouble
+from dispatcher.network.resolver import Resolver
+from dispatcher.network.settings import NetworkSettings, ResolverSettings
 from dispatcher.network.transport import Transport
 from tests.support.hostile import HEADERS, Receiver, answers, depart, go, make_letter, receiver
+from tests.support.names import name_server
 
 FORBIDDEN = Trouble("address_forbidden", is_begun=False)
 _dialled: list[str] = []
@@ -51,6 +54,25 @@ async def test_a_name_is_never_looked_up_again(dialled: list[str]) -> None:
         )
         assert dialled == ["127.0.0.1"]
         assert _looked_up == []
+        await door.aclose()
+
+
+async def test_d8_what_a_name_says_later_is_not_dialled(dialled: list[str]) -> None:
+    async with receiver(answers(200), "127.0.0.1", "127.0.0.2") as partner, name_server() as names:
+        settings = ResolverSettings(is_system=False, name_servers=(names.address,))
+        resolver, door = Resolver(settings, clock=time.monotonic), transport_to(partner)
+        letters = []
+        for address in partner.hosts:
+            names.zone["partner.test"] = [("A", address)]
+            resolver.forget()
+            resolved = await resolver.resolve("partner.test")
+            assert isinstance(resolved, Resolved)
+            letters.append(make_letter(partner.url("partner.test"), *resolved.addresses))
+        for letter in (*letters, *letters):
+            assert await door.post(letter, depart, go) == Answer(200)
+        assert [request.peer for request in partner.requests] == [*partner.hosts, *partner.hosts]
+        assert set(dialled) == set(partner.hosts)
+        resolver.close()
         await door.aclose()
 
 

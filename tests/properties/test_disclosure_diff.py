@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.disclosure import Direction
 from dispatcher.model.ids import WebhookId
-from dispatcher.model.letter import Admitted, Cleared, Shaped
+from dispatcher.model.letter import Admitted, Cleared, Resolved, Shaped
 from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
 from dispatcher.model.producers import (
     Writer,
@@ -120,6 +120,7 @@ def destinations() -> st.SearchStrategy[Destination]:
         Destination,
         host=some("hooks.acme.example", "*.acme.example", "hooks.brook.example"),
         path_prefix=mostly("/", "/in"),
+        alias_zones=mostly((), ("acme.example",), ("acme.example", "cdn.example")),
         country=mostly("DE", "", "US"),
         expires=ENDS,
         tls=st.one_of(st.just(Tls()), terms()),
@@ -293,17 +294,29 @@ def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
     return seen
 
 
+# The names that a partner's host may have gone by when it was looked up.
+WAYS = (
+    (),
+    ("edge.acme.example",),
+    ("edge.cdn.example", "pop.acme.example"),
+    ("cdn.brook.example",),
+)
+
+
 def leaves(cleared: Cleared) -> set[tuple[Any, ...]]:
-    admitted = admit(cleared, ("203.0.114.9",), AddressRules())
-    assert isinstance(admitted, Admitted)
-    shaped = shape(admitted)
+    ways = [
+        way
+        for way in WAYS
+        if isinstance(admit(cleared, Resolved(("203.0.114.9",), way), AddressRules()), Admitted)
+    ]
+    shaped = shape(Admitted(cleared=cleared, addresses=("203.0.114.9",)))
     assert isinstance(shaped, Shaped)
     route = cleared.route
     data = msgspec.json.decode(shaped.plaintext)["data"]
     to = (route.connector, str(route.endpoint), route.purpose)
     met = {(*to, "reached", each) for each in reached(route)}
     sent = {(*to, "envelope", "")} | {(*to, name, repr(value)) for name, value in data.items()}
-    return met | sent
+    return {(*leaf, way) for leaf in met | sent for way in ways}
 
 
 def reached(route: Route) -> set[tuple[Any, ...]]:

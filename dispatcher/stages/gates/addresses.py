@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from dispatcher.model.host import Address, Network, contains, parse_network
-from dispatcher.model.letter import Admitted, Cleared
+from dispatcher.model.letter import Admitted, Cleared, Resolved
 from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.gates.address_table import (
     ALLOCATED_6,
@@ -27,6 +27,7 @@ from dispatcher.stages.gates.address_table import (
     NAT64_WELL_KNOWN,
     RANGE_BITS_MIN,
 )
+from dispatcher.stages.gates.aliases import is_alias_outside
 
 _ISATAP: Final = 0x00005EFE
 _ISATAP_MASK: Final = 0xFDFFFFFF
@@ -46,15 +47,17 @@ class AddressRules:
     forbidden: frozenset[Network] = frozenset()
 
 
-def admit(cleared: Cleared, addresses: tuple[str, ...], rules: AddressRules) -> Admitted | Refusal:
+def admit(cleared: Cleared, resolved: Resolved, rules: AddressRules) -> Admitted | Refusal:
     """Vet everything the host resolved to; the letter then carries exactly these addresses."""
     route = cleared.route
     host, port = route.endpoint.host, route.endpoint.port
-    if not addresses:
+    if not resolved.addresses:
         return refuse(Reason.ADDRESS_NONE, detail=host)
-    if judge_answer(addresses, port, rules, route.private_ranges) is not None:
+    if judge_answer(resolved.addresses, port, rules, route.private_ranges) is not None:
         return refuse(Reason.ADDRESS_FORBIDDEN, detail=f"{host} resolved to a forbidden address")
-    return Admitted(cleared=cleared, addresses=addresses)
+    if is_alias_outside(host, resolved.aliases, route.alias_zones):
+        return refuse(Reason.ALIAS_OUTSIDE, detail=f"{host} goes by a name outside its zones")
+    return Admitted(cleared=cleared, addresses=resolved.addresses)
 
 
 def judge_answer(

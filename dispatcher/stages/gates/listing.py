@@ -24,6 +24,7 @@ from dispatcher.model.host import (
 from dispatcher.model.registry import Connector, Destination, Policy
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.addresses import parse_range
+from dispatcher.stages.gates.aliases import granted_zones
 from dispatcher.stages.gates.paper import Finding
 from dispatcher.stages.gates.terms import find_terms, judge_terms
 
@@ -49,12 +50,13 @@ class Listing:
     """What the allowlist says of one endpoint.
 
     `entries` list it, expired ones included; `ranges` are the private ranges that those of today
-    name. `is_reported`: nothing lists it, and the connector is in report-only mode. `terms` is the
-    entry that says how TLS is spoken today.
+    name, `alias_zones` where they let its aliases lie. `is_reported`: nothing lists it, and the
+    connector is in report-only mode. `terms` is the entry that says how TLS is spoken today.
     """
 
     entries: tuple[Destination, ...]
     ranges: tuple[str, ...]
+    alias_zones: tuple[str, ...]
     findings: tuple[Finding, ...] = field(default=())
     is_reported: bool = False
     terms: Destination | None = None
@@ -71,7 +73,8 @@ def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> L
     terms = find_terms(current, ground.today)
     if terms is not None:
         findings += (*judge_terms(terms, ground.today, ground.identities),)
-    return Listing(tuple(entries), ranges, findings, is_reported, terms)
+    zones = granted_zones(current)
+    return Listing(tuple(entries), ranges, zones, findings, is_reported, terms)
 
 
 def _find(

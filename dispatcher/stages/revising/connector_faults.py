@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from dispatcher.model.host import as_address, is_public_suffix, parse_host
+from dispatcher.model.host import as_address, is_public_suffix, parse_host, parse_name
 from dispatcher.model.paper import LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination
 from dispatcher.stages.gates.addresses import parse_range
@@ -87,6 +87,10 @@ def _check_destination(where: str, entry: Destination) -> Iterator[Fault]:
         yield out_of_range(f"{where}: port", 1, 65535)
     if not entry.path_prefix.startswith("/") or has_hidden_steps(entry.path_prefix):
         yield Fault(f"{where}: path_prefix", "not a plain path", "begin with '/', without '..'")
+    for zone in entry.alias_zones:
+        if not _is_zone(zone):
+            fix = "write a name, without a wildcard; all names below it are in it"
+            yield Fault(f"{where}: alias_zones", f"{zone!r} is no zone", fix)
     if entry.country:
         yield from check_country(f"{where}: country", entry.country)
     if not entry.reason.strip():
@@ -118,3 +122,10 @@ def _check_range(where: str, text: str) -> Iterator[Fault]:
     except ValueError as error:
         fix = "write a network of at most /16 (IPv4) or /48 (IPv6), as in 10.20.0.0/16"
         yield Fault(where, f"no range to grant: {error}", fix)
+
+
+def _is_zone(text: str) -> bool:
+    try:
+        return as_address(parse_name(text)) is None
+    except ValueError:
+        return False

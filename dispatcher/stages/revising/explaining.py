@@ -15,6 +15,7 @@ from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Connector, Destination
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.addresses import AddressRules, judge_answer
+from dispatcher.stages.gates.aliases import is_alias_outside
 from dispatcher.stages.gates.listing import Ground, Listing, is_current, judge_listing
 
 ALLOWED: Final = "allowed"
@@ -30,6 +31,7 @@ _RULES: Final[Mapping[Reason, str]] = {
     Reason.DESTINATION_INSIDE: "N6",
     Reason.CONNECTOR_INACTIVE: "active",
     Reason.ADDRESS_NONE: "D4",
+    Reason.ALIAS_OUTSIDE: "D7",
 }
 _FIXES: Final[Mapping[Reason, str]] = {
     Reason.DESTINATION_UNLISTED: "list scheme, host, port and path in a connector's destinations, "
@@ -42,6 +44,7 @@ _FIXES: Final[Mapping[Reason, str]] = {
     Reason.ADDRESS_NONE: "check the name: it has no address",
     Reason.ADDRESS_FORBIDDEN: "have the name answer with public addresses alone; an address inside "
     "takes an entry whose 'private_range' holds it",
+    Reason.ALIAS_OUTSIDE: "have its aliases lie in the entry's 'alias_zones', or add a zone there",
 }
 
 
@@ -115,6 +118,9 @@ def judge(
         if broken is not None:
             why = f"{endpoint.host} answers with an address that may not be dialled"
             verdict = _refused(Reason.ADDRESS_FORBIDDEN, why, broken)
+        elif is_alias_outside(endpoint.host, aliases, listing.alias_zones):
+            why = f"{endpoint.host} goes by a name outside its zones"
+            verdict = _refused(Reason.ALIAS_OUTSIDE, why)
         elif listing.is_reported:
             why = "nothing lists it, and the connector only reports that for now"
             verdict = Explanation(is_allowed=True, code=REPORTED, rule="listed", why=why)

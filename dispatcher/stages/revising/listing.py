@@ -15,6 +15,7 @@ from dispatcher.model.paper import ConnectorState
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, Destination, Registry
 from dispatcher.model.tls import Tls
+from dispatcher.stages.gates.aliases import is_within_any, zones_of
 from dispatcher.stages.gates.listing import granted_range
 from dispatcher.stages.revising.tls_terms import compare_tls
 from dispatcher.stages.shaping.schema import Leaf, flatten
@@ -32,6 +33,8 @@ def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Chang
         if before == after:
             continue
         yield from _compare_entries(where, before, after, today)
+        if _report_end(now.get(name)) is not None:
+            yield from _freed_names(where, before, after)
         gained, lost = _countries(after), _countries(before)
         for country in sorted(gained - lost):
             yield Change(Direction.WIDENS, Aspect.COUNTRY, where, country)
@@ -127,6 +130,7 @@ def _compare_entries(
             yield Change(Direction.WIDENS, Aspect.COUNTRY, where, what)
         if was.private_range != now.private_range:
             yield _range_change(where, was, now)
+        yield from _zone_changes(where, was, now)
         if was.expires != now.expires:
             is_later = (now.expires or date.max) > (was.expires or date.max)
             # Earlier, another entry may take its place sooner, with looser terms.
@@ -163,6 +167,36 @@ def _report_changes(where: str, was: Connector | None, now: Connector | None) ->
 def _report_end(connector: Connector | None) -> date | None:
     is_active = connector is not None and connector.state is ConnectorState.ACTIVE
     return connector.report_only_until if connector is not None and is_active else None
+
+
+def _zone_changes(where: str, was: Destination, now: Destination) -> Iterator[Change]:
+    """Give the rule about aliases laid down, lifted, or drawn otherwise."""
+    before, after = zones_of(was), zones_of(now)
+    is_more, is_less = not _covers(before, after), not _covers(after, before)
+    if not is_more and not is_less:
+        return
+    direction = Direction.WIDENS if is_more else Direction.NARROWS
+    what = f"{now.host} may go by names {_in(after)}, was {_in(before)}"
+    yield Change(direction, Aspect.DESTINATION, where, what)
+
+
+def _freed_names(
+    where: str, before: Mapping[_Key, Destination], after: Mapping[_Key, Destination]
+) -> Iterator[Change]:
+    """Give the rules about aliases that fall with their entries, for what is then only reported."""
+    for key in before.keys() - after.keys():
+        if before[key].alias_zones:
+            what = f"{before[key].host} may go by names in any zone, only reported"
+            yield Change(Direction.WIDENS, Aspect.DESTINATION, where, what)
+
+
+def _covers(wide: tuple[str, ...], narrow: tuple[str, ...]) -> bool:
+    """True when every name that is in the one is in the other; no zone at all is all of them."""
+    return not wide or (bool(narrow) and all(is_within_any(zone, wide) for zone in narrow))
+
+
+def _in(zones: tuple[str, ...]) -> str:
+    return f"in {', '.join(sorted(zones))}" if zones else "in any zone"
 
 
 def _connectors(registry: Registry) -> dict[str, Connector]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.model.letter import Admitted
+from dispatcher.model.letter import Admitted, Resolved
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.addresses import AddressRules, admit, judge_address
 from tests.unit.stages import builders
@@ -43,20 +43,20 @@ def test_only_an_exact_loopback_inbox_is_let_through(address, port, is_allowed):
 
 def test_a_letter_is_admitted_with_exactly_the_vetted_addresses():
     addresses = ("8.8.8.8", "2606:4700:4700::1111")
-    verdict = admit(builders.cleared(), addresses, NONE)
+    verdict = admit(builders.cleared(), Resolved(addresses), NONE)
     assert isinstance(verdict, Admitted)
     assert addresses == verdict.addresses
 
 
 @pytest.mark.parametrize("addresses", [("8.8.8.8", "10.0.0.1"), ("10.0.0.1", "8.8.8.8")])
-def test_one_bad_answer_rejects_the_whole_set_and_is_not_named(addresses):
-    verdict = admit(builders.cleared(), addresses, NONE)
+def test_d1_one_bad_answer_rejects_the_whole_set_and_is_not_named(addresses):
+    verdict = admit(builders.cleared(), Resolved(addresses), NONE)
     assert isinstance(verdict, Refusal)
     assert (Reason.ADDRESS_FORBIDDEN,) == verdict.reasons
     assert "10.0.0.1" not in verdict.detail
 
 
-def test_a_host_without_addresses_is_refused():
-    verdict = admit(builders.cleared(), (), NONE)
+def test_d4_a_host_without_addresses_is_refused():
+    verdict = admit(builders.cleared(), Resolved(()), NONE)
     assert isinstance(verdict, Refusal)
     assert (Reason.ADDRESS_NONE,) == verdict.reasons

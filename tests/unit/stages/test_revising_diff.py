@@ -299,3 +299,42 @@ def test_h2_a_header_gained_lost_or_changed_widens_for_it_may_reach_another_acco
     assert lost in said(north, plain)
     assert {lost, ("widens", "terms", "header X-Account: south")} <= set(said(north, south))
     assert not [what for _, aspect, what in said(north, north) if aspect == "terms"]
+@pytest.mark.parametrize(
+    ("was", "now", "direction"),
+    [
+        ((), ("cdn.example",), "narrows"),
+        (("cdn.example",), (), "widens"),
+        (("cdn.example",), ("cdn.example", "brook.example"), "widens"),
+        (("cdn.example", "brook.example"), ("cdn.example",), "narrows"),
+        (("cdn.example",), ("eu.cdn.example",), "narrows"),
+        (("eu.cdn.example",), ("cdn.example",), "widens"),
+        (("cdn.example",), ("xcdn.example",), "widens"),
+    ],
+)
+def test_d7_to_lift_or_to_widen_the_zones_of_aliases_widens(was, now, direction):
+    def listed(zones):
+        return held(partner={"destinations": (replace(INBOX, alias_zones=zones),)})
+
+    def names(zones):
+        return ", ".join(sorted(zones)) or "any zone"
+
+    what = f"hooks.acme.example may go by names in {names(now)}, was in {names(was)}"
+    changes = said(listed(was), listed(now))
+    assert (direction, "destination", what) in changes
+    assert direction == compare(listed(was), listed(now)).direction
+
+
+def test_d7_zones_in_another_order_or_spelling_are_no_change_of_the_rule():
+    one = held(partner={"destinations": (replace(INBOX, alias_zones=("a.example", "b.example")),)})
+    two = held(partner={"destinations": (replace(INBOX, alias_zones=("B.example", "a.example")),)})
+    assert Direction.NEUTRAL == compare(one, two).direction
+
+
+def test_d7_an_entry_taken_away_frees_the_aliases_of_what_is_then_only_reported():
+    zoned = replace(INBOX, alias_zones=("cdn.example",))
+    old = held(partner={"destinations": (zoned,), "report_only_until": SOON})
+    new = held(partner={"destinations": (), "report_only_until": SOON})
+    what = "hooks.acme.example may go by names in any zone, only reported"
+    assert ("widens", "destination", what) in said(old, new)
+    plain = held(partner={"destinations": (INBOX,), "report_only_until": SOON})
+    assert ("widens", "destination", what) not in said(plain, new)

@@ -6,7 +6,7 @@ from datetime import date
 import pytest
 
 from dispatcher.control.url_lists import UrlList
-from dispatcher.model.letter import Admitted
+from dispatcher.model.letter import Admitted, Resolved
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Destination, Policy
 from dispatcher.stages.gates.addresses import AddressRules, admit
@@ -22,10 +22,12 @@ def entry(host="hooks.acme.example", **more):
     return Destination(host=host, reason="orders", **more)
 
 
-def said(url, *entries, answers=PUBLIC, ground=GROUND, rules=None, **more):
+def said(url, *entries, answers=PUBLIC, aliases=(), ground=GROUND, rules=None, **more):
     connector = builders.connector(destinations=entries or (entry(),), **more)
     found = find(url, (connector,), ground)
-    return judge(found, answers, rules or AddressRules()) if isinstance(found, Found) else found
+    if not isinstance(found, Found):
+        return found
+    return judge(found, answers, rules or AddressRules(), aliases)
 
 
 def test_an_allowed_url_names_its_entry_and_connector():
@@ -59,6 +61,14 @@ def test_a_blocked_url_names_the_rule_and_a_fix(url, entries, answers, code, rul
     assert (found.is_allowed, found.code, found.rule) == (False, code, rule)
     assert found.why
     assert found.fix
+
+
+def test_d7_a_name_outside_the_zones_of_aliases_is_said():
+    zoned, aliases = entry(alias_zones=("cdn.example",)), ("edge.cdn.example", "evil.example")
+    found = said("https://hooks.acme.example/", zoned, aliases=aliases)
+    assert (found.is_allowed, found.code, found.rule) == (False, "alias_outside", "D7")
+    assert said("https://hooks.acme.example/", zoned, aliases=aliases[:1]).is_allowed
+    assert said("https://hooks.acme.example/", aliases=aliases).is_allowed
 
 
 def test_what_nobody_asked_for_is_not_known():
@@ -96,7 +106,7 @@ def test_the_connector_that_lists_a_url_answers_for_it():
 
 @pytest.mark.parametrize("answers", [PUBLIC, ("10.0.0.1",), ("8.8.8.8", "10.0.0.1"), ("x",), ()])
 def test_what_is_said_is_what_is_done(answers):
-    verdict = admit(builders.cleared(), answers, AddressRules())
+    verdict = admit(builders.cleared(), Resolved(answers), AddressRules())
     assert isinstance(verdict, Admitted) == said("https://hooks.acme.example/in",
                                                  answers=answers).is_allowed  # fmt: skip
 

@@ -161,6 +161,10 @@ def test_a_version_out_of_range_is_a_fault(version):
         ({"port": 65536}, ": port"),
         ({"path_prefix": "in"}, ": path_prefix"),
         ({"path_prefix": "/a/../b"}, ": path_prefix"),
+        ({"alias_zones": ("cdn.example", "*.example")}, ": alias_zones"),
+        ({"alias_zones": ("192.0.2.1",)}, ": alias_zones"),
+        ({"alias_zones": ("a..b",)}, ": alias_zones"),
+        ({"alias_zones": ("",)}, ": alias_zones"),
         ({"reason": " "}, ": reason"),
     ],
 )
