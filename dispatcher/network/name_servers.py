@@ -31,7 +31,6 @@ from pycares import (
 
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.lookups import (
-    ALIASES_MAX,
     FAILED,
     LATE,
     OVERSIZED,
@@ -186,7 +185,7 @@ def _follow(host: str, records: list[DNSRecord]) -> list[str] | None:
     here = host
     while here in steps:
         here = steps[here]
-        if here == host or here in way or len(way) >= ALIASES_MAX:
+        if here == host or here in way:
             return None
         way.append(here)
     return way

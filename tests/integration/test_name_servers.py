@@ -241,7 +241,7 @@ async def test_d7_a_chain_is_bounded(server: NameServer, steps: int, is_found: b
         server.zone[f"n{number}.test"] = [("CNAME", f"n{number + 1}.test")]
     server.zone[f"n{steps}.test"] = [("A", V4)]
     found = await asking(server).addresses("n0.test")
-    assert isinstance(found, Resolved) == is_found
+    assert found == OVERSIZED if not is_found else isinstance(found, Resolved)
 
 
 async def test_d9_where_one_server_fails_only_the_next_of_the_list_is_asked(
