@@ -18,6 +18,7 @@ DESTINATION_REFUSED: Final = "destination_refused"
 _OF_THE_INSIDE: Final = frozenset(
     {
         Reason.ADDRESS_FORBIDDEN,
+        Reason.ALIAS_OUTSIDE,
         Reason.ADDRESS_NONE,
         Reason.DESTINATION_EXPIRED,
         Reason.DESTINATION_INSIDE,
@@ -25,6 +26,7 @@ _OF_THE_INSIDE: Final = frozenset(
         Reason.DESTINATION_REVOKED,
         Reason.DESTINATION_UNLISTED,
         "dns_failed",
+        "dns_oversized",
         "dns_timeout",
     }
 )

@@ -68,7 +68,7 @@ class _Guard:
         resolved = await self.resolver.resolve(self.cleared.route.endpoint.host)
         if isinstance(resolved, Trouble):
             raise RuntimeError(f"this machine does not know {HOST}")
-        admitted = admit(self.cleared, resolved.addresses, self.rules)
+        admitted = admit(self.cleared, resolved, self.rules)
         if not isinstance(admitted, Admitted):
             raise RuntimeError("the bench's own inbox was refused")
         route = self.cleared.route

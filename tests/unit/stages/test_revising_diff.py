@@ -299,6 +299,8 @@ def test_h2_a_header_gained_lost_or_changed_widens_for_it_may_reach_another_acco
     assert lost in said(north, plain)
     assert {lost, ("widens", "terms", "header X-Account: south")} <= set(said(north, south))
     assert not [what for _, aspect, what in said(north, north) if aspect == "terms"]
+
+
 @pytest.mark.parametrize(
     ("was", "now", "direction"),
     [
