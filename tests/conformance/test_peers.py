@@ -1,8 +1,12 @@
 """Who was met is written once, with the settlement, and told with every attempt."""
 
+from collections.abc import Sequence
+
 from dispatcher.model.delivery import Move, Outcome
 from dispatcher.model.ids import Epoch
+from dispatcher.model.letter import Leased
 from dispatcher.model.tls import Met, Peer
+from dispatcher.showcase.bench_counts import TripCount
 from dispatcher.store.database import Database
 from dispatcher.store.ledger import LedgerStore, Settled
 from dispatcher.store.peers import PeerStore
@@ -18,6 +22,10 @@ async def end(road: Road, *met: Peer | None) -> None:
     """Deliver one event for each of these peers, all settled together."""
     leased = await road.leased(len(met))
     await road.disclose(*map(sealed, leased))
+    await settle(road, leased, met)
+
+
+async def settle(road: Road, leased: Sequence[Leased], met: Sequence[Peer | None]) -> None:
     settled = [
         Settled(
             settlement(each, Move.DELIVERED, Outcome.DELIVERED, status=200),
@@ -78,3 +86,18 @@ async def test_t9_every_attempt_is_told_with_who_was_met(database: Database):
     assert (nobody["peer_address"], nobody["peer_spki"]) == (None, None)
     story = await caller.ask("GET", f"/v1/events/{met['event_id']}/trace")
     assert [each["peer_spki"] for each in story["attempts"]] == [ONE.spki]
+
+
+async def test_a_familiar_peer_costs_no_trip_to_the_database(postgres: Database):
+    road, trips = Road(postgres), TripCount(postgres)
+
+    async def cost(*met: Peer | None) -> int:
+        leased = await road.leased(len(met))
+        await road.disclose(*map(sealed, leased))
+        before = trips.trips
+        await settle(road, leased, met)
+        return trips.trips - before
+
+    await cost(ONE)
+    await cost(None)
+    assert await cost(ONE, ONE) == await cost(None, None) == 1

@@ -68,8 +68,14 @@ def test_a_field_with_a_space_in_its_name_is_shown_whole(capsys: pytest.CaptureF
         "agreement": "DPA-1",
         "country": "DE",
         "revision": 1,
+        "peer_address": "192.0.2.1",
+        "peer_issuer": "CN=One",
+        "peer_not_after_us": 0,
+        "peer_spki": "sha256/AAAA",
     }
     _print_attempt(attempt)
     said = capsys.readouterr().out
     assert "fields: $['odd key'].id\n" in said
     assert "for fulfilment (contract, DPA-1) in DE\n" in said
+    assert "met 192.0.2.1, certificate by CN=One until 1970-01-01" in said
+    assert "sha256/AAAA\n" in said
