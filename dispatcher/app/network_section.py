@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dispatcher.app.egress import check_bind_addresses, parse_proxy
+from dispatcher.app.environment import STEERING
 from dispatcher.network.settings import parse_name_server
 from dispatcher.stages.gates.addresses import parse_nat64
 
@@ -49,6 +50,14 @@ class NetworkSection(Section):
     proxy: str = ""
     proxy_credentials_file: Path | None = None
     loopback_inboxes: tuple[str, ...] = ()
+    tolerated_variables: tuple[str, ...] = ()
+
+    @field_validator("tolerated_variables")
+    @classmethod
+    def _each_would_be_refused(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        if not set(given) <= set(STEERING):
+            raise ValueError(f"each is one of {', '.join(STEERING)}")
+        return given
 
     @field_validator("nat64_prefixes")
     @classmethod

@@ -1,10 +1,11 @@
-"""The life of a serving process: loop, signals, start order, drain.
+"""The life of a serving process: surroundings, loop, signals, start order, drain.
 
 Called by the commands `run`, `worker` and `api`. SIGTERM and SIGINT ask for a drain; the process
 then ends with status 0.
 """
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -15,10 +16,12 @@ from dispatcher.api.server import Api, Probe, serve
 from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
 from dispatcher.app.controls import front, people
+from dispatcher.app.environment import KEY_LOG, STEERING, check_environment
 from dispatcher.app.house import House, open_house
 from dispatcher.app.running import calm_collector
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.errors import DispatcherError
+from dispatcher.network.roots import known_roots
 from dispatcher.store.replies import ReplyStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
@@ -28,6 +31,17 @@ REPLIES_KEPT_US: Final = 86_400_000_000
 FORGET_SECONDS: Final = 3600.0
 
 
+def check_surroundings(config: Config, *, carries_letters: bool = True) -> None:
+    """Raise `ConfigInvalid` where the environment would steer this process: see `environment`."""
+    ca_file = config.network.ca_file
+    check_environment(
+        os.environ,
+        known_roots(config.base / ca_file if ca_file else None),
+        tolerated=config.network.tolerated_variables,
+        refused=STEERING if carries_letters else KEY_LOG,
+    )
+
+
 async def run_worker(
     config: Config, on_ready: Callable[[str], None], *, with_api: bool = False
 ) -> None:
@@ -35,6 +49,7 @@ async def run_worker(
 
     `with_api` serves the API too: all in one process.
     """
+    check_surroundings(config)
     log.configure(config.log.level)
     metrics = Metrics()
     stop = _stop_on_signals()
@@ -55,6 +70,7 @@ async def run_worker(
 
 async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
     """Serve the API, health and metrics of the control plane until a signal asks to stop."""
+    check_surroundings(config, carries_letters=False)
     log.configure(config.log.level)
     metrics = Metrics()
     stop = _stop_on_signals()

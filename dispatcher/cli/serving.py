@@ -7,7 +7,7 @@ import click
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
-from dispatcher.app.process import run_api, run_worker
+from dispatcher.app.process import check_surroundings, run_api, run_worker
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import config_option
 from dispatcher.cli.setup import ensure_keyring
@@ -23,6 +23,7 @@ def run(config_path: Path | None) -> None:
     run 'dispatcher migrate' yourself for PostgreSQL.
     """
     config = load_config(config_path)
+    check_surroundings(config)  # before anything is made
     new_keyring = config.source is None and ensure_keyring(config.keyring_path)
     run_async(_migrate_embedded(config))
     _say_where(config, new_keyring)
