@@ -1,4 +1,7 @@
-"""Habits of the house that import contracts cannot see. Each rule is also shown a bad module."""
+"""Habits of the house that import contracts cannot see. Each rule is also shown a bad module.
+
+Who may open a connection has a file of its own: `test_one_door.py`.
+"""
 
 import ast
 import re
@@ -34,26 +37,6 @@ AMBIENT = (
     re.compile(r"random\..+|secrets\..+"),
     re.compile(r"uuid\.uuid[14]"),
 )
-
-# Who may open a connection. `app.remote` calls the API that the operator names, nothing a partner
-# or a registered URL could name.
-DOOR = ("dispatcher.network", "dispatcher.showcase", "dispatcher.app.remote")
-WAYS_OUT = (
-    re.compile(r"aiohttp\.(.+\.)?(ClientSession|\w*Connector|request)"),
-    re.compile(r"aiohttp\.(client|client_proto|client_reqrep|client_ws|connector|resolver)(\..+)?"),
-    re.compile(r"socket\.(socket|create_connection|socketpair|getaddrinfo|gethostby\w+|fromfd)"),
-    re.compile(r"(asyncio\.(.+\.)?)?open_(unix_)?connection"),
-    re.compile(r"urllib\.request(\..+)?|urllib3?\.PoolManager"),
-    re.compile(r"(http\.client|ftplib|smtplib|poplib|imaplib|telnetlib|xmlrpc|socks)(\..+)?"),
-)
-LOOP_WAYS_OUT = {
-    "create_connection",
-    "create_datagram_endpoint",
-    "create_unix_connection",
-    "open_connection",
-    "sock_connect",
-    "sock_sendto",
-}
 
 # What would let somebody else's certificate pass. A fingerprint takes the place of all checks.
 BLIND_WORDS = {
@@ -147,18 +130,6 @@ def is_not_ambient(module: Module) -> Faults:
                 yield f"line {line}: names {name}"
 
 
-def keeps_to_the_door(module: Module) -> Faults:
-    """Only one room opens connections."""
-    if module.is_in(*DOOR):
-        return
-    for line, name in named(module.tree):
-        if any(pattern.fullmatch(name) for pattern in WAYS_OUT):
-            yield f"line {line}: names {name}"
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and node.attr in LOOP_WAYS_OUT:
-            yield f"line {node.lineno}: names .{node.attr}"
-
-
 def never_trusts_blindly(module: Module) -> Faults:
     """Certificates are verified, always, against roots that the environment cannot name."""
     for line, name in named(module.tree):
@@ -216,7 +187,6 @@ RULES: tuple[Rule, ...] = (
     is_short,
     imports_openly,
     is_not_ambient,
-    keeps_to_the_door,
     never_trusts_blindly,
     is_well_named,
     builds_only_its_letters,
@@ -261,22 +231,6 @@ BAD: tuple[tuple[Rule, str, str], ...] = (
     (is_not_ambient, "store.claims", "import secrets\nsecrets.token_hex(4)\n"),
     (is_not_ambient, "store.claims", "import os\nos.urandom(4)\n"),
     (is_not_ambient, "control.changes", "from uuid import uuid4\n"),
-    (keeps_to_the_door, "api.server", "import aiohttp\naiohttp.ClientSession()\n"),
-    (keeps_to_the_door, "api.server", "from aiohttp import TCPConnector\n"),
-    (keeps_to_the_door, "app.wiring", "import aiohttp as a\na.request('GET', x)\n"),
-    (keeps_to_the_door, "app.wiring", "from aiohttp.client import ClientSession\n"),
-    (keeps_to_the_door, "worker.relay", "import socket\nsocket.socket()\n"),
-    (keeps_to_the_door, "worker.relay", "import socket\nsocket.create_connection(x)\n"),
-    (keeps_to_the_door, "vault.keyring", "import urllib.request\n"),
-    (keeps_to_the_door, "vault.keyring", "from urllib.request import urlopen\n"),
-    (keeps_to_the_door, "vault.keyring", "from urllib import request\n"),
-    (keeps_to_the_door, "vault.keyring", "import http.client\n"),
-    (keeps_to_the_door, "worker.relay", "import asyncio\nasyncio.open_connection('h', 1)\n"),
-    (
-        keeps_to_the_door,
-        "worker.relay",
-        "async def f(loop):\n    await loop.create_connection(p)\n",
-    ),
     (never_trusts_blindly, "network.tls", "import ssl\nssl.create_default_context()\n"),
     (never_trusts_blindly, "network.tls", "from ssl import create_default_context\n"),
     (never_trusts_blindly, "network.tls", "import ssl\nc.verify_mode = ssl.CERT_NONE\n"),
@@ -315,9 +269,6 @@ GOOD: tuple[tuple[Rule, str, str], ...] = (
     (is_not_ambient, "worker.relay", "from datetime import UTC, datetime\ndatetime(2026, 1, 1)\n"),
     (is_not_ambient, "cli.registry", "def f(applied):\n    applied.secrets.items()\n"),
     (is_not_ambient, "app.clock", "import time\ntime.time()\n"),
-    (keeps_to_the_door, "model.endpoint", "from urllib.parse import urlsplit\n"),
-    (keeps_to_the_door, "api.server", "from aiohttp import web\nweb.TCPSite\n"),
-    (keeps_to_the_door, "model.verdict", "from http import HTTPStatus\n"),
     (never_trusts_blindly, "network.dialer", "ClientRequest('POST', url, ssl=context)\n"),
     (never_trusts_blindly, "network.tls", "c.check_hostname = True\n"),
     (builds_only_its_letters, "stages.gates.admit", GATES + "Admitted\nAdmitted(addresses=())\n"),
