@@ -25,6 +25,7 @@ class Way(NamedTuple):
 
 
 PARTNER = "a partner's vetted addresses: the one door"
+CANARY = "forbidden addresses, on purpose: for the person who typed 'doctor --backstop'"
 DATABASE = "the databases that the operator configured"
 OPERATOR = "the API that the operator's own variable names; nothing a partner could name"
 LOOPBACK = "loopback, on a port of its own: the demonstration and the benches"
@@ -38,6 +39,8 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("network.dialer", "make_dial", "aiohttp.ClientRequest"): "nowhere: it describes a dial",
     Way("network.transport", "Transport._connector", "network.dialer.GuardedConnector"): PARTNER,
     Way("network.resolver", "look_up", "socket.getaddrinfo"): "the machine's name servers",
+    Way("network.backstop", "_try", "socket.socket"): CANARY,
+    Way("network.backstop", "_try", "loop.sock_connect"): CANARY,
     Way("store.database", "open_database", "sqlalchemy.create_async_engine"): DATABASE,
     Way("store.database", "_sqlite_engine", "sqlalchemy.create_async_engine"): DATABASE,
     Way("store.database", "_try_file", "sqlite3.connect"): DATABASE,

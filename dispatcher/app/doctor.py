@@ -1,0 +1,144 @@
+"""Checks each thing that a deployment needs, without starting anything or changing anything.
+
+Called by `dispatcher doctor`. Every check is told, also after one that failed, with what was found
+or what to do. It asks the databases alone; no packet goes to a partner.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from dispatcher.app.clock import SystemClock
+from dispatcher.app.config import Config, OutboxSection, RegistrySection, load_config
+from dispatcher.app.firewall_facts import name_source
+from dispatcher.app.process import check_surroundings
+from dispatcher.app.wiring import network_settings
+from dispatcher.model.errors import ConfigInvalid, DispatcherError, StoreUnavailable
+from dispatcher.network.tls import make_context
+from dispatcher.store.clock import database_us
+from dispatcher.store.database import Database, open_database
+from dispatcher.store.versions import HEADS, check_schema
+from dispatcher.vault.keyring import load_keyring
+
+CLOCK_SECONDS_MAX: Final = 5.0
+RELEASED_US: Final = 1_767_225_600_000_000
+"""The first of January 2026. A clock that stands before it was never set."""
+
+Look = Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check: what was found, or what is wrong and how to put it right."""
+
+    check: str
+    is_ok: bool
+    said: str
+    fix: str = ""
+
+
+async def examine(path: Path | None) -> tuple[Finding, ...]:
+    """Make every check. Without a readable configuration there is but one."""
+    try:
+        config = load_config(path)
+    except DispatcherError as error:
+        return (_failed("configuration", error),)
+    looks: tuple[tuple[str, Look], ...] = (
+        ("configuration", partial(_look_at_configuration, config)),
+        ("environment", partial(_look_at_environment, config)),
+        ("keyring", partial(_look_at_keyring, config)),
+        ("registry database", partial(_look_at_database, config, "registry")),
+        ("outbox database", partial(_look_at_database, config, "outbox")),
+        ("clock", partial(_look_at_clock, config)),
+        ("trusted roots", partial(_look_at_roots, config)),
+        ("source address", partial(_look_at_source, config)),
+    )
+    return tuple(await asyncio.gather(*(_finding(check, look) for check, look in looks)))
+
+
+async def _finding(check: str, look: Look) -> Finding:
+    try:
+        return Finding(check, True, await look())
+    except DispatcherError as error:
+        return _failed(check, error)
+
+
+def _failed(check: str, error: DispatcherError) -> Finding:
+    place = f" ({error.where})" if error.where else ""
+    return Finding(check, False, f"{error.why}{place}", error.fix)
+
+
+async def _look_at_configuration(config: Config) -> str:
+    where = config.source.resolve() if config.source is not None else "none: defaults"
+    return f"{where} ({config.environment})"
+
+
+async def _look_at_environment(config: Config) -> str:
+    check_surroundings(config)
+    tolerated = ", ".join(config.network.tolerated_variables)
+    return "nothing steers TLS or names" + (f"; tolerated: {tolerated}" if tolerated else "")
+
+
+async def _look_at_keyring(config: Config) -> str:
+    keyring = load_keyring(config.keyring_path)
+    return f"{config.keyring_path}, for its owner alone, keys: {len(keyring.keys)}"
+
+
+async def _look_at_database(config: Config, plane: str) -> str:
+    database = _open(config, plane)
+    try:
+        await check_schema(database, plane)
+    finally:
+        await database.aclose()
+    return f"answers, tables at {HEADS[plane]}"
+
+
+async def _look_at_clock(config: Config) -> str:
+    here = SystemClock().wall_us()
+    if here < RELEASED_US:
+        raise _wrong_clock("this machine's clock was never set")
+    apart = 0.0
+    for plane in ("registry", "outbox"):
+        database = _open(config, plane)
+        try:
+            there = await database_us(database)
+        except StoreUnavailable:  # told by another check
+            continue
+        finally:
+            await database.aclose()
+        seconds = abs(SystemClock().wall_us() - there) / 1_000_000
+        apart = max(apart, seconds)
+        if seconds > CLOCK_SECONDS_MAX:
+            raise _wrong_clock(f"this machine and the {plane} database are {seconds:.0f} s apart")
+    return f"within {apart:.1f} s of the databases"
+
+
+async def _look_at_roots(config: Config) -> str:
+    settings = network_settings(config)
+    found = make_context(settings).cert_store_stats()["x509_ca"]
+    if not found:
+        raise ConfigInvalid(
+            "nobody is trusted: every handshake would fail",
+            fix="install the system's certificates, or name a PEM file in [network] ca_file",
+        )
+    return f"{found} from {settings.ca_file or 'the system'}"
+
+
+async def _look_at_source(config: Config) -> str:
+    return name_source(config).said
+
+
+def _open(config: Config, plane: str) -> Database:
+    section: RegistrySection | OutboxSection = (
+        config.registry if plane == "registry" else config.outbox
+    )
+    return open_database(config.database_url(section), SystemClock().wall_us, name=plane, pool=1)
+
+
+def _wrong_clock(why: str) -> ConfigInvalid:
+    return ConfigInvalid(
+        why, fix="keep the clocks by NTP: partners refuse signatures of another time"
+    )

@@ -1,0 +1,54 @@
+"""What a partner's or a company's firewall must know: where letters come from, where none may go.
+
+Called by `dispatcher doctor`. Facts of this machine, of the configuration and of the table of
+addresses; nothing is sent and nothing is resolved.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from dispatcher.app.config import Config
+from dispatcher.model.host import Network
+from dispatcher.network.own_addresses import list_interfaces
+from dispatcher.stages.gates.address_table import (
+    ALLOCATED_6,
+    DENIED_4,
+    DENIED_6,
+    REGISTRY_DATES,
+    TABLE_VERSION,
+)
+from dispatcher.stages.gates.firewall import list_openings
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where letters come from, as partners see it: by `kind`, with the addresses, if known."""
+
+    kind: str
+    addresses: tuple[str, ...]
+    said: str
+
+
+def name_source(_config: Config) -> Source:
+    """Say from which addresses letters leave."""
+    return Source("route", (), "whatever this host's route, and NAT behind it, give")
+
+
+def describe_egress(config: Config) -> dict[str, Any]:
+    """Give everything that a firewall is built from, as one document."""
+    source = name_source(config)
+    return {
+        "source": {"kind": source.kind, "addresses": source.addresses, "note": source.said},
+        "interfaces": list_interfaces(),
+        "table": {"version": TABLE_VERSION, "registries": REGISTRY_DATES},
+        "forbidden": {"ipv4": _texts(DENIED_4), "ipv6": _texts(DENIED_6)},
+        "allocated": {"ipv6": _texts(ALLOCATED_6)},
+        "openings": [
+            {"cidr": str(each.block), "except": _texts(each.closed)} for each in list_openings()
+        ],
+    }
+
+
+def _texts(networks: Iterable[Network]) -> list[str]:
+    return [str(network) for network in networks]

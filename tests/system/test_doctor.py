@@ -1,0 +1,142 @@
+"""`dispatcher doctor`: every check in its place, told whether well or not, and nothing changed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from dispatcher.stages.gates.address_table import (
+    ALLOCATED_6,
+    DENIED_4,
+    DENIED_6,
+    REGISTRY_DATES,
+    TABLE_VERSION,
+)
+from dispatcher.stages.gates.firewall import list_openings
+from tests.support.world_home import Home
+from tests.support.world_nursery import Nursery
+
+CHECKS = (
+    "configuration",
+    "environment",
+    "keyring",
+    "registry database",
+    "outbox database",
+    "clock",
+    "trusted roots",
+    "source address",
+)
+
+
+def deploy(home: Home, ca: Path) -> None:
+    """Make everything well."""
+    trustme.CA().cert_pem.write_to_path(str(ca))
+    home.settings["network"] = {"ca_file": str(ca)}
+    home.write_config()
+    home.run("migrate")
+
+
+def failed(home: Home, **env: str) -> dict[str, Any]:
+    """Give what is wrong, by check; everything is told all the same."""
+    done = home.command("doctor", "--json", env=env)
+    document = done.json
+    wrong = {each["check"]: each for each in document["checks"] if not each["ok"]}
+    assert document["ok"] == (not wrong)
+    assert done.status == (1 if wrong else 0), done
+    assert all(each["fix"] for each in wrong.values())
+    return wrong
+
+
+@pytest.fixture(params=["sqlite_home", "postgres_home"])
+def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+    """A company where everything is well, on each engine in turn."""
+    found: Home = request.getfixturevalue(request.param)
+    deploy(found, tmp_path / "roots.pem")
+    return found
+
+
+@pytest.fixture
+def well(sqlite_home: Home, tmp_path: Path) -> Home:
+    deploy(sqlite_home, tmp_path / "roots.pem")
+    return sqlite_home
+
+
+def test_where_all_is_well_every_check_says_so_on_a_line_of_its_own(home: Home) -> None:
+    assert failed(home) == {}
+    done = home.run("doctor")
+    lines = done.out.splitlines()
+    assert len(lines) == len(CHECKS)
+    for check, line in zip(CHECKS, lines, strict=True):
+        assert line.startswith(f"ok    {check}"), line
+    assert str(home.config) in lines[0]
+    assert "postgresql://" not in done.out
+
+
+def test_each_thing_that_is_wrong_is_told_with_its_fix_and_so_is_the_rest(well: Home) -> None:
+    home = well
+    home.keyring.chmod(0o640)
+    home.settings["network"] = {"ca_file": str(home.folder / "gone.pem")}
+    home.settings["outbox"] = {"url": f"sqlite:///{home.folder}/gone.db"}
+    home.write_config()
+    wrong = failed(home, SSLKEYLOGFILE=str(home.folder / "keys"))
+    assert set(wrong) == {
+        "environment",
+        "keyring",
+        "outbox database",
+        "trusted roots",
+    }
+    assert "SSLKEYLOGFILE" in wrong["environment"]["found"]
+    assert str(home.folder / "keys") not in wrong["environment"]["found"]
+    assert wrong["keyring"]["fix"] == f"chmod 600 {home.keyring}"
+    assert "dispatcher migrate" in wrong["outbox database"]["fix"]
+    assert "ca_file" in wrong["trusted roots"]["fix"]
+    assert not (home.folder / "gone.db").exists()
+    done = home.command("doctor")
+    assert "FAIL  keyring            others than its owner" in done.out
+    assert f"fix: chmod 600 {home.keyring}" in done.out
+
+
+def test_tables_of_another_release_are_told(well: Home) -> None:
+    well.write("UPDATE dispatcher_registry_version SET version_num = 'registry_0000'")
+    wrong = failed(well)
+    assert set(wrong) == {"registry database"}
+    assert "registry_0000" in wrong["registry database"]["found"]
+
+
+def test_a_configuration_that_cannot_be_read_is_the_one_thing_told(well: Home) -> None:
+    well.config.write_text("[network\n")
+    done = well.command("doctor", "--json")
+    assert done.status == 1
+    assert [each["check"] for each in done.json["checks"]] == ["configuration"]
+
+
+def test_it_makes_nothing_in_an_empty_folder(clear_folder: Path, nursery: Nursery) -> None:
+    child = nursery.start("dispatcher", "doctor", folder=clear_folder)
+    assert child.wait() == 1
+    assert "FAIL  keyring" in child.out.read_text()
+    assert list(clear_folder.iterdir()) == []
+
+
+def test_egress_gives_all_that_a_firewall_is_built_from(well: Home) -> None:
+    document = well.run("doctor", "--egress", "--json").json
+    assert document["source"]["kind"] == "route"
+    assert "127.0.0.1" in document["interfaces"]["lo"]
+    assert document["table"] == {"version": TABLE_VERSION, "registries": REGISTRY_DATES}
+    assert document["forbidden"] == {
+        "ipv4": list(map(str, DENIED_4)),
+        "ipv6": list(map(str, DENIED_6)),
+    }
+    openings = [(each["cidr"], tuple(each["except"])) for each in document["openings"]]
+    assert openings == [(str(a.block), tuple(map(str, a.closed))) for a in list_openings()]
+    assert document["allocated"] == {"ipv6": list(map(str, ALLOCATED_6))}
+    said = well.run("doctor", "--egress").out
+    assert "source      whatever this host's route, and NAT behind it, give\n" in said
+    assert f"table       version {TABLE_VERSION}: " in said
+    assert "forbidden   ipv4: 0.0.0.0/8, 10.0.0.0/8, " in said
+
+
+def test_two_questions_at_once_are_refused(well: Home) -> None:
+    done = well.command("doctor", "--egress", "--backstop")
+    assert done.status == 2
+    assert "--help" in done.err
