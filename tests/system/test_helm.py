@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from dispatcher.app.config import CONFIG_VARIABLE, load_config
+from dispatcher.stages.gates.firewall import list_openings
 
 pytestmark = pytest.mark.helm
 
@@ -39,6 +40,12 @@ CUSTOM: dict[str, Any] = {
     },
     "control": {"service": {"type": "LoadBalancer", "annotations": {"example.org/a": "b"}}},
     "serviceAccount": {"annotations": {"example.org/role": "dispatcher"}},
+    "networkPolicy": {
+        "enabled": True,
+        "partnerPorts": [443, 8443],
+        "databases": {"to": [{"ipBlock": {"cidr": "10.1.0.5/32"}}]},
+        "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.9.0.0/24"}}]}],
+    },
 }
 BARE: dict[str, Any] = {
     "config": "",
@@ -137,6 +144,7 @@ def test_a_misspelt_field_of_a_manifest_would_be_caught(
         {"worker": {"maxUnavailable": 0}},
         {"runAs": {"user": 0}},
         {"image": {"digest": "sha256:short"}},
+        {"networkPolicy": {"partnerPorts": []}},
     ],
 )
 def test_a_wrong_value_is_refused(engine: Any, render: Render, values: Document) -> None:
@@ -255,6 +263,37 @@ def test_selectors_meet_exactly_the_pods_of_their_plane(render: Render, values: 
     assert selected(service["spec"]["selector"]) == [f"{prefix}-control"]
     budget = find(documents, "PodDisruptionBudget", "-worker")
     assert selected(budget["spec"]["selector"]["matchLabels"]) == [f"{prefix}-worker"]
+
+
+def test_c11_a_policy_lets_workers_reach_partners_databases_and_name_servers_alone(
+    render: Render,
+) -> None:
+    assert "NetworkPolicy" not in {one["kind"] for one in render({})}
+    documents = render(CUSTOM)
+    policy = find(documents, "NetworkPolicy", "-worker")["spec"]
+    worker = find(documents, "Deployment", "-worker")["spec"]["selector"]
+    assert policy["podSelector"] == worker
+    assert policy["policyTypes"] == ["Egress"]
+    databases, names, extra, partners = policy["egress"]
+    assert databases["to"] == CUSTOM["networkPolicy"]["databases"]["to"]
+    assert [each["port"] for each in databases["ports"]] == [5432]
+    assert {(each["port"], each["protocol"]) for each in names["ports"]} == {
+        (53, "UDP"),
+        (53, "TCP"),
+    }
+    assert names["to"][0]["podSelector"]["matchLabels"] == {"k8s-app": "kube-dns"}
+    assert extra == CUSTOM["networkPolicy"]["extraEgress"][0]
+    assert [each["port"] for each in partners["ports"]] == [443, 8443]
+    blocks = [each["ipBlock"] for each in partners["to"]]
+    assert [(each["cidr"], tuple(each.get("except", ()))) for each in blocks] == [
+        (str(each.block), tuple(map(str, each.closed))) for each in list_openings()
+    ]
+
+
+def test_a_policy_that_would_let_everything_through_is_refused(engine: Any, render: Render) -> None:
+    # To Kubernetes, an empty list of peers means everybody.
+    with pytest.raises(engine.HelmError, match="databases"):
+        render({"networkPolicy": {"enabled": True}})
 
 
 def test_the_migration_runs_first_and_needs_nothing_that_comes_later(render: Render) -> None:
