@@ -25,6 +25,7 @@ class Way(NamedTuple):
 
 
 PARTNER = "a partner's vetted addresses: the one door"
+NAMES = "the name servers of the machine, or those that the operator configured"
 CANARY = "forbidden addresses, on purpose: for the person who typed 'doctor --backstop'"
 DATABASE = "the databases that the operator configured"
 OPERATOR = "the API that the operator's own variable names; nothing a partner could name"
@@ -38,7 +39,8 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("network.dialer", "GuardedConnector._open_socket", "socket.socket"): PARTNER,
     Way("network.dialer", "make_dial", "aiohttp.ClientRequest"): "nowhere: it describes a dial",
     Way("network.transport", "Transport._connector", "network.dialer.GuardedConnector"): PARTNER,
-    Way("network.resolver", "look_up", "socket.getaddrinfo"): "the machine's name servers",
+    Way("network.machine_names", "look_up", "socket.getaddrinfo"): NAMES,
+    Way("network.name_servers", "NameServers._open", "aiodns.DNSResolver"): NAMES,
     Way("network.backstop", "_try", "socket.socket"): CANARY,
     Way("network.backstop", "_try", "loop.sock_connect"): CANARY,
     Way("store.database", "open_database", "sqlalchemy.create_async_engine"): DATABASE,
@@ -82,7 +84,8 @@ _CONNECTIONS = (
     r"(asyncio\.(.+\.)?)?open_(unix_)?connection",
     r"aiohttp\.(.+\.)?(ClientSession|ClientRequest|\w*Connector|request|(?!Abstract)\w*Resolver)",
     r"aiohttp\.(client|client_reqrep|client_ws|connector|resolver)\.(?!.*(Error|Timeout)).*",
-    r"(aiodns|pycares|dns|httpx|httpcore|requests|urllib3|websockets|grpc|paramiko|socks)(\..+)?",
+    r"aiodns\.(.+\.)?DNSResolver|pycares\.(.+\.)?Channel",
+    r"(dns|httpx|httpcore|requests|urllib3|websockets|grpc|paramiko|socks)(\..+)?",
     r"urllib\.request(\..+)?|http\.client\.\w+Connection",
     r"(ftplib|smtplib|poplib|imaplib|nntplib|telnetlib|xmlrpc|socketserver)(\..+)?",
     r"logging\.(handlers|config)(\..+)?",
@@ -295,6 +298,8 @@ BAD: tuple[tuple[str, str], ...] = (
     ("vault.keyring", "import http.client\n"),
     ("vault.keyring", "from http import client\nclient.HTTPSConnection('x')\n"),
     ("vault.keyring", "import httpx\n"),
+    ("app.wiring", "import aiodns\naiodns.DNSResolver()\n"),
+    ("network.resolver", "from pycares import Channel\nChannel()\n"),
     ("worker.relay", "import asyncio\nasyncio.open_connection('h', 1)\n"),
     ("worker.relay", "async def f(loop):\n    await loop.create_connection(p)\n"),
     ("worker.relay", "async def f():\n    await asyncio.get_event_loop().getaddrinfo('h', 1)\n"),
@@ -317,7 +322,7 @@ BAD: tuple[tuple[str, str], ...] = (
     ("network.tickets", "from aiohttp import ClientSession\nClientSession()\n"),
     ("network.dialer", "import socket\ndef other():\n    socket.socket()\n"),
     ("network.dialer", "import socket\nsocket.socket()\n"),
-    ("network.resolver", "import socket\ndef look_up():\n    socket.gethostbyname('x')\n"),
+    ("network.machine_names", "import socket\ndef look_up():\n    socket.gethostbyname('x')\n"),
     ("app.remote", "import http.client\ndef call():\n    http.client.HTTPConnection('x')\n"),
     ("model.schema", "import jsonschema_rs as j\ndef compile_schema():\n    j.validate(x)\n"),
     (
