@@ -1,7 +1,8 @@
 """Checks each thing that a deployment needs, without starting anything or changing anything.
 
 Called by `dispatcher doctor`. Every check is told, also after one that failed, with what was found
-or what to do. It asks the databases alone; no packet goes to a partner.
+or what to do. It asks databases and name servers alone, the latter for nothing that has a name; no
+packet goes to a partner.
 """
 
 import asyncio
@@ -17,6 +18,8 @@ from dispatcher.app.firewall_facts import name_source
 from dispatcher.app.process import check_surroundings
 from dispatcher.app.wiring import network_settings
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, StoreUnavailable
+from dispatcher.network.liveness import does_answer
+from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
 from dispatcher.network.tls import make_context
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
@@ -54,6 +57,7 @@ async def examine(path: Path | None) -> tuple[Finding, ...]:
         ("outbox database", partial(_look_at_database, config, "outbox")),
         ("clock", partial(_look_at_clock, config)),
         ("trusted roots", partial(_look_at_roots, config)),
+        ("name servers", partial(_look_at_name_servers, config)),
         ("source address", partial(_look_at_source, config)),
     )
     return tuple(await asyncio.gather(*(_finding(check, look) for check, look in looks)))
@@ -125,6 +129,31 @@ async def _look_at_roots(config: Config) -> str:
             fix="install the system's certificates, or name a PEM file in [network] ca_file",
         )
     return f"{found} from {settings.ca_file or 'the system'}"
+
+
+async def _look_at_name_servers(config: Config) -> str:
+    network = config.network
+    groups = {
+        "name_servers": network.name_servers or read_name_servers(RESOLV_CONF),
+        "private_name_servers": network.private_name_servers,
+    }
+    if not groups["name_servers"]:
+        raise ConfigInvalid(
+            "there are none", where=str(RESOLV_CONF), fix="list them in [network] name_servers"
+        )
+    said = []
+    for key, servers in groups.items():
+        seconds = network.dns_seconds
+        answers = await asyncio.gather(*(does_answer(server, seconds) for server in servers))
+        dead = [server for server, is_alive in zip(servers, answers, strict=True) if not is_alive]
+        if servers and len(dead) == len(servers):
+            raise ConfigInvalid(
+                f"none answers: {', '.join(dead)}",
+                where=f"network.{key}",
+                fix="let this machine reach them over UDP, or list others",
+            )
+        said += [f"{server} {'is silent' if server in dead else 'answers'}" for server in servers]
+    return ", ".join(said)
 
 
 async def _look_at_source(config: Config) -> str:

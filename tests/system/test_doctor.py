@@ -1,5 +1,10 @@
 """`dispatcher doctor`: every check in its place, told whether well or not, and nothing changed."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +30,60 @@ CHECKS = (
     "outbox database",
     "clock",
     "trusted roots",
+    "name servers",
     "source address",
 )
 
 
-def deploy(home: Home, ca: Path) -> None:
+@dataclass
+class NameServer:
+    """Something that answers every question on a port of loopback, by refusing it."""
+
+    address: str
+    asked: list[bytes]
+
+
+@contextmanager
+def a_name_server() -> Iterator[NameServer]:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
+        server.bind(("127.0.0.1", 0))
+        found = NameServer(f"127.0.0.1:{server.getsockname()[1]}", [])
+
+        def serve() -> None:
+            while True:
+                try:
+                    question, peer = server.recvfrom(4096)
+                except OSError:
+                    return
+                if question == b"stop":
+                    return
+                found.asked.append(question)
+                server.sendto(question[:2] + b"\x81\x05" + question[4:], peer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield found
+        finally:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as last:
+                last.sendto(b"stop", server.getsockname())
+            thread.join()
+
+
+@pytest.fixture
+def name_server() -> Iterator[NameServer]:
+    with a_name_server() as opened:
+        yield opened
+
+
+def deploy(home: Home, name_server: NameServer, ca: Path) -> None:
     """Make everything well."""
     trustme.CA().cert_pem.write_to_path(str(ca))
-    home.settings["network"] = {"ca_file": str(ca)}
+    home.settings["network"] = {
+        "name_servers": [name_server.address],
+        "ca_file": str(ca),
+        "dns_seconds": 0.5,
+    }
     home.write_config()
     home.run("migrate")
 
@@ -49,16 +100,16 @@ def failed(home: Home, **env: str) -> dict[str, Any]:
 
 
 @pytest.fixture(params=["sqlite_home", "postgres_home"])
-def home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
+def home(request: pytest.FixtureRequest, name_server: NameServer, tmp_path: Path) -> Home:
     """A company where everything is well, on each engine in turn."""
     found: Home = request.getfixturevalue(request.param)
-    deploy(found, tmp_path / "roots.pem")
+    deploy(found, name_server, tmp_path / "roots.pem")
     return found
 
 
 @pytest.fixture
-def well(sqlite_home: Home, tmp_path: Path) -> Home:
-    deploy(sqlite_home, tmp_path / "roots.pem")
+def well(sqlite_home: Home, name_server: NameServer, tmp_path: Path) -> Home:
+    deploy(sqlite_home, name_server, tmp_path / "roots.pem")
     return sqlite_home
 
 
@@ -73,28 +124,60 @@ def test_where_all_is_well_every_check_says_so_on_a_line_of_its_own(home: Home) 
     assert "postgresql://" not in done.out
 
 
+def test_name_servers_are_asked_for_the_root_alone(well: Home, name_server: NameServer) -> None:
+    assert failed(well) == {}
+    assert name_server.asked
+    for question in name_server.asked:
+        assert question[12:] == b"\x00" + b"\x00\x02" + b"\x00\x01"
+
+
 def test_each_thing_that_is_wrong_is_told_with_its_fix_and_so_is_the_rest(well: Home) -> None:
     home = well
     home.keyring.chmod(0o640)
-    home.settings["network"] = {"ca_file": str(home.folder / "gone.pem")}
-    home.settings["outbox"] = {"url": f"sqlite:///{home.folder}/gone.db"}
-    home.write_config()
-    wrong = failed(home, SSLKEYLOGFILE=str(home.folder / "keys"))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        home.settings["network"] |= {
+            "name_servers": [f"127.0.0.1:{silent.getsockname()[1]}"],
+            "ca_file": str(home.folder / "gone.pem"),
+        }
+        home.settings["outbox"] = {"url": f"sqlite:///{home.folder}/gone.db"}
+        home.write_config()
+        wrong = failed(home, SSLKEYLOGFILE=str(home.folder / "keys"))
     assert set(wrong) == {
         "environment",
         "keyring",
         "outbox database",
         "trusted roots",
+        "name servers",
     }
     assert "SSLKEYLOGFILE" in wrong["environment"]["found"]
     assert str(home.folder / "keys") not in wrong["environment"]["found"]
     assert wrong["keyring"]["fix"] == f"chmod 600 {home.keyring}"
     assert "dispatcher migrate" in wrong["outbox database"]["fix"]
     assert "ca_file" in wrong["trusted roots"]["fix"]
+    assert "none answers" in wrong["name servers"]["found"]
     assert not (home.folder / "gone.db").exists()
     done = home.command("doctor")
     assert "FAIL  keyring            others than its owner" in done.out
     assert f"fix: chmod 600 {home.keyring}" in done.out
+
+
+def test_one_name_server_of_several_may_be_silent_and_is_named(
+    well: Home, name_server: NameServer
+) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        dead = f"127.0.0.1:{silent.getsockname()[1]}"
+        well.settings["network"]["name_servers"] = [dead, name_server.address]
+        well.write_config()
+        done = well.run("doctor")
+        assert f"{dead} is silent, {name_server.address} answers" in done.out
+        well.settings["network"] |= {
+            "name_servers": [name_server.address],
+            "private_name_servers": [dead],
+        }
+        well.write_config()
+        assert "network.private_name_servers" in failed(well)["name servers"]["found"]
 
 
 def test_tables_of_another_release_are_told(well: Home) -> None:
@@ -112,8 +195,14 @@ def test_a_configuration_that_cannot_be_read_is_the_one_thing_told(well: Home) -
 
 
 def test_it_makes_nothing_in_an_empty_folder(clear_folder: Path, nursery: Nursery) -> None:
-    child = nursery.start("dispatcher", "doctor", folder=clear_folder)
-    assert child.wait() == 1
+    with a_name_server() as server:
+        child = nursery.start(
+            "dispatcher",
+            "doctor",
+            folder=clear_folder,
+            env={"DISPATCHER__NETWORK__NAME_SERVERS": f'["{server.address}"]'},
+        )
+        assert child.wait() == 1
     assert "FAIL  keyring" in child.out.read_text()
     assert list(clear_folder.iterdir()) == []
 
