@@ -43,6 +43,7 @@ keyring = "keyring.json"
 [worker]
 poll_idle_seconds = 0.05
 [network]
+resolver = "system"
 dns_seconds = 2.0
 connect_seconds = 0.5
 [api]
@@ -90,6 +91,8 @@ SPELLINGS = (
     "https://listed.example%2f@127.0.0.1/",
     "https://localhost/",
 )
+BOTH_WAYS = pytest.mark.parametrize("house", ["system", "name_servers"], indirect=True)
+"""Of asking for names: the machine's, and directly."""
 
 
 @dataclass
@@ -123,9 +126,10 @@ class Place:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
     create_keyring(tmp_path / "keyring.json")
-    (tmp_path / "dispatcher.toml").write_text(CONFIG)
+    way = getattr(request, "param", "system")
+    (tmp_path / "dispatcher.toml").write_text(CONFIG.replace('"system"', f'"{way}"'))
     async with open_house(load_config(tmp_path / "dispatcher.toml")) as opened:
         await migrate_house(opened)
         yield opened
@@ -218,6 +222,7 @@ async def test_c11_what_may_not_be_reached_causes_no_packet_and_no_lookup(
         assert written[0]["n"] == 0
 
 
+@BOTH_WAYS
 async def test_c11_a_listed_name_that_leads_inside_is_asked_for_and_not_dialled(
     house: House, tmp_path: Path
 ) -> None:
@@ -240,6 +245,7 @@ async def test_c11_a_listed_name_that_leads_inside_is_asked_for_and_not_dialled(
         assert {one.interface for one in packets} == {"lo"}
 
 
+@BOTH_WAYS
 async def test_c11_a_listed_public_destination_is_asked_for_and_dialled(
     house: House, tmp_path: Path
 ) -> None:
