@@ -43,6 +43,7 @@ def describe_egress(config: Config) -> dict[str, Any]:
         "interfaces": list_interfaces(),
         "table": {"version": TABLE_VERSION, "registries": REGISTRY_DATES},
         "forbidden": {"ipv4": _texts(DENIED_4), "ipv6": _texts(DENIED_6)},
+        "operator": sorted(config.network.forbidden),
         "allocated": {"ipv6": _texts(ALLOCATED_6)},
         "openings": [
             {"cidr": str(each.block), "except": _texts(each.closed)} for each in list_openings()

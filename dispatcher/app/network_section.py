@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from dispatcher.app.egress import check_bind_addresses, parse_proxy
 from dispatcher.app.environment import STEERING
+from dispatcher.model.host import Network, parse_place
 from dispatcher.network.settings import parse_name_server
 from dispatcher.stages.gates.addresses import parse_nat64
 
@@ -49,6 +50,7 @@ class NetworkSection(Section):
     bind_addresses: tuple[str, ...] = ()
     proxy: str = ""
     proxy_credentials_file: Path | None = None
+    forbidden: tuple[str, ...] = ()
     loopback_inboxes: tuple[str, ...] = ()
     tolerated_variables: tuple[str, ...] = ()
 
@@ -94,6 +96,16 @@ class NetworkSection(Section):
     @classmethod
     def _each_is_a_name_server(cls, given: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(parse_name_server, given))
+
+    @field_validator("forbidden")
+    @classmethod
+    def _each_is_a_network(cls, given: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(str(parse_place(text)) for text in given)
+
+    @property
+    def forbidden_networks(self) -> frozenset[Network]:
+        """What no letter may be sent to, whatever else grants it."""
+        return frozenset(map(parse_place, self.forbidden))
 
     @property
     def translators(self) -> tuple[IPv6Network, ...]:

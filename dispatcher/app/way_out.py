@@ -10,7 +10,8 @@ from dispatcher.stages.gates.addresses import AddressRules
 
 def address_rules(config: Config) -> AddressRules:
     """Give the rules without the loopback inboxes of a development: `explain` does not see them."""
-    return AddressRules(nat64=config.network.translators)
+    network = config.network
+    return AddressRules(nat64=network.translators, forbidden=network.forbidden_networks)
 
 
 def resolver_settings(config: Config) -> ResolverSettings:

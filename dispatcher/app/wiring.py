@@ -16,6 +16,7 @@ from dispatcher.app.clock import chance, mint_token, mint_webhook_id
 from dispatcher.app.config import Config, read_text
 from dispatcher.app.egress import CREDENTIALS_BYTES_MAX, parse_credentials, parse_proxy
 from dispatcher.app.house import House
+from dispatcher.app.own_networks import find_own_networks
 from dispatcher.app.way_out import resolver_settings
 from dispatcher.model.ids import WorkerId
 from dispatcher.network.resolver import Resolver as OwnResolver
@@ -52,6 +53,7 @@ async def open_kit(
     host, pid = platform.node(), os.getpid()
     worker = WorkerId(f"{host}-{pid}-{secrets.token_hex(3)}")
     network = network_settings(config)
+    network = replace(network, forbidden=network.forbidden | await find_own_networks(house))
     settings = WorkerSettings(
         **config.worker.model_dump(),
         address_rules=network.address_rules,
@@ -115,6 +117,7 @@ def network_settings(config: Config) -> NetworkSettings:
         nat64=network.translators,
         bind_addresses=network.bind_addresses,
         proxy=_proxy(config),
+        forbidden=network.forbidden_networks,
     )
 
 

@@ -86,6 +86,8 @@ def _tell_egress(document: dict[str, Any], as_json: bool) -> int:
     click.echo(f"table       version {table['version']}: {dates}")
     for family, networks in document["forbidden"].items():
         click.echo(f"forbidden   {family}: {', '.join(networks)}")
+    if document["operator"]:
+        click.echo(f"forbidden   by [network] forbidden: {', '.join(document['operator'])}")
     click.echo(f"only in     ipv6: {', '.join(document['allocated']['ipv6'])}")
     return 0
 

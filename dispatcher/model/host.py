@@ -104,10 +104,24 @@ def as_address(host: str) -> Address | None:
     return IPv4Address(host) if _NUMERIC.match(host.rpartition(".")[2]) else None
 
 
+def _network(text: str) -> Network:
+    if "%" in text:
+        raise ValueError("a network has no zone")
+    return ip_network(text)
+
+
 def parse_network(text: str) -> Network:
     """Read a network in canonical form; `ValueError` says what is wrong with it."""
-    network = ip_network(text)
+    network = _network(text)
     if str(network) != text:
+        raise ValueError(f"write it as {network}")
+    return network
+
+
+def parse_place(text: str) -> Network:
+    """Read an address, or a network in canonical form; `ValueError` says what is wrong with it."""
+    network = _network(text)
+    if text not in (str(network), str(network.network_address)):
         raise ValueError(f"write it as {network}")
     return network
 

@@ -1,19 +1,28 @@
-"""The addresses that this machine itself has, by interface.
+"""The addresses of this machine by interface, and those of a host that the operator configured.
 
-Asked at start, so that no letter is ever sent to the machine it leaves from, and by `doctor`. Reads
-what the kernel knows; it sends nothing.
+Asked at start, so that no letter is ever sent to where it leaves from or to where its rows lie, and
+by `doctor`. It must never be asked for a host of the registry: those are the resolver's.
 """
 
+import asyncio
+import socket
+from typing import Final
+
 import psutil
+
+_FAMILIES: Final = frozenset({socket.AF_INET, socket.AF_INET6})
 
 
 def list_interfaces() -> dict[str, tuple[str, ...]]:
     """Give the IP addresses of every interface, loopback included, without their zones."""
-    families = {"AF_INET", "AF_INET6"}
     found = {
-        name: tuple(
-            each.address.partition("%")[0] for each in given if each.family.name in families
-        )
+        name: tuple(each.address.partition("%")[0] for each in given if each.family in _FAMILIES)
         for name, given in psutil.net_if_addrs().items()
     }
     return {name: addresses for name, addresses in sorted(found.items()) if addresses}
+
+
+async def look_up_host(host: str) -> frozenset[str]:
+    """Give every address of a host as database drivers look it up; `OSError` where it has none."""
+    lines = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return frozenset(str(line[4][0]).partition("%")[0] for line in lines)

@@ -65,6 +65,11 @@ class Database:
         """True for the embedded engine."""
         return self.dialect == "sqlite"
 
+    @property
+    def host(self) -> str | None:
+        """The host of the server; `None` for a file or a local socket."""
+        return self.engine.url.host
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction: committed at the end of the block, rolled back on an error."""

@@ -41,6 +41,7 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("network.transport", "Transport._connector", "network.dialer.GuardedConnector"): PARTNER,
     Way("network.machine_names", "look_up", "socket.getaddrinfo"): NAMES,
     Way("network.name_servers", "NameServers._open", "aiodns.DNSResolver"): NAMES,
+    Way("network.own_addresses", "look_up_host", "loop.getaddrinfo"): NAMES,
     Way("network.liveness", "does_answer", "socket.socket"): NAMES,
     Way("network.liveness", "does_answer", "loop.sock_sendall"): NAMES,
     Way("network.backstop", "_try", "socket.socket"): CANARY,

@@ -135,7 +135,9 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         yield opened
 
 
-async def furnish(house: House, urls: Sequence[tuple[str, str]]) -> None:
+async def furnish(
+    house: House, urls: Sequence[tuple[str, str]], *, private_range: str = ""
+) -> None:
     """Activate a revision, past every judge of changes, of one subscription for each URL.
 
     Each is to a URL, with an entry of the allowlist for a host; an empty host lists nothing.
@@ -143,7 +145,7 @@ async def furnish(house: House, urls: Sequence[tuple[str, str]]) -> None:
     kinds = tuple(EventType(name=f"thing{n}.done", schema=SCHEMA) for n in range(len(urls)))
     registry = Registry(
         event_types=kinds,
-        connectors=tuple(_connector(n, host) for n, (_, host) in enumerate(urls)),
+        connectors=tuple(_connector(n, host, private_range) for n, (_, host) in enumerate(urls)),
         subscriptions=tuple(
             Subscription(
                 name=f"partner{n}-all",
@@ -173,8 +175,9 @@ async def furnish(house: House, urls: Sequence[tuple[str, str]]) -> None:
             await enqueue(connection, kind.name, {}, tenant="shop", subjects=[])
 
 
-def _connector(number: int, host: str) -> Connector:
-    listed = (Destination(host=host, reason="orders"),) if host else ()
+def _connector(number: int, host: str, private_range: str) -> Connector:
+    entry = Destination(host=host, reason="orders", private_range=private_range)
+    listed = (entry,) if host else ()
     return Connector(
         name=f"partner{number}",
         owner="ada",
@@ -261,6 +264,32 @@ async def test_c11_a_listed_public_destination_is_asked_for_and_dialled(
         dialled = {(one.interface, one.target, one.port) for one in packets if one.kind == "syn"}
         assert dialled == {("out", PUBLIC, 443), ("out", PUBLIC_6, 443)}
         assert {one.kind for one in packets} == {"question", "answer", "syn"}
+
+
+async def test_a1_own_addresses_and_forbidden_ones_are_refused_within_a_granted_range(
+    house: House, tmp_path: Path
+) -> None:
+    hosts = {
+        "own.example": ("10.7.0.2",),
+        "listed.example": ("10.7.0.9",),
+        "between.example": ("10.7.1.77",),
+        "mapped.example": ("::ffff:10.7.0.2",),
+        "peer.example": ("10.7.0.3",),
+    }
+    forbid = 'forbidden = ["10.7.0.9", "10.7.1.64/27"]\n'
+    config = tmp_path / "dispatcher.toml"
+    config.write_text(CONFIG.replace("[network]\n", f"[network]\n{forbid}"))
+    with empty_net(tmp_path / "net", hosts=hosts) as net:
+        done = net.run("ip", "address", "add", "10.7.0.2/32", "dev", "out")
+        assert done.returncode == 0, done
+        urls = [(f"https://{host}/", host) for host in hosts]
+        await furnish(house, urls, private_range="10.7.0.0/16")
+        place = Place(net, house)
+        with place.working():
+            await place.until_judged("address_forbidden", count=4)
+            await place.until_judged("connect_timeout", count=1)
+            packets = net.packets
+    assert {(one.kind, one.target) for one in packets} == {("syn", "10.7.0.3")}
 
 
 def test_the_network_overhears_a_connection_a_lookup_and_a_neighbour(tmp_path: Path) -> None:

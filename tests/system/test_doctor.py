@@ -208,6 +208,8 @@ def test_it_makes_nothing_in_an_empty_folder(clear_folder: Path, nursery: Nurser
 
 
 def test_egress_gives_all_that_a_firewall_is_built_from(well: Home) -> None:
+    well.settings["network"]["forbidden"] = ["10.1.0.5", "10.2.0.0/24"]
+    well.write_config()
     document = well.run("doctor", "--egress", "--json").json
     assert document["source"]["kind"] == "route"
     assert "127.0.0.1" in document["interfaces"]["lo"]
@@ -218,6 +220,7 @@ def test_egress_gives_all_that_a_firewall_is_built_from(well: Home) -> None:
     }
     openings = [(each["cidr"], tuple(each["except"])) for each in document["openings"]]
     assert openings == [(str(a.block), tuple(map(str, a.closed))) for a in list_openings()]
+    assert document["operator"] == ["10.1.0.5/32", "10.2.0.0/24"]
     assert document["allocated"] == {"ipv6": list(map(str, ALLOCATED_6))}
     said = well.run("doctor", "--egress").out
     assert "source      whatever this host's route, and NAT behind it, give\n" in said

@@ -128,7 +128,16 @@ def test_a4_an_address_with_a_scope_is_no_host(host):
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/255.0.0.0", "10.0.0.1", "fd00::1/8", "FD00::/8"]
+    "text",
+    [
+        "10.0.0.1/8",
+        "10.0.0.0/33",
+        "10.0.0.0/255.0.0.0",
+        "10.0.0.1",
+        "fd00::1/8",
+        "FD00::/8",
+        "fd00::%eth0/64",
+    ],
 )
 def test_a_network_is_written_in_its_canonical_form(text):
     with pytest.raises(ValueError, match=r"."):
