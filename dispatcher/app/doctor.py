@@ -20,7 +20,7 @@ from dispatcher.app.wiring import network_settings
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, StoreUnavailable
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
-from dispatcher.network.tls import make_context
+from dispatcher.network.tls import check_identity, make_context
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.versions import HEADS, check_schema
@@ -57,6 +57,7 @@ async def examine(path: Path | None) -> tuple[Finding, ...]:
         ("outbox database", partial(_look_at_database, config, "outbox")),
         ("clock", partial(_look_at_clock, config)),
         ("trusted roots", partial(_look_at_roots, config)),
+        ("client identities", partial(_look_at_identities, config)),
         ("name servers", partial(_look_at_name_servers, config)),
         ("source address", partial(_look_at_source, config)),
     )
@@ -129,6 +130,13 @@ async def _look_at_roots(config: Config) -> str:
             fix="install the system's certificates, or name a PEM file in [network] ca_file",
         )
     return f"{found} from {settings.ca_file or 'the system'}"
+
+
+async def _look_at_identities(config: Config) -> str:
+    identities = network_settings(config).identities
+    for name, identity in identities.items():
+        check_identity(name, identity)
+    return ", ".join(sorted(identities)) or "none"
 
 
 async def _look_at_name_servers(config: Config) -> str:

@@ -30,6 +30,7 @@ CHECKS = (
     "outbox database",
     "clock",
     "trusted roots",
+    "client identities",
     "name servers",
     "source address",
 )
@@ -178,6 +179,23 @@ def test_one_name_server_of_several_may_be_silent_and_is_named(
         }
         well.write_config()
         assert "network.private_name_servers" in failed(well)["name servers"]["found"]
+
+
+def test_a_client_certificate_whose_key_others_may_read_is_told(well: Home, tmp_path: Path) -> None:
+    made = trustme.CA().issue_cert("worker.example")
+    made.cert_chain_pems[0].write_to_path(str(tmp_path / "own.pem"))
+    made.private_key_pem.write_to_path(str(tmp_path / "own.key"))
+    (tmp_path / "own.key").chmod(0o644)
+    well.settings["network.identities.acme"] = {
+        "certificate": str(tmp_path / "own.pem"),
+        "key": str(tmp_path / "own.key"),
+    }
+    well.write_config()
+    wrong = failed(well)
+    assert set(wrong) == {"client identities"}
+    assert wrong["client identities"]["fix"] == f"chmod 600 {tmp_path / 'own.key'}"
+    (tmp_path / "own.key").chmod(0o600)
+    assert failed(well) == {}
 
 
 def test_tables_of_another_release_are_told(well: Home) -> None:
