@@ -43,8 +43,7 @@ class Question(View):
 class ExplanationView(View):
     """The verdict, the rule, the entry, the revision, the addresses, and the fix.
 
-    `source` are the addresses that connections leave from, where they are bound; `table` is the
-    version of the address table.
+    `source` says from which addresses letters leave; `table` is the version of the address table.
     """
 
     verdict: Literal["allow", "block"]
@@ -58,7 +57,7 @@ class ExplanationView(View):
     addresses: list[str]
     aliases: list[str]
     notes: list[str]
-    source: list[str]
+    source: str
     revision: int
     table: int
 
@@ -92,7 +91,7 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
         "addresses": found.addresses,
         "aliases": found.aliases,
         "notes": _notes(found, active.registry) if is_told else (),
-        "source": plane.way_out.sources,
+        "source": plane.way_out.source,
         "revision": active.revision,
         "table": TABLE_VERSION,
     }

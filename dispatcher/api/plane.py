@@ -25,13 +25,13 @@ from dispatcher.vault.sealer import Vault
 class WayOut:
     """What the way out is like, for those who ask about it; nothing is sent from here.
 
-    `look_up` asks the resolver that deliveries use; `sources` are the addresses that connections
-    are bound to, where they are.
+    `look_up` asks the resolver that deliveries use; `source` says from which addresses
+    letters leave.
     """
 
     rules: AddressRules
     look_up: Callable[[str, bool], Awaitable[Resolved | Trouble]]
-    sources: tuple[str, ...] = ()
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

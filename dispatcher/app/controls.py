@@ -8,7 +8,7 @@ from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_secret
 from dispatcher.app.house import House
-from dispatcher.app.way_out import address_rules, resolver_settings
+from dispatcher.app.way_out import address_rules, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
@@ -71,4 +71,8 @@ def way_out(house: House) -> WayOut:
         finally:
             resolver.close()
 
-    return WayOut(rules=address_rules(house.config), look_up=look_up)
+    return WayOut(
+        rules=address_rules(house.config),
+        look_up=look_up,
+        source=name_source(house.config).said,
+    )

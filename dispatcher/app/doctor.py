@@ -14,12 +14,13 @@ from typing import Final
 
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config, OutboxSection, RegistrySection, load_config
-from dispatcher.app.firewall_facts import name_source
 from dispatcher.app.process import check_surroundings
+from dispatcher.app.way_out import name_source
 from dispatcher.app.wiring import network_settings
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, StoreUnavailable
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
+from dispatcher.network.sources import check_sources
 from dispatcher.network.tls import check_identity, make_context
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
@@ -165,6 +166,7 @@ async def _look_at_name_servers(config: Config) -> str:
 
 
 async def _look_at_source(config: Config) -> str:
+    check_sources(config.network.bind_addresses)
     return name_source(config).said
 
 

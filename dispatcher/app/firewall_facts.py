@@ -5,10 +5,10 @@ addresses; nothing is sent and nothing is resolved.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from dispatcher.app.config import Config
+from dispatcher.app.way_out import name_source
 from dispatcher.model.host import Network
 from dispatcher.network.own_addresses import list_interfaces
 from dispatcher.stages.gates.address_table import (
@@ -19,20 +19,6 @@ from dispatcher.stages.gates.address_table import (
     TABLE_VERSION,
 )
 from dispatcher.stages.gates.firewall import list_openings
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where letters come from, as partners see it: by `kind`, with the addresses, if known."""
-
-    kind: str
-    addresses: tuple[str, ...]
-    said: str
-
-
-def name_source(_config: Config) -> Source:
-    """Say from which addresses letters leave."""
-    return Source("route", (), "whatever this host's route, and NAT behind it, give")
 
 
 def describe_egress(config: Config) -> dict[str, Any]:

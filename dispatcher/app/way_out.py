@@ -3,9 +3,35 @@
 Loads neither stores nor the API: a list of URLs is judged without them.
 """
 
+from dataclasses import dataclass
+
 from dispatcher.app.config import Config
+from dispatcher.app.egress import parse_proxy
 from dispatcher.network.settings import ResolverSettings
 from dispatcher.stages.gates.addresses import AddressRules
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where letters come from, as partners see it: by `kind`, with the addresses, if known."""
+
+    kind: str
+    addresses: tuple[str, ...]
+    said: str
+
+
+def name_source(config: Config) -> Source:
+    """Say from which addresses letters leave."""
+    network = config.network
+    if network.proxy:
+        proxy = parse_proxy(network.proxy)
+        said = f"whatever the proxy at {proxy.address} port {proxy.port} dials from"
+        return Source("proxy", (), said)
+    if network.bind_addresses:
+        listed = ", ".join(network.bind_addresses)
+        said = f"{listed} (bound; NAT behind this host may still change it)"
+        return Source("bound", network.bind_addresses, said)
+    return Source("route", (), "whatever this host's route, and NAT behind it, give")
 
 
 def address_rules(config: Config) -> AddressRules:

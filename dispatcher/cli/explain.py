@@ -102,7 +102,7 @@ def _show(found: dict[str, Any]) -> None:
         else "",
         "addresses": ", ".join(found["addresses"]),
         "aliases": " -> ".join(found["aliases"]),
-        "leaves from": ", ".join(found["source"]),
+        "leaves from": found["source"],
         "revision": f"{found['revision']} (address table {found['table']})",
     }
     for name, text in lines.items():

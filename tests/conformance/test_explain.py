@@ -43,7 +43,7 @@ async def test_a_listed_url_is_explained_with_entry_revision_addresses_and_sourc
     assert (found["code"], found["rule"], found["connector"]) == ("allowed", "listed", "acme")
     assert found["entry"]["host"] == "hooks.acme.example"
     assert (found["addresses"], found["aliases"]) == (["8.8.8.8"], ["edge.acme.example"])
-    assert (found["revision"], found["source"]) == (1, ["198.51.100.7"])
+    assert (found["revision"], found["source"]) == (1, "198.51.100.7")
 
 
 async def test_d1_a_host_that_is_not_listed_is_not_even_resolved(api: Caller):

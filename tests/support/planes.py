@@ -86,7 +86,7 @@ def plane_of(database: Database) -> Plane:
         replies=ReplyStore(database),
         outbox=database,
         vault=Vault(KEYRING),
-        way_out=WayOut(rules=AddressRules(), look_up=look_up, sources=("198.51.100.7",)),
+        way_out=WayOut(rules=AddressRules(), look_up=look_up, source="198.51.100.7"),
         wall_us=wall_us,
     )
 

@@ -246,6 +246,23 @@ def test_egress_gives_all_that_a_firewall_is_built_from(well: Home) -> None:
     assert "forbidden   ipv4: 0.0.0.0/8, 10.0.0.0/8, " in said
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "kind", "said"),
+    [
+        ("bind_addresses", ["192.0.2.10", "2001:db8::10"], "bound", "192.0.2.10, 2001:db8::10 ("),
+        ("proxy", "http://10.0.0.9:3128", "proxy", "the proxy at 10.0.0.9 port 3128"),
+    ],
+)
+def test_egress_names_the_address_that_letters_leave_from(
+    well: Home, key: str, value: object, kind: str, said: str
+) -> None:
+    well.settings["network"][key] = value
+    well.write_config()
+    source = well.run("doctor", "--egress", "--json").json["source"]
+    assert source["kind"] == kind
+    assert said in source["note"]
+
+
 def test_two_questions_at_once_are_refused(well: Home) -> None:
     done = well.command("doctor", "--egress", "--backstop")
     assert done.status == 2
