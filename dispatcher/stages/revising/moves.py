@@ -19,6 +19,7 @@ from typing import Final
 
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Connector, Policy, Registry
+from dispatcher.stages.gates.listing import is_current, is_report_only
 from dispatcher.stages.revising.fault import Fault
 
 _STEPS: Final[Mapping[ConnectorState | None, frozenset[ConnectorState]]] = {
@@ -98,8 +99,7 @@ def _unmet(connector: Connector, policy: Policy, today: date) -> Iterator[tuple[
     current = [
         entry
         for entry in connector.destinations
-        if (entry.expires is None or entry.expires >= today)
-        and entry.host not in policy.revoked_hosts
+        if is_current(entry, today) and entry.host not in policy.revoked_hosts
     ]
-    if not current:
+    if not current and not is_report_only(connector, today):
         yield "it may be reached nowhere", "destinations"

@@ -1,0 +1,60 @@
+"""A connector that only reports what is not listed: letters go, and it is said; nothing else bends."""
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+import structlog
+import trustme
+
+from dispatcher.model.registry import Registry
+from dispatcher.model.tls import Tls
+from dispatcher.telemetry import log
+from tests.support.certificates import pem_of, serving
+from tests.support.hostile import Receiver, answers, receiver
+from tests.support.world_tls import HOST, registry_to, working
+from tests.unit.stages import builders
+
+
+@pytest.fixture
+def said() -> Iterator[io.StringIO]:
+    lines = io.StringIO()
+    log.configure("warning", lines)
+    yield lines
+    structlog.reset_defaults()
+
+
+def reporting(partner: Receiver, until: date) -> Registry:
+    held = registry_to(partner, Tls())
+    (connector,) = held.connectors
+    return replace(held, connectors=(replace(connector, destinations=(), report_only_until=until),))
+
+
+async def test_what_is_not_listed_goes_and_is_said_until_the_last_day(
+    tmp_path: Path, said: io.StringIO
+) -> None:
+    own = trustme.CA()
+    (tmp_path / "roots.pem").write_text(pem_of(own))
+    async with receiver(answers(200), tls=serving(own.issue_cert(HOST))) as partner:
+        held = reporting(partner, builders.FAR)
+        async with working(tmp_path, partner, held, ca_file=Path("roots.pem")) as world:
+            await world.deliver()
+            assert len(partner.requests) == 1
+            sample = world.metrics.registry.get_sample_value
+            assert sample("dispatcher_reported_lanes") == 1
+            # Past its last day it is as if there were no such mode.
+            await world.apply(reporting(partner, date(2026, 1, 1)))
+            await world.until(lambda: _is(sample("dispatcher_reported_lanes"), 0))
+            await world.deliver("waiting")
+            assert len(partner.requests) == 1
+    lines = [json.loads(each) for each in said.getvalue().splitlines()]
+    (line,) = [each for each in lines if each["event"] == "destination_reported"]
+    assert (line["connector"], line["host"]) == ("acme", HOST)
+
+
+async def _is(found: object, wanted: object) -> bool:
+    return found == wanted
