@@ -31,7 +31,6 @@ CONFIG_VARIABLE: Final = "DISPATCHER_CONFIG"
 DEBUG_VARIABLE: Final = "DISPATCHER_DEBUG"
 DATA_FOLDER: Final = "dispatcher-data"
 FILE_BYTES_MAX: Final = 1_048_576
-_RESOLVER_VARIABLE: Final = "RES_OPTIONS"
 _URL_TERMS: Final = {
     "host": re.compile(r"/[^\x00]*\Z"),
     "ssl": re.compile(r"(?:disable|allow|prefer|require|verify-ca|verify-full)\Z"),
@@ -313,14 +312,6 @@ def _check(config: Config, path: Path | None) -> None:
             "the policy must be read at least twice within its lease",
             where=f"{where}: worker.policy_poll_seconds",
             fix="make policy_poll_seconds at most half of policy_lease_seconds",
-        )
-    network = config.network
-    is_asking = network.resolver != "system" or network.private_name_servers
-    if is_asking and _RESOLVER_VARIABLE in os.environ:
-        raise ConfigInvalid(
-            f"{_RESOLVER_VARIABLE} changes how name servers are asked",
-            where=f"environment: {_RESOLVER_VARIABLE}",
-            fix="unset it; network.name_servers alone says who is asked",
         )
     known = set(Config.model_fields) - {"base", "source"}
     for name in os.environ:

@@ -111,21 +111,6 @@ def test_d6_the_resolver_is_the_machines_unless_another_is_named(tmp_path: Path)
         load_config(file)
 
 
-@pytest.mark.parametrize("keys", ['resolver = "name_servers"', 'private_name_servers = ["::1"]'])
-def test_d6_a_variable_that_would_change_how_servers_are_asked_stops_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: str
-):
-    file = tmp_path / "dispatcher.toml"
-    monkeypatch.setenv("RES_OPTIONS", "use-vc")
-    file.write_text("")
-    load_config(file)
-    file.write_text(f"[network]\n{keys}\n")
-    with pytest.raises(ConfigInvalid, match="RES_OPTIONS"):
-        load_config(file)
-    monkeypatch.delenv("RES_OPTIONS")
-    assert load_config(file).network
-
-
 def test_a_client_identity_is_two_files_under_a_name(tmp_path: Path):
     file = tmp_path / "dispatcher.toml"
     file.write_text(
