@@ -66,21 +66,10 @@ def check_references(
     elif connector.purpose(subscription.purpose) is None:
         why = f"connector {connector.name!r} has no purpose {subscription.purpose!r}"
         yield Fault(f"{of}: purpose", why, "name a purpose of the connector")
-    if connector is not None and _is_unlisted_plaintext(subscription, connector):
-        why = "plain http to what no entry of the connector lists so"
-        yield Fault(f"{of}: url", why, "use https, or list the host with scheme = 'http'")
     for name in subscription.scope:
         if name not in event_types:
             why = "there is no such event type"
             yield Fault(f"{of}: scope {name!r}", why, "name an event type of this registry")
-
-
-def _is_unlisted_plaintext(subscription: Subscription, connector: Connector) -> bool:
-    try:
-        endpoint = parse_endpoint(subscription.url)
-    except ValueError:
-        return False
-    return endpoint.scheme == "http" and not listed_entries(connector, endpoint)
 
 
 def check_scope(
