@@ -69,7 +69,8 @@ def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> L
     ranges = tuple(sorted({text for each in current if (text := granted_range(each))}))
     is_reported = not entries and is_report_only(connector, ground.today)
     is_reported = is_reported and endpoint.scheme == "https"
-    findings = (*_find(endpoint, entries, current, ranges, ground, is_reported=is_reported),)
+    findings = () if is_reported else tuple(_judge_entries(connector, endpoint, entries, current))
+    findings += (*_judge_host(endpoint.host, ground, is_inside_name(endpoint) and not ranges),)
     terms = find_terms(current, ground.today)
     if terms is not None:
         findings += (*judge_terms(terms, ground.today, ground.identities),)
@@ -77,26 +78,30 @@ def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> L
     return Listing(tuple(entries), ranges, zones, findings, is_reported, terms)
 
 
-def _find(
+def _judge_entries(
+    connector: Connector,
     endpoint: Endpoint,
     entries: list[Destination],
     current: list[Destination],
-    ranges: tuple[str, ...],
-    ground: Ground,
-    *,
-    is_reported: bool,
 ) -> Iterator[Finding]:
     host = endpoint.host
-    if not entries and not is_reported:
-        yield Reason.DESTINATION_UNLISTED, f"{host} is not listed"
-        if endpoint.scheme != "https":
-            yield Reason.DESTINATION_PLAINTEXT, f"no entry lets {host} be reached without TLS"
-    elif not current and not is_reported:
+    if current:
+        return
+    if entries:
         yield Reason.DESTINATION_EXPIRED, f"{host} has expired"
+    elif endpoint.scheme != "https" and any(
+        is_host_covered(host, each.host) for each in connector.destinations
+    ):
+        yield Reason.DESTINATION_PLAINTEXT, f"no entry lets {host} be reached without TLS"
+    else:
+        yield Reason.DESTINATION_UNLISTED, f"{host} is not listed"
+
+
+def _judge_host(host: str, ground: Ground, is_inside: bool) -> Iterator[Finding]:
     if any(is_host_covered(host, revoked) for revoked in ground.policy.revoked_hosts):
         yield Reason.DESTINATION_REVOKED, f"{host} was revoked"
     # A development's own inboxes may have any name: they are reached by exact address and port.
-    if is_inside_name(endpoint) and not ranges and not ground.loopback:
+    if is_inside and not ground.loopback:
         yield Reason.DESTINATION_INSIDE, f"{host} is a name of the inside and no range is granted"
 
 

@@ -42,7 +42,7 @@ def test_an_allowed_url_names_its_entry_and_connector():
         ("https://u@hooks.acme.example/", (), PUBLIC, "url_invalid", "U3"),
         ("https://other.example/", (), PUBLIC, "destination_unlisted", "listed"),
         ("https://hooks.acme.example:444/", (), PUBLIC, "destination_unlisted", "listed"),
-        ("http://hooks.acme.example/", (), PUBLIC, "destination_unlisted", "listed"),
+        ("http://hooks.acme.example/", (), PUBLIC, "destination_plaintext", "U1"),
         ("https://hooks.acme.example/", (entry(expires=date(2020, 1, 1)),), PUBLIC,
          "destination_expired", "expires"),
         ("https://db.internal/", (entry("db.internal"),), PUBLIC, "destination_inside", "N6"),

@@ -53,7 +53,6 @@ def test_duplicate_names_are_faults():
         ({"scope": {"ghost": ()}}, "scope 'ghost'"),
         ({"url": "https://user:pw@hooks.acme.example/"}, "url"),
         ({"url": "ftp://hooks.acme.example/"}, "url"),
-        ({"url": "http://hooks.acme.example/"}, "url"),
         ({"url": "https://hooks.acme.example/a/../b"}, "url"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": -1}, "concurrency"),
