@@ -70,7 +70,8 @@ def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> L
     is_reported = not entries and is_report_only(connector, ground.today)
     is_reported = is_reported and endpoint.scheme == "https"
     findings = () if is_reported else tuple(_judge_entries(connector, endpoint, entries, current))
-    findings += (*_judge_host(endpoint.host, ground, is_inside_name(endpoint) and not ranges),)
+    is_inside = is_inside_name(endpoint) and not ranges
+    findings += (*_judge_host(endpoint.host, ground, is_inside=is_inside),)
     terms = find_terms(current, ground.today)
     if terms is not None:
         findings += (*judge_terms(terms, ground.today, ground.identities),)
@@ -90,14 +91,15 @@ def _judge_entries(
     if entries:
         yield Reason.DESTINATION_EXPIRED, f"{host} has expired"
     elif endpoint.scheme != "https" and any(
-        is_host_covered(host, each.host) for each in connector.destinations
+        each.scheme == "https" and is_host_covered(host, each.host)
+        for each in connector.destinations
     ):
         yield Reason.DESTINATION_PLAINTEXT, f"no entry lets {host} be reached without TLS"
     else:
         yield Reason.DESTINATION_UNLISTED, f"{host} is not listed"
 
 
-def _judge_host(host: str, ground: Ground, is_inside: bool) -> Iterator[Finding]:
+def _judge_host(host: str, ground: Ground, *, is_inside: bool) -> Iterator[Finding]:
     if any(is_host_covered(host, revoked) for revoked in ground.policy.revoked_hosts):
         yield Reason.DESTINATION_REVOKED, f"{host} was revoked"
     # A development's own inboxes may have any name: they are reached by exact address and port.
