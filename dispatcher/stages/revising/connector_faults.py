@@ -30,7 +30,8 @@ def check_connector(connector: Connector) -> Iterator[Fault]:
         yield Fault(f"{of}: tenants", "a tenant is blank", "name the tenant")
     yield from _check_paper(of, connector)
     keys = Counter(
-        (each.scheme, each.host, each.port, each.path_prefix) for each in connector.destinations
+        (each.scheme, _plain(each.host), each.port, each.path_prefix)
+        for each in connector.destinations
     )
     for (_, host, _, _), count in keys.items():
         if count > 1:
@@ -96,6 +97,15 @@ def _check_destination(where: str, entry: Destination) -> Iterator[Fault]:
     if not entry.reason.strip():
         yield Fault(f"{where}: reason", "no business reason", "say why data goes there")
     yield from check_tls(where, entry)
+
+
+def _plain(host: str) -> str:
+    """Give the one spelling of a host, so that an entry does not hide behind its twin."""
+    star = WILDCARD if host.startswith(WILDCARD) else ""
+    try:
+        return star + parse_host(host.removeprefix(WILDCARD))
+    except ValueError:
+        return host
 
 
 def _check_host(where: str, host: str) -> Iterator[Fault]:

@@ -273,3 +273,10 @@ def test_terms_are_written_in_the_files_as_they_are_read(tmp_path):
     assert partner["destinations"][0].keys() == {"host", "reason", "tls"}
     assert CAS[0] in text
     assert read_registry([tmp_path / "out"]).connectors == held.connectors
+
+
+def test_one_place_is_listed_once_however_its_host_is_spelled():
+    for other in ("Hooks.ACME.example", "hooks.acme.example."):
+        twin = replace(INBOX, host=other, tls=PINNED)
+        (fault,) = find_faults(listed(INBOX, twin))
+        assert fault.why == "listed 2 times"
