@@ -24,7 +24,8 @@ class Way(NamedTuple):
     opens: str
 
 
-PARTNER = "a partner's vetted addresses: the one door"
+PARTNER = "a partner's vetted addresses, or the operator's proxy to them: the one door"
+DESCRIBED = "nowhere: it describes what the dialer is to connect to"
 NAMES = "the name servers of the machine, or those that the operator configured"
 CANARY = "forbidden addresses, on purpose: for the person who typed 'doctor --backstop'"
 DATABASE = "the databases that the operator configured"
@@ -37,7 +38,9 @@ NOWHERE = "nowhere: told to stay offline"
 WAYS_OUT: Final[dict[Way, str]] = {
     Way("network.dialer", "GuardedConnector", "aiohttp.TCPConnector"): PARTNER,
     Way("network.dialer", "GuardedConnector._open_socket", "socket.socket"): PARTNER,
-    Way("network.dialer", "make_dial", "aiohttp.ClientRequest"): "nowhere: it describes a dial",
+    Way("network.dialer", "make_dial", "aiohttp.ClientRequest"): DESCRIBED,
+    Way("network.tunnels", "Tunnels.request", "aiohttp.ClientRequest"): DESCRIBED,
+    Way("network.sources", "check_sources", "socket.socket"): "nowhere: it binds, to see if it can",
     Way("network.transport", "Transport._connector", "network.dialer.GuardedConnector"): PARTNER,
     Way("network.machine_names", "look_up", "socket.getaddrinfo"): NAMES,
     Way("network.name_servers", "NameServers._open", "aiodns.DNSResolver"): NAMES,
@@ -54,6 +57,9 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("model.schema", "compile_schema", "jsonschema_rs.Draft202012Validator"): NOWHERE,
     Way("showcase.inbox", "Inbox.__init__", "socket.socket"): LOOPBACK,
     Way("showcase.inbox", "Inbox._answer", "loop.sock_sendall"): LOOPBACK,
+    Way("showcase.bench_guard", "_measure", "network.dialer.GuardedConnector"): LOOPBACK,
+    Way("showcase.bench_guard", "_measure", "aiohttp.TCPConnector"): LOOPBACK,
+    Way("showcase.bench_guard", "_take_turns", "aiohttp.ClientRequest"): LOOPBACK,
     Way("showcase.bench_ceiling", "measure_ceiling", "aiohttp.TCPConnector"): LOOPBACK,
     Way("showcase.bench_ceiling", "measure_ceiling", "aiohttp.ClientSession"): LOOPBACK,
     Way("showcase.receiver", "Receiver.__aenter__", "asyncio.create_subprocess_exec"): LOOPBACK,
