@@ -166,7 +166,7 @@ async def _look_at_name_servers(config: Config) -> str:
 
 
 async def _look_at_source(config: Config) -> str:
-    check_sources(config.network.bind_addresses)
+    check_sources(network_settings(config).bind_addresses)  # reads a proxy's credentials, too
     return name_source(config).said
 
 

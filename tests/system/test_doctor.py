@@ -263,6 +263,23 @@ def test_egress_names_the_address_that_letters_leave_from(
     assert said in source["note"]
 
 
+def test_a_source_address_that_this_machine_does_not_have_is_told(well: Home) -> None:
+    well.settings["network"]["bind_addresses"] = ["203.0.113.7"]
+    well.write_config()
+    wrong = failed(well)
+    assert set(wrong) == {"source address"}
+    assert "203.0.113.7" in wrong["source address"]["found"]
+
+
+def test_a_proxys_credentials_that_cannot_be_read_are_told(well: Home) -> None:
+    well.settings["network"] |= {
+        "proxy": "http://10.1.0.9:3128",
+        "proxy_credentials_file": str(well.folder / "gone"),
+    }
+    well.write_config()
+    assert "gone" in failed(well)["source address"]["found"]
+
+
 def test_two_questions_at_once_are_refused(well: Home) -> None:
     done = well.command("doctor", "--egress", "--backstop")
     assert done.status == 2
