@@ -187,7 +187,6 @@ RULES: tuple[Rule, ...] = (
     is_short,
     imports_openly,
     is_not_ambient,
-    never_trusts_blindly,
     is_well_named,
     builds_only_its_letters,
 )
@@ -195,6 +194,10 @@ RULES: tuple[Rule, ...] = (
 
 def _name_of(rule: Rule) -> str:
     return rule.__name__
+
+
+def test_t8_verification_cannot_be_switched_off_anywhere() -> None:
+    assert [fault for module in modules() for fault in never_trusts_blindly(module)] == []
 
 
 @pytest.mark.parametrize("rule", RULES, ids=_name_of)

@@ -68,7 +68,6 @@ def test_a_field_with_a_space_in_its_name_is_shown_whole(capsys: pytest.CaptureF
         "agreement": "DPA-1",
         "country": "DE",
         "location_host": None,
-        "peer_address": None,
         "revision": 1,
         "peer_address": "192.0.2.1",
         "peer_issuer": "CN=One",
