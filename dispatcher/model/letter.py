@@ -134,12 +134,14 @@ class Answer:
 
     `location_host` is where a redirect would have led: for its owner to read, never to follow.
     `peer` is who was at the other end, here and below; it is no part of what came back.
+    `body` is empty unless it was asked for, came whole and was no longer than that.
     """
 
     status: int
     retry_after: str | None = None
     peer: Peer | None = field(default=None, compare=False)
     location_host: str = ""
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

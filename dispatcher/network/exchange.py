@@ -2,11 +2,12 @@
 
 Called by the transport alone; reads with aiohttp's own response parser. Only the status,
 `Retry-After` and the host that a redirect names are kept: the body is counted, bounded and thrown
-away, never unpacked, never returned. It must never write, nor follow a redirect, nor give a
-connection back that is not clean.
+away, never unpacked, and returned only where a short one was asked for. It must never write, nor
+follow a redirect, nor give a connection back that is not clean.
 """
 
 import asyncio
+from dataclasses import replace
 from typing import Final
 
 from aiohttp.client_exceptions import ClientError
@@ -47,7 +48,9 @@ def prepare(held: Held, settings: NetworkSettings) -> None:
     )
 
 
-async def read_answer(held: Held, ends: float, settings: NetworkSettings) -> Answer | Trouble:
+async def read_answer(
+    held: Held, ends: float, settings: NetworkSettings, keep_bytes: int
+) -> Answer | Trouble:
     """Read the answer to what was written, until `ends` (on the loop's clock).
 
     The connection goes back to the pool or is dropped; when the caller is cancelled it is dropped
@@ -58,14 +61,16 @@ async def read_answer(held: Held, ends: float, settings: NetworkSettings) -> Ans
     is_clean = False
     try:
         answer, body = await _read_head(held, settings.interim_answers_max)
-        is_clean = await _is_drained(body, settings.answer_bytes_max)
+        kept = bytearray()
+        is_clean = await _is_drained(body, settings.answer_bytes_max, kept, keep_bytes)
     except HttpProcessingError:
         return Trouble("answer_malformed", is_begun=True, peer=held.peer)
     except _LOSSES:
         code = "answer_timeout" if deadline.is_passed else "connection_lost"
         return Trouble(code, is_begun=True, peer=held.peer)
     else:
-        return answer
+        is_kept = kept and is_clean and len(kept) <= keep_bytes
+        return replace(answer, body=bytes(kept)) if is_kept else answer
     finally:
         timer.cancel()
         if is_clean and not held.transport.get_write_buffer_size():
@@ -104,15 +109,20 @@ def _host_of(location: str) -> str:
         return ""
 
 
-async def _is_drained(body: StreamReader, bytes_max: int) -> bool:
-    """Read the body to its end and forget it; False when it is too long or breaks off.
+async def _is_drained(body: StreamReader, bytes_max: int, kept: bytearray, keep_bytes: int) -> bool:
+    """Read the body to its end; False when it is too long or breaks off.
+
+    Of what was read at most one byte more than `keep_bytes` goes into `kept`, the rest nowhere.
 
     The status counts either way: the partner has spoken.
     """
     size = 0
     try:
         while not body.at_eof():
-            size += len(await body.readany())
+            part = await body.readany()
+            size += len(part)
+            if keep_bytes:
+                kept += part[: keep_bytes + 1 - len(kept)]
             if size > bytes_max:
                 return False
     except (HttpProcessingError, *_LOSSES):

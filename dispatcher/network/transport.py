@@ -65,13 +65,14 @@ class Transport:
         self._is_closed = False
 
     async def post(
-        self, sealed: Sealed, depart: Depart, check: Check
+        self, sealed: Sealed, depart: Depart, check: Check, keep_bytes: int = 0
     ) -> Answer | Trouble | Stopped:
         """Send one letter. When a connection is held, `depart` signs, and then `check` has the
         last word: the very next thing is the write.
 
         Where either says `Stopped`, nothing was sent and the connection stays usable. The whole
-        attempt ends after the route's `attempt_seconds`.
+        attempt ends after the route's `attempt_seconds`. Of the answer's body nothing is kept, or
+        the whole where it has at most `keep_bytes`.
         """
         if not isinstance(sealed, Sealed):
             raise TypeError("only a sealed letter may leave")
@@ -100,7 +101,7 @@ class Transport:
         unsent = self._write(held, prefix, sealed.body, depart, check)
         if unsent is not None:
             return unsent
-        return await read_answer(held, ends, self._settings)
+        return await read_answer(held, ends, self._settings, keep_bytes)
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight are cut. Nothing is sent after this."""
