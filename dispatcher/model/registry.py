@@ -7,6 +7,7 @@ a snapshot by `stages.revising`. Their shape is the shape of the files. Unknown 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.classification import Sensitivity
@@ -129,6 +130,14 @@ class Subscription:
     concurrency: int = 32
 
 
+class OwnershipProof(StrEnum):
+    """Where an endpoint must be proven before its lanes open."""
+
+    REQUIRED = "required"
+    OUTSIDE_DEV = "outside_dev"
+    WAIVED = "waived"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """What holds for every partner.
@@ -139,6 +148,7 @@ class Policy:
     `revoked_hosts` are never sent to, whoever lists them; a rollback does not forget them.
     `on_drift` says what happens when a destination is met in another network, or vouched for by
     another issuer, than ever before: warn, or also hold its subscriptions.
+    `ownership_proof` says where endpoints must be proven; a proof counts for `proof_days`.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -148,6 +158,8 @@ class Policy:
     countries: Mapping[str, Sensitivity] = field(default_factory=dict)
     revoked_hosts: tuple[str, ...] = ()
     on_drift: Literal["warn", "hold"] = "warn"
+    ownership_proof: OwnershipProof = OwnershipProof.OUTSIDE_DEV
+    proof_days: int = 180
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,7 +52,8 @@ class Snapshot:
     """The whole of policy at one revision and epoch.
 
     `closed` holds the lanes that may not send, each with the reasons; `listed` refusals of a
-    destination close lanes too. `routes_by_type` lists subscribers in a fixed order.
+    destination close lanes too. `routes_by_type` lists subscribers in a fixed order. The endpoints
+    of `proving` want a proof, or a newer one.
     """
 
     revision: Revision
@@ -65,3 +66,4 @@ class Snapshot:
     switches: tuple[Switch, ...] = ()
     closed: Mapping[Lane, Refusal] = field(default_factory=dict)
     open_lanes: tuple[tuple[Lane, Route], ...] = ()
+    proving: tuple[Route, ...] = ()

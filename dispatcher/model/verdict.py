@@ -35,6 +35,7 @@ class Reason(StrEnum):
     PINS_EXPIRED = "pins_expired"
     PIN_MISMATCH = "pin_mismatch"
     CLIENT_IDENTITY_MISSING = "client_identity_missing"
+    ENDPOINT_UNPROVEN = "endpoint_unproven"
     CONNECTOR_INACTIVE = "connector_inactive"
     AGREEMENT_MISSING = "agreement_missing"
     AGREEMENT_EXPIRED = "agreement_expired"

@@ -188,6 +188,7 @@ def _letter(port: int, inboxes: frozenset[tuple[str, int]]) -> tuple[Cleared, Sn
         revision=Revision(1),
         epoch=Epoch(1),
         switches=(),
+        proofs=(),
         today=date(2026, 1, 1),
         loopback=inboxes,
     )

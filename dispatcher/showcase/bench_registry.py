@@ -161,6 +161,7 @@ async def _round(
             revision=policy.revision,
             epoch=policy.epoch,
             switches=(),
+            proofs=(),
             today=day_of(house.clock.wall_us()),
             loopback=frozenset(),
         ),

@@ -17,6 +17,7 @@ from dispatcher.model.change_set import ChangeSet
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.proof import Proof, ProofMethod
 from dispatcher.model.registry import Registry
 from dispatcher.model.switch import Switch, Target
 from dispatcher.store.audit import AuditLog
@@ -60,6 +61,9 @@ WHERE released_us IS NULL ORDER BY id
 """
 _KEYS: Final = """
 SELECT subscription, fingerprint, sealed FROM {signing_keys} ORDER BY created_us DESC, fingerprint
+"""
+_PROOFS: Final = """
+SELECT connector, endpoint, method, proven_us, proven_by, revision FROM {proofs}
 """
 _ADD_KEY: Final = """
 INSERT INTO {signing_keys} (subscription, fingerprint, sealed, created_us)
@@ -123,13 +127,17 @@ class RegistryStore:
             found = await self._database.execute(connection, _NOW)
             return Revision(found.scalar_one())
 
-    async def policy_now(self) -> tuple[Active, tuple[Switch, ...], tuple[StoredKey, ...]]:
-        """Read revision, switches and keys in one consistent view."""
+    async def policy_now(
+        self,
+    ) -> tuple[Active, tuple[Switch, ...], tuple[StoredKey, ...], tuple[Proof, ...]]:
+        """Read revision, switches, keys and proofs in one consistent view."""
         async with self._database.view() as connection:
             active = _active((await self._database.execute(connection, _ACTIVE)).one())
             switches = await self._switches(connection)
-            keys = await self._database.execute(connection, _KEYS)
-            return active, switches, tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in keys)
+            found = await self._database.execute(connection, _KEYS)
+            keys = tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in found)
+            proofs = await self._database.execute(connection, _PROOFS)
+            return active, switches, keys, tuple(_proof(row) for row in proofs)
 
     async def activate(self, new: NewRevision, keys: Sequence[StoredKey]) -> tuple[Revision, Epoch]:
         """Write a revision with the keys of its new subscriptions and make it the active one.
@@ -261,6 +269,17 @@ class RegistryStore:
 def _active(row: Any) -> Active:
     registry = decode_registry(row.content) if row.content else Registry()
     return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry)
+
+
+def _proof(row: Any) -> Proof:
+    return Proof(
+        connector=row.connector,
+        place=row.endpoint,
+        method=ProofMethod(row.method),
+        proven_us=row.proven_us,
+        proven_by=row.proven_by,
+        revision=Revision(row.revision),
+    )
 
 
 def _activated(new: NewRevision, number: Revision, digest: str, keys: Sequence[StoredKey]) -> Entry:

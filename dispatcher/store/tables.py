@@ -11,7 +11,7 @@ so the happy path writes four rows in all.
 """
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,6 +27,8 @@ from sqlalchemy import (
     text,
 )
 
+from dispatcher.store.control_tables import make_audit, make_people, make_proofs
+
 SCHEMA: Final = "dispatcher"
 REGISTRY_TABLES: Final = (
     "revisions",
@@ -40,6 +42,8 @@ REGISTRY_TABLES: Final = (
     "audit_log",
     "audit_head",
     "replies",
+    "proofs",
+    "challenges",
 )
 OUTBOX_TABLES: Final = (
     "events",
@@ -173,9 +177,11 @@ def registry_metadata(dialect: str) -> MetaData:
         Column("sealed", LargeBinary, nullable=False),
         Column("created_us", BigInteger, nullable=False),
     )
-    _people(metadata, dialect)
+    make = partial(_table, metadata, dialect)
+    make_people(make)
     _change_sets(metadata, dialect)
-    _audit(metadata, dialect)
+    make_audit(make)
+    make_proofs(make)
     return metadata
 
 
@@ -224,43 +230,6 @@ def outbox_metadata(dialect: str) -> MetaData:
     return metadata
 
 
-def _people(metadata: MetaData, dialect: str) -> None:
-    _table(
-        metadata,
-        dialect,
-        "principals",
-        Column("name", Text, primary_key=True),
-        Column("kind", Text, nullable=False),
-        Column("roles", Text, nullable=False),
-        Column("created_us", BigInteger, nullable=False),
-        Column("created_by", Text, nullable=False),
-    )
-    _table(
-        metadata,
-        dialect,
-        "tokens",
-        Column("id", Text, primary_key=True),
-        Column("principal", Text, nullable=False),
-        Column("secret_sha256", Text, nullable=False),
-        Column("created_us", BigInteger, nullable=False),
-        Column("created_by", Text, nullable=False),
-        Column("expires_us", BigInteger, nullable=False),
-        Column("revoked_us", BigInteger),
-        Column("revoked_by", Text),
-        Column("tenant", Text),
-    )
-    _table(
-        metadata,
-        dialect,
-        "replies",
-        Column("principal", Text, primary_key=True),
-        Column("key", Text, primary_key=True),
-        Column("fingerprint", Text, nullable=False),
-        Column("begun_us", BigInteger, nullable=False),
-        Column("sealed", LargeBinary),
-    )
-
-
 def _change_sets(metadata: MetaData, dialect: str) -> None:
     _table(
         metadata,
@@ -275,27 +244,6 @@ def _change_sets(metadata: MetaData, dialect: str) -> None:
         Column("decided_us", BigInteger),
         Column("decision", Text),
         Column("revision", BigInteger),
-    )
-
-
-def _audit(metadata: MetaData, dialect: str) -> None:
-    _table(
-        metadata,
-        dialect,
-        "audit_log",
-        Column("seq", BigInteger, primary_key=True, autoincrement=False),
-        Column("entry", Text, nullable=False),
-        Column("seal", LargeBinary, nullable=False),
-    )
-    _table(
-        metadata,
-        dialect,
-        "audit_head",
-        Column("id", Integer, primary_key=True, autoincrement=False),
-        Column("log", Text, nullable=False),
-        Column("size", BigInteger, nullable=False),
-        Column("frontier", LargeBinary, nullable=False),
-        Column("note", Text, nullable=False),
     )
 
 

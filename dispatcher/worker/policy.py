@@ -110,13 +110,14 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         kit = self._kit
-        active, switches, stored = await kit.registry.policy_now()
+        active, switches, stored, proofs = await kit.registry.policy_now()
         today = self._date()
         snapshot = compile_snapshot(
             active.registry,
             revision=active.revision,
             epoch=active.epoch,
             switches=switches,
+            proofs=proofs,
             today=today,
             loopback=kit.settings.address_rules.loopback,
             identities=kit.settings.identities,

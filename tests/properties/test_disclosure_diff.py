@@ -29,6 +29,7 @@ from dispatcher.model.producers import (
 from dispatcher.model.registry import (
     Destination,
     EventType,
+    OwnershipProof,
     Policy,
     Producer,
     Registry,
@@ -164,6 +165,8 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "principals": mostly((), ("svc",)),
     },
     "policy": {
+        "ownership_proof": mostly(OwnershipProof.WAIVED, *OwnershipProof),
+        "proof_days": some(25, 180),
         "owner_grace_days": some(0, 14),
         "revoked_hosts": mostly((), ("hooks.acme.example",), ("*.brook.example",)),
         "countries": mostly({}, {"DE": Sensitivity.RESTRICTED}, {"*": Sensitivity.INTERNAL}),
@@ -267,9 +270,13 @@ def tries(held: Registry, kind: str, tenant: str) -> Iterator[tuple[str, dict[st
             yield principal, {"producer": name}
 
 
+# One partner has shown one of its endpoints, some time ago.
+PROOFS = (builders.proof(proven_us=builders.us_of(TODAY - timedelta(days=20))),)
+
+
 def disclosed(held: Registry, day: date) -> set[tuple[Any, ...]]:
     """Send every event through the stages, and note who would see what."""
-    snapshot = builders.snapshot(held, today=day)
+    snapshot = builders.snapshot(held, today=day, proofs=PROOFS)
     seen: set[tuple[Any, ...]] = set()
     for kind in held.event_types:
         for number, payload in enumerate(PAYLOADS):

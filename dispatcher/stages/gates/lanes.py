@@ -45,6 +45,8 @@ def judge_lane(
     entries = listing.entries
     if listing.is_reported:  # nobody named a country either, and that is judged like any other
         entries = (Destination(host=endpoint.host, reason=""),)
+    if ground.ownership is not None and ground.ownership.is_unproven(connector.name, endpoint):
+        findings.append((Reason.ENDPOINT_UNPROVEN, f"{endpoint.host} is not proven to be theirs"))
     findings += judge_paper(connector, scope, entries, ground.policy, ground.today)
     if not findings:
         return None

@@ -25,6 +25,7 @@ from dispatcher.model.registry import Connector, Destination, Policy
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.aliases import granted_zones
+from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.gates.paper import Finding
 from dispatcher.stages.gates.terms import find_terms, judge_terms
 
@@ -37,12 +38,15 @@ class Ground:
     """What every lane is judged by; `loopback` are the inboxes a development may use.
 
     `identities` are the client certificates at hand; `None` where it is not about one worker.
+    Without `ownership` nobody is asked for a proof: where what may flow is compared, proofs are
+    left out as switches are, for both come and go by themselves.
     """
 
     policy: Policy
     today: date
     loopback: frozenset[tuple[str, int]]
     identities: frozenset[str] | None = None
+    ownership: Ownership | None = None
 
 
 @dataclass(frozen=True, slots=True)

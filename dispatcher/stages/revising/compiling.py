@@ -14,6 +14,7 @@ from dispatcher.model.endpoint import Endpoint, parse_endpoint
 from dispatcher.model.headers import Headers, compile_headers
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
 from dispatcher.model.producers import list_producers
+from dispatcher.model.proof import Proof
 from dispatcher.model.registry import Connector, EventType, Registry, Subscription
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
@@ -22,6 +23,7 @@ from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Refusal
 from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
 from dispatcher.stages.gates.listing import Ground, Listing, judge_listing
+from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.shaping.scopes import resolve_scope
 
 
@@ -31,16 +33,18 @@ def compile_snapshot(
     revision: Revision,
     epoch: Epoch,
     switches: Sequence[Switch],
+    proofs: Iterable[Proof],
     today: date,
     loopback: frozenset[tuple[str, int]],
-    identities: frozenset[str] = frozenset(),
+    identities: frozenset[str] | None = frozenset(),
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired.
 
-    `identities` are the client certificates that the worker has.
+    `identities` are the client certificates that the worker has; `None` where none is asked.
     """
     event_types = {each.name: each for each in registry.event_types}
-    ground = Ground(registry.policy, today, loopback, identities)
+    ownership = Ownership.of(registry.policy, loopback, proofs, today)
+    ground = Ground(registry.policy, today, loopback, identities, ownership)
     parts = list(plan_routes(registry, ground))
     tripped = _by_target(switches)
     by_type: dict[str, list[Route]] = defaultdict(list)
@@ -76,6 +80,9 @@ def compile_snapshot(
         switches=tuple(switches),
         closed=closed,
         open_lanes=tuple(open_lanes),
+        proving=tuple(
+            route for _, route, _ in parts if ownership.wants_proof(route.connector, route.endpoint)
+        ),
     )
 
 

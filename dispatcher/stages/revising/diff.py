@@ -21,6 +21,7 @@ from dispatcher.stages.revising.flows import Flow, flows
 from dispatcher.stages.revising.listing import (
     compare_classes,
     compare_listing,
+    compare_ownership,
     compare_revoked,
     compare_terms,
     compare_versions,
@@ -45,6 +46,7 @@ def diff(
     changes = {
         *compare_listing(old, new, today),
         *compare_revoked(old, new),
+        *compare_ownership(old.policy, new.policy),
         *compare_classes(old, new),
         *compare_versions(old, new),
         *compare_producers(old, new),

@@ -10,12 +10,16 @@ from dispatcher.stages.shaping.schema import CLASSIFICATION, classify
 
 PAYLOAD_BYTES_LIMIT: Final = 16 * 1024 * 1024
 VERSION_LIMIT: Final = 1_000_000
+OWN_PREFIX: Final = "dispatcher."
+"""What is sent under such a name comes from nobody's outbox: a challenge, for one."""
 _REFERENCES: Final = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def check_event_type(event_type: EventType) -> Iterator[Fault]:
     """Find every fault of one event type."""
     of = f"event type {event_type.name!r}"
+    if event_type.name.startswith(OWN_PREFIX):
+        yield Fault(f"{of}: name", f"{OWN_PREFIX}* are dispatcher's own", "choose another name")
     if not 1 <= event_type.payload_bytes_max <= PAYLOAD_BYTES_LIMIT:
         yield out_of_range(f"{of}: payload_bytes_max", 1, PAYLOAD_BYTES_LIMIT)
     if not 1 <= event_type.version <= VERSION_LIMIT:

@@ -79,6 +79,8 @@ def _check_policy(policy: Policy) -> Iterator[Fault]:
         yield out_of_range("policy: warn_days", 0, DAYS_LIMIT)
     if not 0 <= policy.owner_grace_days <= DAYS_LIMIT:
         yield out_of_range("policy: owner_grace_days", 0, DAYS_LIMIT)
+    if not 1 <= policy.proof_days <= DAYS_LIMIT:
+        yield out_of_range("policy: proof_days", 1, DAYS_LIMIT)
     for country in policy.countries:
         if country != "*":
             yield from check_country("policy: countries", country)

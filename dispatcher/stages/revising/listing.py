@@ -7,13 +7,13 @@ Called by `diff` alone. An entry that nobody uses yet counts too: it is what may
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 from dispatcher.model.disclosure import Aspect, Change, Direction
 from dispatcher.model.host import contains, parse_network
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.path import format_path
-from dispatcher.model.registry import Connector, Destination, Registry
+from dispatcher.model.registry import Connector, Destination, OwnershipProof, Policy, Registry
 from dispatcher.model.tls import Tls
 from dispatcher.stages.gates.aliases import is_within_any, zones_of
 from dispatcher.stages.gates.listing import granted_range
@@ -21,6 +21,7 @@ from dispatcher.stages.revising.tls_terms import compare_tls
 from dispatcher.stages.shaping.schema import Leaf, flatten
 
 _Key = tuple[str, str, int, str]
+_STRICTEST: Final = tuple(OwnershipProof)
 
 
 def compare_listing(old: Registry, new: Registry, today: date) -> Iterator[Change]:
@@ -56,6 +57,19 @@ def compare_revoked(old: Registry, new: Registry) -> Iterator[Change]:
         what = "held" if is_holding else "warned of, no longer held"
         what = f"a destination that drifts is {what}"
         yield Change(direction, Aspect.DESTINATION, "policy", what)
+
+
+def compare_ownership(old: Policy, new: Policy) -> Iterator[Change]:
+    """Give what is asked of an endpoint before anything is sent to it, where that is another."""
+    was, now = _STRICTEST.index(old.ownership_proof), _STRICTEST.index(new.ownership_proof)
+    if was != now:
+        direction = Direction.WIDENS if now > was else Direction.NARROWS
+        what = f"proof of an endpoint: {new.ownership_proof}, was {old.ownership_proof}"
+        yield Change(direction, Aspect.DESTINATION, "policy", what)
+    if old.proof_days != new.proof_days:
+        direction = Direction.WIDENS if new.proof_days > old.proof_days else Direction.NARROWS
+        what = f"a proof counts for {new.proof_days} days, was {old.proof_days}"
+        yield Change(direction, Aspect.PERIOD, "policy", what)
 
 
 def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:

@@ -1,6 +1,7 @@
 """Small sound values for tests of the pure floors; each test changes only what it is about."""
 
-from datetime import date
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ from dispatcher.model.event import Event
 from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revision, WebhookId
 from dispatcher.model.letter import Admitted, Cleared, Leased
 from dispatcher.model.paper import Agreement, Assessment, Purpose
+from dispatcher.model.proof import Proof, ProofMethod, proof_key
 from dispatcher.model.registry import (
     Connector,
     Destination,
@@ -21,8 +23,9 @@ from dispatcher.model.registry import (
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.switch import Switch, Target
+from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.gates.preflight import preflight
-from dispatcher.stages.revising.compiling import compile_snapshot
+from dispatcher.stages.revising.compiling import compile_snapshot, plan_routes
 
 TODAY = date(2026, 6, 1)
 FAR = date(2099, 12, 31)
@@ -106,18 +109,46 @@ def switch(target: str, number: int = 1) -> Switch:
     )
 
 
+def proof(place: str = "https://hooks.acme.example:443/in", **more: Any) -> Proof:
+    given: dict[str, Any] = {
+        "connector": "acme",
+        "method": ProofMethod.ECHO,
+        "proven_us": us_of(TODAY),
+        "proven_by": "w1",
+        "revision": Revision(1),
+    }
+    return Proof(place=place, **given | more)
+
+
+def us_of(day: date) -> int:
+    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000
+
+
+def proofs_of(held: Registry, today: date = TODAY) -> tuple[Proof, ...]:
+    """Prove every endpoint there is."""
+    keys = [
+        proof_key(route.connector, route.endpoint)
+        for _, route, _ in plan_routes(held, Ground(held.policy, today, NO_LOOPBACK))
+    ]
+    return tuple(proof(place, connector=name, proven_us=us_of(today)) for name, place in keys)
+
+
 def snapshot(
     held: Registry | None = None,
     *stops: str,
     revision: int = 1,
     epoch: int = 1,
     today: date = TODAY,
+    proofs: Iterable[Proof] | None = None,
 ) -> Snapshot:
+    """Compile a snapshot, by default with every endpoint proven."""
+    held = registry() if held is None else held
     return compile_snapshot(
-        registry() if held is None else held,
+        held,
         revision=Revision(revision),
         epoch=Epoch(epoch),
         switches=tuple(switch(target, number) for number, target in enumerate(stops)),
+        proofs=proofs_of(held, today) if proofs is None else proofs,
         today=today,
         loopback=NO_LOOPBACK,
     )

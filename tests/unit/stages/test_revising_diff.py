@@ -8,7 +8,7 @@ import pytest
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.disclosure import Aspect, Direction
 from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
-from dispatcher.model.registry import Destination, Policy
+from dispatcher.model.registry import Destination, OwnershipProof, Policy
 from dispatcher.stages.revising.diff import diff
 from tests.unit.stages import builders
 from tests.unit.stages.builders import (
@@ -257,6 +257,31 @@ def test_another_version_is_told_and_lets_nothing_more_flow():
     ]
     wider = held(kind={"version": 2, "schema": SCHEMA | {"title": "An order"}})
     assert ("neutral", "terms", "changed: schema, version") in said(held(), wider)
+
+
+@pytest.mark.parametrize(
+    ("less", "more", "said_of_it"),
+    [
+        (
+            {"ownership_proof": OwnershipProof.REQUIRED},
+            {"ownership_proof": OwnershipProof.OUTSIDE_DEV},
+            ("destination", "proof of an endpoint: outside_dev, was required"),
+        ),
+        (
+            {},
+            {"ownership_proof": OwnershipProof.WAIVED},
+            ("destination", "proof of an endpoint: waived, was outside_dev"),
+        ),
+        ({}, {"proof_days": 365}, ("period", "a proof counts for 365 days, was 180")),
+    ],
+)
+def test_to_ask_less_of_an_endpoint_is_to_widen_and_to_ask_more_is_to_narrow(
+    less, more, said_of_it
+):
+    strict, lax = held(policy=Policy(**less)), held(policy=Policy(**more))
+    assert compare(strict, lax).direction is Direction.WIDENS
+    assert ("widens", *said_of_it) in said(strict, lax)
+    assert compare(lax, strict).direction is Direction.NARROWS
 
 
 def test_a_paper_that_has_ended_already_opens_nothing():

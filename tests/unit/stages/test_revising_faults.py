@@ -252,11 +252,19 @@ def test_a_fault_of_a_paper_names_its_key(paper, key):
     [
         (Policy(warn_days=(30, -1)), "warn_days"),
         (Policy(owner_grace_days=10**6), "owner_grace_days"),
+        (Policy(proof_days=0), "proof_days"),
         (Policy(countries={"Germany": Sensitivity.PUBLIC, "*": Sensitivity.PUBLIC}), "countries"),
     ],
 )
 def test_a_fault_of_the_policy_names_its_key(policy, key):
     assert [f"policy: {key}"] == places(policy=policy)
+
+
+def test_names_of_dispatcher_s_own_are_nobody_s_event_types():
+    own = event_type("dispatcher.ownership_challenge")
+    assert ["event type 'dispatcher.ownership_challenge': name"] == places(
+        event_types=(event_type(), own)
+    )
 
 
 def test_a_field_too_sensitive_for_its_country_is_a_fault_before_it_is_a_closed_lane():

@@ -75,6 +75,7 @@ def closed_by(held, today=TODAY, identities=frozenset()):
         revision=1,
         epoch=1,
         switches=(),
+        proofs=builders.proofs_of(held, today),
         today=today,
         loopback=NO_LOOPBACK,
         identities=frozenset(identities),

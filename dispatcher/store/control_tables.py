@@ -1,0 +1,86 @@
+"""The registry plane's tables of people and their doings, and of what endpoints have shown.
+
+Called by `tables.registry_metadata`, which says by `make` where a table lives and what its name is.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
+
+Make = Callable[..., Any]
+
+
+def make_people(make: Make) -> None:
+    """Make principals, their tokens, and the answers they are given again."""
+    make(
+        "principals",
+        Column("name", Text, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("roles", Text, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("created_by", Text, nullable=False),
+    )
+    make(
+        "tokens",
+        Column("id", Text, primary_key=True),
+        Column("principal", Text, nullable=False),
+        Column("secret_sha256", Text, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("created_by", Text, nullable=False),
+        Column("expires_us", BigInteger, nullable=False),
+        Column("revoked_us", BigInteger),
+        Column("revoked_by", Text),
+        Column("tenant", Text),
+    )
+    make(
+        "replies",
+        Column("principal", Text, primary_key=True),
+        Column("key", Text, primary_key=True),
+        Column("fingerprint", Text, nullable=False),
+        Column("begun_us", BigInteger, nullable=False),
+        Column("sealed", LargeBinary),
+    )
+
+
+def make_audit(make: Make) -> None:
+    """Make the audit log, and the row that says where it ends."""
+    make(
+        "audit_log",
+        Column("seq", BigInteger, primary_key=True, autoincrement=False),
+        Column("entry", Text, nullable=False),
+        Column("seal", LargeBinary, nullable=False),
+    )
+    make(
+        "audit_head",
+        Column("id", Integer, primary_key=True, autoincrement=False),
+        Column("log", Text, nullable=False),
+        Column("size", BigInteger, nullable=False),
+        Column("frontier", LargeBinary, nullable=False),
+        Column("note", Text, nullable=False),
+    )
+
+
+def make_proofs(make: Make) -> None:
+    """Make what endpoints have shown, and how the asking goes: when next, and who is at it."""
+    make(
+        "proofs",
+        Column("connector", Text, primary_key=True),
+        Column("endpoint", Text, primary_key=True),
+        Column("method", Text, nullable=False),
+        Column("proven_us", BigInteger, nullable=False),
+        Column("proven_by", Text, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+    )
+    make(
+        "challenges",
+        Column("connector", Text, primary_key=True),
+        Column("endpoint", Text, primary_key=True),
+        Column("asked_us", BigInteger, nullable=False),
+        Column("ended_us", BigInteger, nullable=False),
+        Column("due_us", BigInteger, nullable=False),
+        Column("failures", Integer, nullable=False),
+        Column("holder", Text, nullable=False),
+        Column("echo", Text, nullable=False),
+        Column("dns", Text, nullable=False),
+    )
