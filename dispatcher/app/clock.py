@@ -40,6 +40,11 @@ def mint_token() -> LeaseToken:
     return LeaseToken(secrets.token_hex(8))
 
 
+def mint_challenge() -> str:
+    """Give a fresh word that nobody can guess: 256 bits."""
+    return secrets.token_hex(32)
+
+
 def mint_secret() -> bytes:
     """Give a fresh signing secret of 256 bits."""
     return secrets.token_bytes(32)

@@ -17,6 +17,7 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.history import HistoryStore
+from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.versions import check_schema
 from dispatcher.store.workers import WorkerStore
@@ -41,6 +42,11 @@ class House:
     def registry(self) -> RegistryStore:
         """The registry's revisions and switches."""
         return RegistryStore(self.registry_database, self.audit)
+
+    @property
+    def proofs(self) -> ProofStore:
+        """What endpoints have shown."""
+        return ProofStore(self.registry_database, self.audit)
 
     @property
     def workers(self) -> WorkerStore:

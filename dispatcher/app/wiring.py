@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from dispatcher.app.clock import chance, mint_token, mint_webhook_id
+from dispatcher.app.clock import chance, mint_challenge, mint_token, mint_webhook_id
 from dispatcher.app.config import Config, read_text
 from dispatcher.app.egress import CREDENTIALS_BYTES_MAX, parse_credentials, parse_proxy
 from dispatcher.app.house import House
@@ -73,6 +73,7 @@ async def open_kit(
         catalogue=house.catalogue,
         retention=RetentionStore(outbox),
         registry=house.registry,
+        proofs=house.proofs,
         workers=house.workers,
         vault=house.vault,
         resolver=resolver or own,
@@ -81,6 +82,7 @@ async def open_kit(
         chance=chance,
         mint_webhook_id=mint_webhook_id,
         mint_token=mint_token,
+        mint_challenge=mint_challenge,
         metrics=metrics or Metrics(),
         log=logger(),
         step=step,

@@ -68,6 +68,11 @@ class Metrics:
             registry=registry,
         )
         self._watch_peers(registry)
+        self.endpoints_to_prove = Gauge(
+            "dispatcher_endpoints_to_prove",
+            "Endpoints without a proof of ownership, or whose proof soon ends.",
+            registry=registry,
+        )
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )

@@ -27,9 +27,11 @@ FORMAT: Final = 1
 TENANTS_CACHED_MAX: Final = 4096
 PSEUDONYM_PREFIX: Final = "sub_"
 _PSEUDONYM_BYTES: Final = 16
+_TOKEN_BYTES: Final = 20
 _FORMAT_BYTE: Final = bytes([FORMAT])
 _SEALING: Final = "dispatcher seal at rest v1"
 _NAMING: Final = "dispatcher pseudonym v1"
+_OWNING: Final = "dispatcher ownership token v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,7 @@ class Vault:
             return _derive(root, _NAMING, tenant)
 
         remember = lru_cache(maxsize=TENANTS_CACHED_MAX)
+        self._owning_key = _derive(root, _OWNING, "")
         self._cipher: Callable[[str, str], Xaes] = remember(cipher)
         self._naming_key: Callable[[str], bytes] = remember(naming_key)
 
@@ -80,6 +83,11 @@ class Vault:
         """Name a person for the ledger: the same within a tenant, unlinkable across tenants."""
         code = hmac.digest(self._naming_key(tenant), subject.encode(), "sha256")
         return PSEUDONYM_PREFIX + code[:_PSEUDONYM_BYTES].hex()
+
+    def ownership_token(self, connector: str, host: str) -> str:
+        """Give what a host's DNS record says for a connector: always the same, and no secret."""
+        code = hmac.digest(self._owning_key, _prefixed(connector) + _prefixed(host), "sha256")
+        return code[:_TOKEN_BYTES].hex()
 
     def __repr__(self) -> str:
         return f"Vault(primary={self._primary!r})"

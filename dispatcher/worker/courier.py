@@ -10,11 +10,11 @@ import asyncio
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, ScopeId
 from dispatcher.model.letter import (
+    Admitted,
     Answer,
     Cleared,
     Departure,
     Leased,
-    Resolved,
     Sealed,
     Settlement,
     Stopped,
@@ -25,7 +25,6 @@ from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.tls import Met
 from dispatcher.model.verdict import Reason, Refusal, hold, refuse
-from dispatcher.stages.gates.addresses import admit
 from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
@@ -37,6 +36,7 @@ from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.reaching import reach
 
 
 class Courier:
@@ -72,14 +72,8 @@ class Courier:
         if stopped is not None:
             self._settle(leased, snapshot, hold(stopped.reason))
             return
-        step(Step.RESOLVE)
-        resolved = await self._resolve(cleared)
-        if isinstance(resolved, Trouble):
-            self._settle(leased, snapshot, resolved)
-            return
-        step(Step.ADMIT)
-        admitted = admit(cleared, resolved, self._kit.settings.address_rules)
-        if isinstance(admitted, Refusal):
+        admitted = await reach(self._kit, cleared)
+        if not isinstance(admitted, Admitted):
             self._settle(leased, snapshot, admitted)
             return
         step(Step.SHAPE)
@@ -122,12 +116,6 @@ class Courier:
             if known is not None:
                 self._scopes[scope_id] = known
         return known
-
-    async def _resolve(self, cleared: Cleared) -> Resolved | Trouble:
-        """Look the host up; one that may answer from inside is asked for where that is known."""
-        route = cleared.route
-        is_private = bool(route.private_ranges)
-        return await self._kit.resolver.resolve(route.endpoint.host, is_private=is_private)
 
     def _may_begin(self, cleared: Cleared, filed: Scope) -> Stopped | None:
         return may_begin(

@@ -20,6 +20,7 @@ from dispatcher.store.claims import ClaimStore
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.peers import PeerStore
+from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.workers import WorkerStore
@@ -74,6 +75,9 @@ class Resolver(Protocol):
         `is_private` asks for a host that may lie in a private network.
         """
 
+    async def texts(self, name: str) -> tuple[str, ...] | Trouble:
+        """Give the TXT records of a name, or why there are none."""
+
     def forget(self) -> None:
         """Drop what was remembered: the registry moved."""
 
@@ -86,8 +90,12 @@ class Transport(Protocol):
         sealed: Sealed,
         depart: Callable[[], Departure | Stopped],
         check: Callable[[], Stopped | None],
+        keep_bytes: int = 0,
     ) -> Answer | Trouble | Stopped:
-        """Sign with `depart`, ask `check`, and write, with no await between; read the answer."""
+        """Sign with `depart`, ask `check`, and write, with no await between; read the answer.
+
+        Its body is kept only where it has at most `keep_bytes`.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +134,7 @@ class Kit:
     catalogue: CatalogueStore
     retention: RetentionStore
     registry: RegistryStore
+    proofs: ProofStore
     workers: WorkerStore
     vault: Vault
     resolver: Resolver
@@ -134,6 +143,7 @@ class Kit:
     chance: Callable[[], float]
     mint_webhook_id: Callable[[], WebhookId]
     mint_token: Callable[[], LeaseToken]
+    mint_challenge: Callable[[], str]
     metrics: Metrics
     log: Any
     step: Callable[[Step], None]

@@ -1,9 +1,10 @@
 """One worker's life: start, turn, drain.
 
-Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep and the policy
-watch side by side until it is told to stop. A drain stops claiming, gives back what has not begun,
-finishes what is in flight within its time, and leaves the list of workers. A database that goes
-away stops nothing for good: every loop tries again, and sending stops with the policy lease.
+Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep, the prover and
+the policy watch side by side until it is told to stop. A drain stops claiming, gives back what has
+not begun, finishes what is in flight within its time, and leaves the list of workers. A database
+that goes away stops nothing for good: every loop tries again, and sending stops with the policy
+lease.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from dispatcher.worker.desk import Desk
 from dispatcher.worker.kit import Kit, Step, rest
 from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.prover import Prover
 from dispatcher.worker.relay import Relay
 from dispatcher.worker.upkeep import Upkeep
 
@@ -54,6 +56,7 @@ class Worker:
         self._relay = Relay(kit, self.policy, self.desk)
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy)
+        self._prover = Prover(kit, self.policy)
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -68,6 +71,7 @@ class Worker:
             for each in (
                 self.policy.run(self._leaving),
                 self._upkeep.run(self._stopping),
+                self._prover.run(self._stopping),
                 self._pace(self._relay.turn, self._bell),
                 self._pace(self._leaser.turn, asyncio.Event()),
                 kit.listen_policy(self.policy.hint.set),
@@ -77,7 +81,7 @@ class Worker:
         stopping = asyncio.create_task(stop.wait())
         try:
             # None of the loops ends by itself, unless by a fault of ours: then nothing goes on.
-            await asyncio.wait([stopping, *loops[:4]], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, *loops[:5]], return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._drain(loops, stopping)
 
@@ -92,7 +96,7 @@ class Worker:
         # A turn under way is finished: cut off in its commit, its rows would wait out their lease.
         self._stopping.set()
         self._bell.set()
-        await asyncio.wait(others[:3], timeout=TURN_SECONDS)
+        await asyncio.wait(others[:4], timeout=TURN_SECONDS)
         await _cancel([*others, stopping])
         self.desk.give_back(self.policy.snapshot.epoch)
         abandoned = await self.desk.finish(kit.settings.drain_seconds)

@@ -114,3 +114,17 @@ def test_a_vault_shows_its_keys_to_nobody() -> None:
     assert repr(vault) == "Vault(primary='k1')"
     with pytest.raises((TypeError, AttributeError)):
         pickle.dumps(vault)
+
+
+def test_a_token_of_ownership_is_always_the_same_for_one_connector_and_host_alone() -> None:
+    token = Vault(OLD).ownership_token("acme", "hooks.acme.example")
+    assert token == Vault(NEW).ownership_token("acme", "hooks.acme.example")
+    others = [
+        ("brook", "hooks.acme.example"),
+        ("acme", "acme.example"),
+        ("acm", "ehooks.acme.example"),
+    ]
+    assert token not in {Vault(OLD).ownership_token(*each) for each in others}
+    other_root = Keyring("k2", MappingProxyType({"k2": b"2" * 32}))
+    assert token != Vault(other_root).ownership_token("acme", "hooks.acme.example")
+    assert len(bytes.fromhex(token)) == 20
