@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
+from dispatcher.control.proofs import ProofControl
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.registry import Registry
@@ -42,6 +43,7 @@ class Plane:
     changes: ChangeControl
     people: People
     switches: SwitchControl
+    proofs: ProofControl
     producers: ProducerRule
     history: HistoryStore
     audit: AuditLog

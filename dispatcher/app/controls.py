@@ -12,6 +12,7 @@ from dispatcher.app.way_out import address_rules, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
+from dispatcher.control.proofs import ProofControl
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.resolver import Resolver
@@ -48,6 +49,14 @@ def front(house: House) -> Front:
         people=people(house),
         switches=SwitchControl(
             registry=house.registry, workers=house.workers, wall_us=house.clock.wall_us
+        ),
+        proofs=ProofControl(
+            registry=house.registry,
+            proofs=house.proofs,
+            workers=house.workers,
+            vault=house.vault,
+            loopback=house.config.network.inboxes,
+            wall_us=house.clock.wall_us,
         ),
         producers=ProducerRule(house.registry),
         history=house.history,

@@ -45,6 +45,7 @@ _COMMANDS: Final = {
     "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),
     "switches": ("dispatcher.cli.switches", "switches", "List what is stopped, and why."),
     "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),
+    "prove": ("dispatcher.cli.proofs", "prove", "Have an endpoint show that it is its partner's."),
     "principal": ("dispatcher.cli.people", "principal", "Add and list people and services."),
     "token": ("dispatcher.cli.people", "token", "Issue, list and revoke tokens."),
     "audit": ("dispatcher.cli.audit", "audit", "Read and verify the record of every change."),

@@ -50,15 +50,16 @@ class Right(StrEnum):
     REJECT = "reject"
     HOLD = "hold"
     RELEASE = "release"
+    PROVE = "prove endpoints"
     PEOPLE = "add people"
     INSPECT = "see why a destination is refused"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.PRODUCER: frozenset({Right.ENQUEUE}),
-    Role.PLATFORM: frozenset({Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD}),
+    Role.PLATFORM: frozenset({Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.PROVE}),
     Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
-    Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE, Right.INSPECT}),
+    Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE, Right.PROVE, Right.INSPECT}),
     Role.PRIVACY: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
     Role.READER: frozenset({Right.READ, Right.INSPECT}),
     Role.ADMIN: frozenset({Right.READ, Right.PEOPLE, Right.INSPECT}),

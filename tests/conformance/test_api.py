@@ -32,6 +32,7 @@ ASKED: dict[str, Right] = {
     "POST /v1/revisions/{number}/rollback": Right.PROPOSE,
     "POST /v1/switches": Right.HOLD,
     "POST /v1/switches/release": Right.RELEASE,
+    "POST /v1/subscriptions/{name}/proof": Right.PROVE,
     "POST /v1/principals": Right.PEOPLE,
     "POST /v1/tokens": Right.PEOPLE,
     "DELETE /v1/tokens/{token}": Right.PEOPLE,

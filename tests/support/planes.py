@@ -13,6 +13,7 @@ from dispatcher.api.table import ROUTES
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
 from dispatcher.control.producers import ProducerRule
+from dispatcher.control.proofs import ProofControl
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.people import Principal, PrincipalKind, Role
@@ -22,6 +23,7 @@ from dispatcher.store.changes import ChangeStore
 from dispatcher.store.database import Database
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.people import PeopleStore
+from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.workers import WorkerStore
@@ -80,6 +82,14 @@ def plane_of(database: Database) -> Plane:
         changes=control_of(database),
         people=People(store=PeopleStore(database, audit), mint=secrets.token_bytes),
         switches=SwitchControl(registry=registry, workers=WorkerStore(database), wall_us=wall_us),
+        proofs=ProofControl(
+            registry=registry,
+            proofs=ProofStore(database, audit),
+            workers=WorkerStore(database),
+            vault=Vault(KEYRING),
+            loopback=frozenset(),
+            wall_us=wall_us,
+        ),
         producers=ProducerRule(registry),
         history=HistoryStore(database),
         audit=audit,

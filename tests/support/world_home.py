@@ -61,6 +61,10 @@ class Received:
     def data(self) -> Any:
         return json.loads(self.body)["data"]
 
+    @property
+    def type(self) -> str:
+        return str(json.loads(self.body)["type"])
+
 
 @dataclass(frozen=True)
 class Done:
@@ -208,6 +212,7 @@ class Home:
         schema: dict[str, Any] = SCHEMA,
         payload_bytes_max: int = 65536,
         producers: str = "",
+        policy: str = "",
     ) -> None:
         """Write the registry files anew: these partners, at the first mailbox."""
         shutil.rmtree(self.files, ignore_errors=True)
@@ -219,7 +224,7 @@ class Home:
             lines.append(f"payload_bytes_max = {payload_bytes_max}")
         for partner in partners:
             lines.append(self._partner(partner))
-        lines.append(producers)
+        lines += [producers, f"[policy]\n{policy}" if policy else ""]
         (self.files / "registry.toml").write_text("\n".join(lines) + "\n")
 
     def apply(self, *partners: Partner, **more: Any) -> None:

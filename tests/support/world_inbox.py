@@ -9,6 +9,7 @@ to answer:
     /jitter/MS/...      200 after up to that          /hang/...       never
     /status/CODE/...    CODE            /gone/...       410
     /later/SECONDS/...  503 with Retry-After once for each webhook-id, then 200
+    /echo/...           200, with the challenge where one came
     /flaky/TIMES/...    500 so many times for each webhook-id, then 200
 
 With `--database`, it looks the ledger row up while the request is in hand: what it finds was
@@ -135,7 +136,9 @@ class Inbox:
         os.write(self.journal, json.dumps(line).encode() + b"\n")
         if status is None:
             return
-        answer = f"HTTP/1.1 {status} So\r\n{more}Content-Length: 0\r\n\r\n".encode()
+        said = _challenge(body) if path.startswith("/echo") else b""
+        head = f"HTTP/1.1 {status} So\r\n{more}Content-Length: {len(said)}\r\n\r\n"
+        answer = head.encode() + said
         if seconds:
             self.answers += 1
             heapq.heappush(self.later, (time.monotonic() + seconds, self.answers, guest, answer))
@@ -168,6 +171,12 @@ class Inbox:
             guest.socket.sendall(answer)
         except OSError:
             return  # whoever asked is gone
+
+
+def _challenge(body: bytes) -> bytes:
+    said = json.loads(body)
+    is_one = said["type"] == "dispatcher.ownership_challenge"
+    return str(said["data"]["challenge"]).encode() if is_one else b""
 
 
 def _kernel_time_ns(ancillary: list[tuple[int, int, bytes]]) -> int | None:

@@ -2,7 +2,8 @@
 
     python -m tests.support.world_worker --config FILE --kill-before STEP --after-count N
 
-It ends with SIGKILL, as if the power had gone, when it comes to STEP for the Nth time.
+It ends with SIGKILL, as if the power had gone, when it comes to STEP for the Nth time. With
+`--kill-before-proof` it does so with a proof of ownership in hand, before it is written down.
 """
 
 import argparse
@@ -10,12 +11,16 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.running import run_async
 from dispatcher.app.wiring import open_kit
+from dispatcher.model.ids import WorkerId
+from dispatcher.model.proof import ProofMethod
+from dispatcher.store.proofs import Claim, ProofStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.kit import Step
@@ -36,17 +41,28 @@ def die_at(fatal: Step, count: int) -> Callable[[Step], None]:
     return step
 
 
+class FatalProofs(ProofStore):
+    """Kills this process where a proof would be written down."""
+
+    async def record(self, claim: Claim, method: ProofMethod, worker: WorkerId) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def never(_step: Step) -> None:
     return
 
 
-async def work(config: Config, step: Callable[[Step], None]) -> None:
+async def work(config: Config, step: Callable[[Step], None], *, is_proof_fatal: bool) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with open_house(config) as house, open_kit(house, metrics=Metrics(), step=step) as kit:
         await house.check_schema()
-        await Worker(kit).run(stop)
+        if is_proof_fatal:
+            fatal = FatalProofs(house.registry_database, house.audit)
+            await Worker(replace(kit, proofs=fatal)).run(stop)
+        else:
+            await Worker(kit).run(stop)
 
 
 def main() -> None:
@@ -54,11 +70,12 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--kill-before", type=Step)
     parser.add_argument("--after-count", type=int, default=1)
+    parser.add_argument("--kill-before-proof", action="store_true")
     given = parser.parse_args()
     config = load_config(given.config)
     log.configure(config.log.level)
     step = die_at(given.kill_before, given.after_count) if given.kill_before else never
-    run_async(work(config, step))
+    run_async(work(config, step, is_proof_fatal=given.kill_before_proof))
 
 
 if __name__ == "__main__":

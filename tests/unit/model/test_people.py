@@ -9,9 +9,9 @@ from dispatcher.model.people import Principal, PrincipalKind, Right, Role
 HUMAN, SERVICE, LOCAL = PrincipalKind
 MAY: dict[Role, set[Right]] = {
     Role.PRODUCER: {Right.ENQUEUE},
-    Role.PLATFORM: {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD},
+    Role.PLATFORM: {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.PROVE},
     Role.APPROVER: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
-    Role.SRE: {Right.READ, Right.HOLD, Right.RELEASE, Right.INSPECT},
+    Role.SRE: {Right.READ, Right.HOLD, Right.RELEASE, Right.PROVE, Right.INSPECT},
     Role.PRIVACY: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
     Role.READER: {Right.READ, Right.INSPECT},
     Role.ADMIN: {Right.READ, Right.PEOPLE, Right.INSPECT},
