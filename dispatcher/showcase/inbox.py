@@ -1,12 +1,14 @@
 """A partner's inbox: a real HTTP server on loopback that keeps every request as it was on the wire.
 
 Used by the demonstration and by tests. What it does with a request is up to a plain function, so
-that it can be friendly, broken, slow or rude. The time of a request is that of its first byte, told
+that it can be friendly, broken, slow or rude; a challenge it answers by itself, as a partner's
+endpoint must. The time of a request is that of its first byte, told
 by the kernel where it can be (Linux), so it does not depend on how busy this process was. It must
 never verify, decrypt or drop anything it received: it is the witness.
 """
 
 import asyncio
+import json
 import re
 import socket
 import struct
@@ -23,6 +25,8 @@ BODY_BYTES_MAX: Final = 16_777_216
 _SO_TIMESTAMPNS: Final = 35
 """Asks Linux to tell when bytes arrived, to the nanosecond; Python has no name for it."""
 _TIMESPEC: Final = struct.Struct("qq")
+_TYPE: Final = "dispatcher.ownership_challenge"
+_CHALLENGE: Final = _TYPE.encode()
 _LENGTH: Final = re.compile(rb"(?im)^content-length:[ \t]*([0-9]{1,9})[ \t]*\r?$")
 _REQUEST_LINE: Final = re.compile(r"(?P<method>[A-Z]+) (?P<target>/[!-~]*) HTTP/1\.1\Z")
 
@@ -81,6 +85,7 @@ class Inbox:
         self.port = port
         self.connections = 0
         self.received: list[Received] = []
+        self.challenges: list[Received] = []
         self._behave = behave
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -130,6 +135,11 @@ class Inbox:
             wire = _Wire(peer)
             try:
                 while (received := await wire.read_request(self.name, number)) is not None:
+                    word = _challenge(received.body)
+                    if word:
+                        self.challenges.append(received)
+                        await _send(peer, 200, (), word)
+                        continue
                     self.received.append(received)
                     if not await self._answer(peer, self._behave(received)):
                         return
@@ -141,11 +151,7 @@ class Inbox:
         await asyncio.sleep(reply.after_seconds)
         if reply.status is None:
             return False
-        lines = [f"HTTP/1.1 {reply.status} {'OK' if reply.status < 300 else 'No'}"]
-        lines += [f"{name}: {value}" for name, value in reply.headers]
-        lines += [] if reply.status == 204 else ["Content-Length: 0"]
-        text = "\r\n".join((*lines, "", ""))
-        await asyncio.get_running_loop().sock_sendall(peer, text.encode("latin-1"))
+        await _send(peer, reply.status, reply.headers)
         return True
 
 
@@ -190,6 +196,27 @@ class _Wire:
             self._came_us = came_us
         self._bytes += data
         return bool(data)
+
+
+async def _send(
+    peer: socket.socket, status: int, headers: tuple[tuple[str, str], ...], body: bytes = b""
+) -> None:
+    lines = [f"HTTP/1.1 {status} {'OK' if status < 300 else 'No'}"]
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines += [] if status == 204 else [f"Content-Length: {len(body)}"]
+    text = "\r\n".join((*lines, "", ""))
+    await asyncio.get_running_loop().sock_sendall(peer, text.encode("latin-1") + body)
+
+
+def _challenge(body: bytes) -> bytes:
+    """Give the word to answer with; nothing where the request is no challenge."""
+    if _CHALLENGE not in body:
+        return b""
+    try:
+        document = json.loads(body)
+        return str(document["data"]["challenge"]).encode() if document["type"] == _TYPE else b""
+    except (ValueError, LookupError, TypeError):
+        return b""
 
 
 async def _readable(peer: socket.socket) -> None:
