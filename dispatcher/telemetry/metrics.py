@@ -62,17 +62,7 @@ class Metrics:
             ("connector",),
             registry=registry,
         )
-        self.reported_lanes = Gauge(
-            "dispatcher_reported_lanes",
-            "Lanes that go out though nothing lists their destination: report-only mode.",
-            registry=registry,
-        )
-        self._watch_peers(registry)
-        self.endpoints_to_prove = Gauge(
-            "dispatcher_endpoints_to_prove",
-            "Endpoints without a proof of ownership, or whose proof soon ends.",
-            registry=registry,
-        )
+        self._watch_destinations(registry)
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
@@ -94,8 +84,18 @@ class Metrics:
             registry=registry,
         )
 
-    def _watch_peers(self, registry: CollectorRegistry) -> None:
-        """Add what is known of those at the other end."""
+    def _watch_destinations(self, registry: CollectorRegistry) -> None:
+        """Add what is known of where letters go, and of those at the other end."""
+        self.reported_lanes = Gauge(
+            "dispatcher_reported_lanes",
+            "Lanes that go out though nothing lists their destination: report-only mode.",
+            registry=registry,
+        )
+        self.endpoints_to_prove = Gauge(
+            "dispatcher_endpoints_to_prove",
+            "Endpoints without a proof of ownership, or whose proof soon ends.",
+            registry=registry,
+        )
         self.certificate_days_left = Gauge(
             "dispatcher_certificate_days_left",
             "Days until the first certificate of a connector's destinations ends, as last met.",

@@ -58,7 +58,7 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("app.remote", "call_there", "http.client.HTTPSConnection"): OPERATOR,
     Way("model.schema", "compile_schema", "jsonschema_rs.Draft202012Validator"): NOWHERE,
     Way("showcase.inbox", "Inbox.__init__", "socket.socket"): LOOPBACK,
-    Way("showcase.inbox", "Inbox._answer", "loop.sock_sendall"): LOOPBACK,
+    Way("showcase.inbox", "_send", "loop.sock_sendall"): LOOPBACK,
     Way("showcase.bench_guard", "_measure", "network.dialer.GuardedConnector"): LOOPBACK,
     Way("showcase.bench_guard", "_measure", "aiohttp.TCPConnector"): LOOPBACK,
     Way("showcase.bench_guard", "_take_turns", "aiohttp.ClientRequest"): LOOPBACK,

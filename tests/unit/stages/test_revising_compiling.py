@@ -72,10 +72,10 @@ def test_ten_thousand_subscriptions_under_a_thousand_switches_compile_in_seconds
     held = builders.registry(
         subscriptions=tuple(builders.subscription(f"s{number}") for number in range(10_000))
     )
-    began = time.perf_counter()
+    began = time.process_time()
     policy = builders.snapshot(held, *(f"subscription:s{number}" for number in range(1000)))
     assert 9_000 == len(policy.open_lanes)
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 @pytest.mark.parametrize(
