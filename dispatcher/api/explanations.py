@@ -20,6 +20,7 @@ from dispatcher.model.people import Right
 from dispatcher.model.registry import Destination, Registry
 from dispatcher.stages.gates.address_table import TABLE_VERSION
 from dispatcher.stages.gates.listing import Ground
+from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.revising.explaining import Explanation, find, judge
 
 ANSWERS_MAX: Final = 64
@@ -64,8 +65,11 @@ class ExplanationView(View):
 
 async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Say whether a URL may be sent to, by the same code that decides on every delivery."""
-    active = await plane.registry.active()
-    found = await _explain(plane, active.registry, ask.body)
+    active, _, _, proofs = await plane.registry.policy_now()
+    today, policy = day_of(plane.wall_us()), active.registry.policy
+    ownership = Ownership.of(policy, plane.proofs.loopback, proofs, today)
+    ground = Ground(policy, today, frozenset(), ownership=ownership)
+    found = await _explain(plane, active.registry, ground, ask.body)
     # A URL that cannot be read says nothing of the network inside, and what is allowed neither.
     is_told = found.is_allowed or found.endpoint is None or may_see_reasons(ask.principal)
     if not is_told:
@@ -97,11 +101,12 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
     }
 
 
-async def _explain(plane: Plane, registry: Registry, question: Question) -> Explanation:
+async def _explain(
+    plane: Plane, registry: Registry, ground: Ground, question: Question
+) -> Explanation:
     connectors = registry.connectors
     if question.connector is not None:
         connectors = (named(connectors, question.connector, "connector"),)
-    ground = Ground(registry.policy, day_of(plane.wall_us()), frozenset())
     found = find(question.url, connectors, ground)
     if isinstance(found, Explanation):
         return found

@@ -5,14 +5,19 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.endpoint import parse_endpoint
+from dispatcher.model.ids import LeaseToken, WorkerId
 from dispatcher.model.people import Principal, Role
-from dispatcher.model.registry import Destination
+from dispatcher.model.proof import ProofMethod, proof_key
+from dispatcher.model.registry import Destination, OwnershipProof, Policy
 from dispatcher.store.database import Database
-from tests.conformance.test_api import activate
+from dispatcher.store.proofs import ProofStore
+from tests.conformance.test_api import activate, registry_document
 from tests.conformance.test_changes import LARGE
 from tests.support import planes
-from tests.support.letters import Road, change
+from tests.support.letters import MINUTE_US, Road, change
 from tests.support.planes import Caller, person, plane_of
+from tests.support.records import audit_of
 
 URL = "https://hooks.acme.example/in"
 SUBMITTER = person("pat", Role.PLATFORM)
@@ -27,7 +32,9 @@ async def api(database: Database) -> Caller:
         Destination(host="inside.acme.example", reason="orders"),
         Destination(host="nowhere.acme.example", reason="orders"),
     )
-    await activate(api, replace(LARGE, connectors=(replace(connector, destinations=entries),)))
+    held = replace(LARGE, connectors=(replace(connector, destinations=entries),))
+    # Whether endpoints are proven is asked by a test of its own.
+    await activate(api, replace(held, policy=Policy(ownership_proof=OwnershipProof.WAIVED)))
     planes.looked_up.clear()
     return api
 
@@ -116,3 +123,17 @@ async def test_p6_a_submitter_reads_one_code_for_all_that_happened_to_deliveries
     ]  # fmt: skip
     seen = await api.ask("GET", "/v1/deliveries", by=person("sue", Role.SRE))
     assert [each["code"] for each in seen["items"]] == list(codes)
+
+
+async def test_an_endpoint_that_is_not_proven_is_said_to_be_until_it_is(
+    api: Caller, database: Database
+):
+    body = {"registry": registry_document(LARGE), "reason": "ask for proofs again"}
+    assert (await api.ask("POST", "/v1/change-sets", body))["active"]
+    found = await explain(api, URL)
+    assert (found["code"], found["rule"]) == ("endpoint_unproven", "proven")
+    assert planes.looked_up == []
+    proofs = ProofStore(database, audit_of(database))
+    claim = await proofs.claim(proof_key("acme", parse_endpoint(URL)), LeaseToken("t"), MINUTE_US)
+    await proofs.record(claim, ProofMethod.ECHO, WorkerId("w1"))
+    assert (await explain(api, URL))["verdict"] == "allow"
