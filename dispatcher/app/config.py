@@ -86,6 +86,8 @@ class WorkerSection(Section):
     commit_gather_seconds: Annotated[float, Field(ge=0, le=1)] = 0.002
     upkeep_seconds: Seconds = 1.0
     drain_seconds: Seconds = 20.0
+    rest_after_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 100
+    rest_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
     payload_hours: Annotated[float, Field(gt=0, le=8760)] = 24.0
     dead_payload_days: Annotated[float, Field(gt=0, le=365)] = 14.0
 

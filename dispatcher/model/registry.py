@@ -115,6 +115,7 @@ class Subscription:
     `scope` maps event types to granted paths; an empty list sends the envelope alone.
     `retry_seconds` are the longest waits before each further attempt; the wait taken is drawn
     evenly between zero and that (full jitter). `headers` are sent with every request as they are.
+    Each worker begins at most `rate_per_second` attempts.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -128,6 +129,7 @@ class Subscription:
     retry_seconds: tuple[float, ...] = STANDARD_RETRY_SECONDS
     attempt_seconds: float = 15.0
     concurrency: int = 32
+    rate_per_second: float | None = None
 
 
 class OwnershipProof(StrEnum):

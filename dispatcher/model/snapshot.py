@@ -41,6 +41,7 @@ class Route:
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
     concurrency: int
+    rate_per_second: float | None = None
     alias_zones: tuple[str, ...] = ()
     tls: Tls = field(default=Tls())
     close_after_each: bool = False

@@ -52,6 +52,7 @@ class Reason(StrEnum):
     POLICY_LEASE_EXPIRED = "policy_lease_expired"
     DELIVERY_LEASE_SHORT = "delivery_lease_short"
     DRAINING = "draining"
+    DESTINATION_RESTS = "destination_rests"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
 
 

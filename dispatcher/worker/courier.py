@@ -29,6 +29,7 @@ from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
+from dispatcher.stages.settling.outcome import is_ailing
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.store.groupcommit import GroupCommit
@@ -56,38 +57,43 @@ class Courier:
         self._peers = PeerWatch(kit, policy)
         self._scopes: dict[ScopeId, Scope] = {}
 
-    async def carry(self, leased: Leased) -> None:
-        """Take one leased delivery as far as it gets, and settle it."""
+    async def carry(self, leased: Leased) -> bool | None:
+        """Take one leased delivery as far as it gets, and settle it.
+
+        Says whether its destination ails; nothing where no connection was sought.
+        """
         step, snapshot = self._kit.step, self._policy.snapshot
         step(Step.PREFLIGHT)
         filed = await self._scope(leased)
         if filed is None:
             self._settle(leased, snapshot, refuse(Reason.SCOPE_UNKNOWN))
-            return
+            return None
         cleared = preflight(leased, snapshot, filed)
         if isinstance(cleared, Refusal):
             self._settle(leased, snapshot, cleared)
-            return
+            return None
         stopped = self._may_begin(cleared, filed)
         if stopped is not None:
             self._settle(leased, snapshot, hold(stopped.reason))
-            return
+            return None
         admitted = await reach(self._kit, cleared)
         if not isinstance(admitted, Admitted):
             self._settle(leased, snapshot, admitted)
-            return
+            return True if isinstance(admitted, Trouble) else None
         step(Step.SHAPE)
         shaped = shape(admitted)
         if isinstance(shaped, Refusal):
             self._settle(leased, snapshot, shaped)
-            return
+            return None
         step(Step.SEAL)
         sealed = seal(shaped)
         step(Step.DISCLOSE)
         if not await self._disclose(sealed, snapshot):
-            return
+            return None
         step(Step.POST)
+        began = self._kit.clock.boot()
         result = await self._post(sealed, filed, snapshot)
+        seconds = self._kit.clock.boot() - began
         step(Step.SETTLE)
         met = None
         try:
@@ -97,6 +103,13 @@ class Courier:
         if settlement.is_endpoint_gone:
             # A partner answered 410.
             await self._policy.hold((leased.subscription,), Reason.ENDPOINT_GONE)
+        if isinstance(result, Stopped):
+            return None
+        return is_ailing(result, seconds, cleared.route.attempt_seconds)
+
+    def give_back(self, leased: Leased, reason: Reason) -> None:
+        """Return a delivery that was not begun; no retry is spent."""
+        self._settle(leased, self._policy.snapshot, hold(reason))
 
     def park_faulty(self, leased: Leased, error: Exception) -> None:
         """Set aside a delivery that a fault of ours stopped, so that it is not tried for ever."""

@@ -2,32 +2,37 @@
 
 A hanging partner fills only its own window and queue; the others never wait for it. The relay and
 the leaser ask how much room there is before they claim, so a worker never holds more rows than it
-can carry within their lease. Couriers run as tasks that live as long as their queue has work.
+can carry within their lease. Couriers run as tasks that live as long as their queue has work. Each
+window keeps its own pace: a rate, and a rest for a destination that ails.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable
 
-from dispatcher.model.ids import Epoch
 from dispatcher.model.letter import Leased
 from dispatcher.model.snapshot import Route
-from dispatcher.model.verdict import Reason, hold
-from dispatcher.stages.settling.settle import settle
+from dispatcher.model.verdict import Reason
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.kit import Kit
+from dispatcher.worker.pace import Pace
 
 QUEUE_PER_WINDOW = 4
 """How many leased deliveries may queue for each place in a subscription's window."""
 
 
 class _Window:
-    __slots__ = ("active", "queue", "size")
+    __slots__ = ("active", "pace", "queue", "route")
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, route: Route) -> None:
+        self.route = route
         self.active = 0
         self.queue: deque[Leased] = deque()
+        self.pace = Pace()
+
+    @property
+    def size(self) -> int:
+        return self.route.concurrency
 
 
 class Desk:
@@ -53,15 +58,19 @@ class Desk:
             route.concurrency * (1 + QUEUE_PER_WINDOW) - taken,
             self._kit.settings.queued_max - self.carried - coming,
         )
-        return max(route.concurrency - taken, behind, 0)
+        room = max(route.concurrency - taken, behind, 0)
+        if window is None:
+            return room
+        paced = window.pace.room(route.rate_per_second, taken, self._kit.clock.boot())
+        return room if paced is None else min(room, paced)
 
     def accept(self, deliveries: Iterable[tuple[Leased, Route]]) -> None:
         """Queue leased deliveries, starting couriers where the window is open."""
         for leased, route in deliveries:
             window = self._windows.get(route.subscription)
             if window is None:
-                window = self._windows[route.subscription] = _Window(route.concurrency)
-            window.size = route.concurrency
+                window = self._windows[route.subscription] = _Window(route)
+            window.route = route
             window.queue.append(leased)
             self.carried += 1
             if window.active < window.size:
@@ -75,7 +84,7 @@ class Desk:
             while window.queue and window.active <= window.size:
                 leased = window.queue.popleft()
                 try:
-                    await self._courier.carry(leased)
+                    await self._serve(window, leased)
                 except Exception as error:  # noqa: BLE001
                     self._courier.park_faulty(leased, error)
                 finally:
@@ -83,16 +92,39 @@ class Desk:
         finally:
             window.active -= 1
 
-    def give_back(self, epoch: Epoch) -> None:
+    async def _serve(self, window: _Window, leased: Leased) -> None:
+        """Carry one delivery at the subscription's pace, or give it back while that rests."""
+        pace, route, clock = window.pace, window.route, self._kit.clock
+        wait = pace.wait(route.rate_per_second, clock.boot())
+        if wait > 0:
+            await asyncio.sleep(wait)
+        if clock.boot() < pace.rests_until:
+            self._courier.give_back(leased, Reason.DESTINATION_RESTS)
+            return
+        is_ailing = await self._courier.carry(leased)
+        if is_ailing is None:
+            return
+        settings, now = self._kit.settings, clock.boot()
+        if pace.note(
+            is_ailing=is_ailing,
+            now=now,
+            rest_after=settings.rest_after_failures,
+            rest_seconds=settings.rest_seconds,
+        ):
+            self._kit.log.warning(
+                "destination_rests",
+                subscription=route.subscription,
+                connector=route.connector,
+                host=route.endpoint.host,
+                seconds=round(pace.rests_until - now, 1),
+            )
+
+    def give_back(self) -> None:
         """Return what is queued and not begun, for a drain."""
         for window in self._windows.values():
             while window.queue:
-                leased = window.queue.popleft()
                 self.carried -= 1
-                refusal = hold(Reason.DRAINING)
-                moment = self._kit.clock.wall_us()
-                settlement = settle(leased, None, refusal, (), 0.0, moment)
-                self._courier.record(leased, settlement, epoch)
+                self._courier.give_back(window.queue.popleft(), Reason.DRAINING)
 
     async def finish(self, seconds: float) -> int:
         """Wait for what is in flight; give how many had to be abandoned."""

@@ -98,7 +98,7 @@ class Worker:
         self._bell.set()
         await asyncio.wait(others[:4], timeout=TURN_SECONDS)
         await _cancel([*others, stopping])
-        self.desk.give_back(self.policy.snapshot.epoch)
+        self.desk.give_back()
         abandoned = await self.desk.finish(kit.settings.drain_seconds)
         await self._settlements.drain()
         self._leaving.set()

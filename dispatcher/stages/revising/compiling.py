@@ -150,6 +150,7 @@ def _route(
         retry_seconds=tuple(subscription.retry_seconds),
         attempt_seconds=subscription.attempt_seconds,
         concurrency=subscription.concurrency,
+        rate_per_second=subscription.rate_per_second,
         alias_zones=listing.alias_zones,
         tls=terms.tls if terms is not None else Tls(),
         close_after_each=terms is not None and terms.close_after_each,

@@ -15,6 +15,8 @@ from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import resolve_scope
 
 CONCURRENCY_LIMIT: Final = 1_000
+RATE_LEAST: Final = 0.1
+RATE_LIMIT: Final = 10_000
 ATTEMPT_SECONDS_LIMIT: Final = 300
 RETRY_SECONDS_LIMIT: Final = 7 * 86_400
 RETRIES_LIMIT: Final = 50
@@ -46,6 +48,9 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
         yield Fault(f"{of}: headers {fault.name!r}", fault.why, fault.fix)
     if not 1 <= subscription.concurrency <= CONCURRENCY_LIMIT:
         yield out_of_range(f"{of}: concurrency", 1, CONCURRENCY_LIMIT)
+    rate = subscription.rate_per_second
+    if rate is not None and not RATE_LEAST <= rate <= RATE_LIMIT:
+        yield out_of_range(f"{of}: rate_per_second", RATE_LEAST, RATE_LIMIT)
     if not 0 < subscription.attempt_seconds <= ATTEMPT_SECONDS_LIMIT:
         yield out_of_range(f"{of}: attempt_seconds", 0, ATTEMPT_SECONDS_LIMIT)
     if any(not 0 < seconds <= RETRY_SECONDS_LIMIT for seconds in subscription.retry_seconds):

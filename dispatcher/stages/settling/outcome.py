@@ -22,6 +22,16 @@ def heeds_retry_after(status: int) -> bool:
     return status in _ASKS_FOR_PATIENCE or 500 <= status <= 599
 
 
+def is_ailing(result: Answer | Trouble, seconds: float, attempt_seconds: float) -> bool:
+    """True where the destination should be spared: it failed, asked for patience, or was slow.
+
+    An answer that took more than half of the attempt's time cost as much as a failure would.
+    """
+    if isinstance(result, Trouble):
+        return True
+    return heeds_retry_after(result.status) or seconds > attempt_seconds / 2
+
+
 def outcome_of(result: Answer | Trouble) -> Outcome:
     """Say what the partner has, or may have."""
     if isinstance(result, Answer):

@@ -54,6 +54,8 @@ def test_duplicate_names_are_faults():
         ({"url": "https://user:pw@hooks.acme.example/"}, "url"),
         ({"url": "ftp://hooks.acme.example/"}, "url"),
         ({"url": "https://hooks.acme.example/a/../b"}, "url"),
+        ({"rate_per_second": 0.0}, "rate_per_second"),
+        ({"rate_per_second": 1e9}, "rate_per_second"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": -1}, "concurrency"),
         ({"concurrency": 1001}, "concurrency"),

@@ -7,6 +7,7 @@ from dispatcher.model.letter import Answer, Stopped, Trouble
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Reason, hold, refuse
 from dispatcher.stages.settling.backoff import read_retry_after
+from dispatcher.stages.settling.outcome import is_ailing
 from dispatcher.stages.settling.settle import HOLD_PAUSE_US, LEASE_PAUSE_US, set_aside, settle
 from tests.unit.stages import builders
 
@@ -174,3 +175,20 @@ def test_retry_after_is_read_narrowly_and_bounded_to_a_day(text, expected_us):
 def test_what_a_fault_of_ours_stopped_is_parked_and_not_said_to_have_stayed_here():
     done = set_aside(builders.leased())
     assert (Move.PARK, Outcome.UNKNOWN, "internal_fault") == (done.move, done.outcome, done.code)
+
+
+@pytest.mark.parametrize(
+    ("result", "seconds", "ails"),
+    [
+        (Answer(200), 1.0, False),
+        (Answer(200), 7.6, True),
+        (Answer(404), 1.0, False),
+        (Answer(429), 1.0, True),
+        (Answer(503), 1.0, True),
+        (Trouble("connect_refused", is_begun=False), 0.0, True),
+    ],
+)
+def test_p7_failures_pleas_for_patience_and_slow_successes_count_against_a_destination(
+    result, seconds, ails
+):
+    assert is_ailing(result, seconds, 15.0) is ails

@@ -15,27 +15,45 @@ from dispatcher.worker.kit import WorkerSettings
 from tests.unit.stages import builders
 
 ROUTE = builders.snapshot().routes["acme-orders"]
-KIT: Any = SimpleNamespace(settings=WorkerSettings(queued_max=8))
+SETTINGS = WorkerSettings(queued_max=8, rest_after_failures=3)
 
 
 class Courier:
     """Carries nothing: hangs for ever, or breaks, and notes what was set aside."""
 
-    def __init__(self, *, is_broken: bool = False) -> None:
+    def __init__(self, *, is_broken: bool = False, says: bool | None = None) -> None:
         self.is_broken = is_broken
+        self.says = says
+        self.carried = 0
         self.set_aside: list[tuple[int, str]] = []
+        self.given_back: list[str] = []
 
-    async def carry(self, _leased: Leased) -> None:
+    async def carry(self, _leased: Leased) -> bool | None:
         if self.is_broken:
             raise OverflowError
-        await asyncio.Event().wait()
+        self.carried += 1
+        if self.says is None:
+            await asyncio.Event().wait()
+        return self.says
+
+    def give_back(self, _leased: Leased, reason: str) -> None:
+        self.given_back.append(reason)
 
     def park_faulty(self, leased: Leased, error: Exception) -> None:
         self.set_aside.append((leased.id, type(error).__name__))
 
 
-def desk_with(courier: Any) -> Desk:
-    return Desk(KIT, courier)
+class Clock:
+    now = 0.0
+
+    def boot(self) -> float:
+        return self.now
+
+
+def desk_with(courier: Any, clock: Clock | None = None) -> Desk:
+    log = SimpleNamespace(warning=lambda _line, **_keys: None)
+    kit: Any = SimpleNamespace(settings=SETTINGS, clock=clock or Clock(), log=log)
+    return Desk(kit, courier)
 
 
 def other(**changed: Any) -> Any:
@@ -74,3 +92,30 @@ async def test_room_comes_back_as_deliveries_end(claimed: int) -> None:
     desk.accept((builders.leased(), ROUTE) for _ in range(claimed))
     await desk.finish(1.0)
     assert desk.room(ROUTE) == ROUTE.concurrency
+
+
+async def test_p7_a_destination_that_ails_rests_and_what_was_queued_goes_back() -> None:
+    clock, courier = Clock(), Courier(says=True)
+    desk = desk_with(courier, clock)
+    narrow = other(concurrency=1)
+    desk.accept((builders.leased(), narrow) for _ in range(5))
+    await desk.finish(1.0)
+    assert (courier.carried, courier.given_back) == (3, ["destination_rests"] * 2)
+    assert (desk.carried, desk.room(narrow)) == (0, 0)
+    clock.now = SETTINGS.rest_seconds + 1
+    assert desk.room(narrow) == 1
+    courier.says = False
+    desk.accept([(builders.leased(), narrow)])
+    await desk.finish(1.0)
+    assert desk.room(narrow) > 1
+
+
+async def test_p7_attempts_are_begun_at_the_rate_of_their_subscription() -> None:
+    courier = Courier(says=False)
+    desk = desk_with(courier)
+    slow = other(rate_per_second=20.0)
+    began = asyncio.get_running_loop().time()
+    desk.accept((builders.leased(), slow) for _ in range(5))
+    await desk.finish(2.0)
+    assert courier.carried == 5
+    assert asyncio.get_running_loop().time() - began >= 4 / 20
