@@ -23,6 +23,7 @@ _WORDS: Final = {
     "answer_timeout": "the endpoint did not answer in time",
     "answer_malformed": "what the endpoint answered is not HTTP",
     "signing_key_missing": "the subscription has no signing key",
+    "txt_unasked": "not looked for, as nothing may be sent there",
     "txt_unknown": "no name server could say",
     "txt_missing": "there is no such record",
     "txt_impossible": "an address has no records",

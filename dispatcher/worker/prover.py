@@ -41,6 +41,7 @@ LEASE_MARGIN_SECONDS: Final = 15.0
 """How much longer than an attempt a try may take: for names, and for the database."""
 NO_ECHO: Final = "no_echo"
 TXT_MISSING: Final = "txt_missing"
+TXT_UNASKED: Final = "txt_unasked"
 TXT_UNKNOWN: Final = "txt_unknown"
 TXT_IMPOSSIBLE: Final = "txt_impossible"
 
@@ -131,6 +132,9 @@ class Prover:
             return echo
         if echo is None:
             return ProofMethod.ECHO
+        if isinstance(echo, Refusal):
+            # No letter may go there, so nothing is asked about the host either.
+            return Unproven(echo.code, TXT_UNASKED)
         dns = await self._read_txt(route)
         if isinstance(dns, Stopped):
             return dns
@@ -138,7 +142,7 @@ class Prover:
             return ProofMethod.DNS
         return Unproven(echo, dns)
 
-    async def _echo(self, route: Route) -> str | Stopped | None:
+    async def _echo(self, route: Route) -> str | Stopped | Refusal | None:
         """Post a challenge like a letter; nothing where it came back, else why it did not."""
         kit, snapshot, challenge = self._kit, self._policy.snapshot, self._kit.mint_challenge()
         stopped = self._check(route)
@@ -152,7 +156,7 @@ class Prover:
             # Not by policy: then it is the key or the certificate, and asking at once is in vain.
             return result if self._check(route) is not None else result.reason.value
         if isinstance(result, Refusal):
-            return result.code
+            return result
         if isinstance(result, Answer) and is_success(result.status):
             return None if is_echo(result, challenge) else NO_ECHO
         return code_of(result)

@@ -23,7 +23,15 @@ from dispatcher.model.classification import Category
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.paper import Agreement, Purpose
 from dispatcher.model.producers import list_producers
-from dispatcher.model.registry import Connector, Destination, EventType, Registry, Subscription
+from dispatcher.model.registry import (
+    Connector,
+    Destination,
+    EventType,
+    OwnershipProof,
+    Policy,
+    Registry,
+    Subscription,
+)
 from dispatcher.producer import enqueue
 from dispatcher.store.registry import NewRevision
 from dispatcher.vault.keyring import create_keyring
@@ -91,6 +99,8 @@ SPELLINGS = (
     "https://listed.example%2f@127.0.0.1/",
     "https://localhost/",
 )
+WAIVED = Policy(ownership_proof=OwnershipProof.WAIVED)
+"""Letters go without a proof of ownership, as those that are meant to be refused."""
 BOTH_WAYS = pytest.mark.parametrize("house", ["system", "name_servers"], indirect=True)
 """Of asking for names: the machine's, and directly."""
 
@@ -136,7 +146,11 @@ async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 
 async def furnish(
-    house: House, urls: Sequence[tuple[str, str]], *, private_range: str = ""
+    house: House,
+    urls: Sequence[tuple[str, str]],
+    *,
+    private_range: str = "",
+    policy: Policy = WAIVED,
 ) -> None:
     """Activate a revision, past every judge of changes, of one subscription for each URL.
 
@@ -158,6 +172,7 @@ async def furnish(
             )
             for n, (url, _) in enumerate(urls)
         ),
+        policy=policy,
     )
     base = await house.registry.active()
     new = NewRevision(
@@ -223,6 +238,26 @@ async def test_c11_what_may_not_be_reached_causes_no_packet_and_no_lookup(
         assert "delivered" not in found
         written = await rows(house.outbox_database, "SELECT count(*) AS n FROM {disclosures}")
         assert written[0]["n"] == 0
+
+
+async def test_al6_a_challenge_to_what_may_not_be_reached_causes_no_packet_and_no_lookup(
+    house: House, tmp_path: Path
+) -> None:
+    hosts = {f"{name}.example": (address,) for name, address in FORBIDDEN.items()}
+    urls = [(f"https://{host}/", host) for host in hosts]
+    urls.append(("https://unlisted.example/", ""))
+    with empty_net(tmp_path / "net", hosts=hosts, names={"unlisted.example": [PUBLIC]}) as net:
+        place = Place(net, house)
+        await furnish(house, urls, policy=Policy())
+        with place.working():
+            for _ in range(600):
+                sql = "SELECT echo FROM {challenges} WHERE ended_us > 0"
+                tried = [row["echo"] for row in await rows(house.registry_database, sql)]
+                if len(tried) == len(hosts):
+                    break
+                await asyncio.sleep(0.05)
+            assert tried == ["address_forbidden"] * len(hosts)
+            assert net.packets == []
 
 
 @BOTH_WAYS

@@ -338,7 +338,8 @@ async def test_a_forbidden_address_is_never_dialled_and_told_like_one_not_listed
         await lab.apply(partner.url(HOST))
         async with lab.worker():
             found = await lab.ask("POST", "/v1/subscriptions/acme-orders/proof", {})
-        assert (found["state"], found["echo"]) == ("unproven", "destination_unlisted")
+        told_of_it = (found["state"], found["echo"], found["dns"])
+        assert told_of_it == ("unproven", "destination_unlisted", "txt_unasked")
         assert "10.0.0.1" not in str(found)
         assert partner.connections == 0
 
