@@ -91,9 +91,7 @@ class Courier:
         if not await self._disclose(sealed, snapshot):
             return None
         step(Step.POST)
-        began = self._kit.clock.boot()
-        result = await self._post(sealed, filed, snapshot)
-        seconds = self._kit.clock.boot() - began
+        result, seconds = await self._post(sealed, filed, snapshot)
         step(Step.SETTLE)
         met = None
         try:
@@ -162,7 +160,8 @@ class Courier:
 
     async def _post(
         self, sealed: Sealed, filed: Scope, snapshot: Snapshot
-    ) -> Answer | Trouble | Stopped:
+    ) -> tuple[Answer | Trouble | Stopped, float]:
+        """Give what came back, and the seconds it took."""
         # Both run between the guarded connection and the first byte, and never await.
         def sign() -> Departure | Stopped:
             keys = self._policy.keys.get(sealed.leased.subscription, ())
@@ -182,8 +181,9 @@ class Courier:
             raise
         finally:
             self._policy.in_flight -= 1
-        self._kit.metrics.attempt_seconds.observe(self._kit.clock.boot() - began)
-        return result
+        seconds = self._kit.clock.boot() - began
+        self._kit.metrics.attempt_seconds.observe(seconds)
+        return result, seconds
 
     def _settle(
         self,

@@ -95,14 +95,13 @@ class Desk:
     async def _serve(self, window: _Window, leased: Leased) -> None:
         """Carry one delivery at the subscription's pace, or give it back while that rests."""
         pace, route, clock = window.pace, window.route, self._kit.clock
-        wait = pace.wait(route.rate_per_second, clock.boot())
-        if wait > 0:
-            await asyncio.sleep(wait)
-        if clock.boot() < pace.rests_until:
+        if route.rate_per_second is not None:
+            await asyncio.sleep(pace.wait(route.rate_per_second, clock.boot()))
+        if pace.rests_until and clock.boot() < pace.rests_until:
             self._courier.give_back(leased, Reason.DESTINATION_RESTS)
             return
         is_ailing = await self._courier.carry(leased)
-        if is_ailing is None:
+        if is_ailing is None or not (is_ailing or pace.has_failed):
             return
         settings, now = self._kit.settings, clock.boot()
         if pace.note(

@@ -32,10 +32,13 @@ class Pace:
             return None
         return max(0, max(1, int(rate * AHEAD_SECONDS)) - taken)
 
-    def wait(self, rate: float | None, now: float) -> float:
+    @property
+    def has_failed(self) -> bool:
+        """True while the last attempt failed, or a rest is not over."""
+        return self._failures > 0 or self._rests > 0
+
+    def wait(self, rate: float, now: float) -> float:
         """Take the next turn, and give how many seconds it is away."""
-        if rate is None:
-            return 0.0
         turn = max(now, self._next)
         self._next = turn + 1.0 / rate
         return turn - now

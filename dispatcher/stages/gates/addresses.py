@@ -34,9 +34,11 @@ _ISATAP_MASK: Final = 0xFDFFFFFF
 """All but the universal/local bit of the upper half of an interface identifier."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class AddressRules:
     """What the operator's configuration says about addresses; nobody else can.
+
+    A process has one, compared by identity: what is remembered of it is looked up for every letter.
 
     `loopback` are the inboxes a development may use, `nat64` the prefixes of this network's
     translators, `forbidden` the operator's own addresses: no entry opens those.
