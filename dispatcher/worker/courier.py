@@ -162,6 +162,7 @@ class Courier:
         self, sealed: Sealed, filed: Scope, snapshot: Snapshot
     ) -> tuple[Answer | Trouble | Stopped, float]:
         """Give what came back, and the seconds it took."""
+
         # Both run between the guarded connection and the first byte, and never await.
         def sign() -> Departure | Stopped:
             keys = self._policy.keys.get(sealed.leased.subscription, ())

@@ -3,17 +3,14 @@
 import asyncio
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import structlog
 import trustme
 
 from dispatcher.model.registry import Policy
 from dispatcher.model.tls import Tls
-from dispatcher.telemetry import log
 from tests.support.certificates import pem_of, pin_of, serving
 from tests.support.hostile import Receiver, answers, receiver
 from tests.support.world_tls import HOST, registry_to, working
@@ -25,15 +22,6 @@ OTHERS = tuple(f"sha256/{letter * 43}=" for letter in "AE")
 @pytest.fixture
 def own() -> trustme.CA:
     return trustme.CA(organization_name="One")
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    """What is logged meanwhile."""
-    lines = io.StringIO()
-    log.configure("warning", lines)
-    yield lines
-    structlog.reset_defaults()
 
 
 async def close_all(partner: Receiver) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from itertools import cycle
 from types import SimpleNamespace
@@ -30,7 +30,6 @@ from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.kit import WorkerSettings
-from tests.support.fence import fence
 from tests.support.hostile import (
     Receiver,
     Script,
@@ -51,6 +50,7 @@ from tests.support.hostile import (
 )
 from tests.unit.stages import builders
 
+pytestmark = pytest.mark.usefixtures("nothing_leaves")
 HOST = "hooks.acme.example"
 KILOBYTES_MAX = 1500
 METADATA = "http://169.254.169.254/latest/meta-data/"
@@ -84,20 +84,6 @@ class Walk:
         await self.courier.carry(builders.leased(lease_ends=1e12))
         assert len(self.settled) > 0
         return self.settled[-1]
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(autouse=True)
-def nothing_leaves() -> Iterator[None]:
-    """Whatever the partner says: nothing but 127.0.0.1 is dialled, and no name is looked up."""
-    with fence() as seen:
-        yield
-    assert set(seen.dialled) <= {"127.0.0.1"}
-    assert seen.looked_up == []
 
 
 @contextlib.asynccontextmanager

@@ -9,7 +9,7 @@ import base64
 import socket
 import time
 import tracemalloc
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 import trustme
@@ -18,7 +18,6 @@ from dispatcher.model.letter import Answer, Trouble
 from dispatcher.network.dialer import Dial, Errand, _errand, _is_tunnel
 from dispatcher.network.settings import NetworkSettings, Proxy
 from dispatcher.network.transport import Transport
-from tests.support.fence import fence
 from tests.support.hostile import (
     Receiver,
     answers,
@@ -40,22 +39,10 @@ from tests.support.proxy import (
     replies,
 )
 
+pytestmark = pytest.mark.usefixtures("nothing_leaves")
 HOST = "hooks.acme.example"
 URL = f"https://{HOST}/in"
 FIRST, SECOND, SIXTH = "8.8.8.8", "9.9.9.9", "2606:4700::1111"
-
-
-@pytest.fixture(scope="module")
-def authority() -> trustme.CA:
-    return trustme.CA()
-
-
-@pytest.fixture(autouse=True)
-def nothing_leaves() -> Iterator[None]:
-    with fence() as seen:
-        yield
-    assert set(seen.dialled) <= {"127.0.0.1"}
-    assert seen.looked_up == []
 
 
 @pytest.fixture

@@ -2,30 +2,18 @@
 
 import io
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
-import pytest
-import structlog
 import trustme
 
 from dispatcher.model.registry import Destination, Registry
 from dispatcher.model.tls import Tls
-from dispatcher.telemetry import log
 from tests.support.certificates import pem_of, serving
 from tests.support.hostile import Receiver, answers, receiver
 from tests.support.world_tls import HOST, registry_to, working
 from tests.unit.stages import builders
-
-
-@pytest.fixture
-def said() -> Iterator[io.StringIO]:
-    lines = io.StringIO()
-    log.configure("warning", lines)
-    yield lines
-    structlog.reset_defaults()
 
 
 def reporting(partner: Receiver, until: date | None) -> Registry:
