@@ -1,10 +1,10 @@
 """Refuses to start where the environment would steer TLS or names behind the configuration's back.
 
-Called by `process` before anything is opened. OpenSSL, the C library and the resolver's library all
-obey variables that nobody reviews: one writes the secrets of every TLS connection to a file, others
-swap the trusted roots or load code, others say what a name means. `worker` and `run`, which carry
-letters, refuse them all. `api` opens no connection but to its own databases: what it trusts there
-is the operator's affair, so it refuses the one that gives those connections' secrets away.
+Asked by `surroundings` before anything is opened. OpenSSL, the C library and the resolver's library
+all obey variables that nobody reviews: one writes the secrets of every TLS connection to a file,
+others swap the trusted roots or load code, others say what a name means. `worker` and `run`, which
+carry letters, refuse them all. `api` opens no connection but to its own databases: what it trusts
+there is the operator's affair, so it refuses the one that gives those connections' secrets away.
 
 A variable's value may be a secret's place: it is compared, never shown.
 """

@@ -5,7 +5,6 @@ then ends with status 0.
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -16,12 +15,11 @@ from dispatcher.api.server import Api, Probe, serve
 from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
 from dispatcher.app.controls import front, people
-from dispatcher.app.environment import KEY_LOG, STEERING, check_environment
 from dispatcher.app.house import House, open_house
 from dispatcher.app.running import calm_collector
+from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.errors import DispatcherError
-from dispatcher.network.roots import known_roots
 from dispatcher.store.replies import ReplyStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
@@ -29,17 +27,6 @@ from dispatcher.worker.loop import Worker
 
 REPLIES_KEPT_US: Final = 86_400_000_000
 FORGET_SECONDS: Final = 3600.0
-
-
-def check_surroundings(config: Config, *, carries_letters: bool = True) -> None:
-    """Raise `ConfigInvalid` where the environment would steer this process: see `environment`."""
-    ca_file = config.network.ca_file
-    check_environment(
-        os.environ,
-        known_roots(config.base / ca_file if ca_file else None),
-        tolerated=config.network.tolerated_variables,
-        refused=STEERING if carries_letters else KEY_LOG,
-    )
 
 
 async def run_worker(

@@ -7,8 +7,8 @@ import click
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
-from dispatcher.app.process import check_surroundings, run_api, run_worker
 from dispatcher.app.running import run_async
+from dispatcher.app.surroundings import check_surroundings
 from dispatcher.cli.output import config_option
 from dispatcher.cli.setup import ensure_keyring
 
@@ -23,7 +23,9 @@ def run(config_path: Path | None) -> None:
     run 'dispatcher migrate' yourself for PostgreSQL.
     """
     config = load_config(config_path)
-    check_surroundings(config)  # before anything is made
+    check_surroundings(config)  # before anything is made, or loaded
+    from dispatcher.app.process import run_worker
+
     new_keyring = config.source is None and ensure_keyring(config.keyring_path)
     run_async(_migrate_embedded(config))
     _say_where(config, new_keyring)
@@ -39,6 +41,9 @@ def worker(config_path: Path | None) -> None:
     the rest, and leaves.
     """
     config = load_config(config_path)
+    check_surroundings(config)
+    from dispatcher.app.process import run_worker
+
     run_async(run_worker(config, _say_ready))
 
 
@@ -50,6 +55,9 @@ def api(config_path: Path | None) -> None:
     It is described at /v1/openapi.json. Whoever calls it bears a token: see 'dispatcher token'.
     """
     config = load_config(config_path)
+    check_surroundings(config, carries_letters=False)
+    from dispatcher.app.process import run_api
+
     run_async(run_api(config, _say_answering))
 
 

@@ -14,16 +14,9 @@ from typing import Final
 
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.tls import Tls
+from dispatcher.network.roots import find_roots
 from dispatcher.network.settings import Identity, NetworkSettings
 from dispatcher.network.troubles import TermsUnmet
-
-SYSTEM_ROOTS: Final = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
-"""Where distributions keep their roots, for builds of OpenSSL that look elsewhere."""
 
 CONTEXTS_MAX: Final = 4096
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -93,15 +86,6 @@ def check_identity(name: str, identity: Identity) -> None:
     raise ConfigInvalid(
         f"identity {name}: {why}", where=where, fix=fix, code="client_identity"
     ) from None
-
-
-def find_roots() -> str | None:
-    """Find the system's roots as compiled in, whatever the environment says.
-
-    With none at all the context trusts nobody: every handshake fails, none is waved through.
-    """
-    compiled_in = ssl.get_default_verify_paths().openssl_cafile
-    return next((each for each in (compiled_in, *SYSTEM_ROOTS) if Path(each).is_file()), None)
 
 
 def _bare_context() -> ssl.SSLContext:
