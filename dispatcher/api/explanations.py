@@ -1,5 +1,6 @@
 """`/v1/explanations`: may a URL be sent to, by which rule, and what would change that?"""
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
@@ -67,9 +68,8 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Say whether a URL may be sent to, by the same code that decides on every delivery."""
     active, _, _, proofs = await plane.registry.policy_now()
     today, policy = day_of(plane.wall_us()), active.registry.policy
+    found = await _explain(plane, active.registry, Ground(policy, today, frozenset()), ask.body)
     ownership = Ownership.of(policy, plane.proofs.loopback, proofs, today)
-    ground = Ground(policy, today, frozenset(), ownership=ownership)
-    found = await _explain(plane, active.registry, ground, ask.body)
     # A URL that cannot be read says nothing of the network inside, and what is allowed neither.
     is_told = found.is_allowed or found.endpoint is None or may_see_reasons(ask.principal)
     if not is_told:
@@ -94,7 +94,7 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
         "entry": found.entry,
         "addresses": found.addresses,
         "aliases": found.aliases,
-        "notes": _notes(found, active.registry) if is_told else (),
+        "notes": _notes(found, active.registry, ownership) if is_told else (),
         "source": plane.way_out.source,
         "revision": active.revision,
         "table": TABLE_VERSION,
@@ -131,11 +131,22 @@ def _blurred(found: Explanation) -> Explanation:
     )
 
 
-def _notes(found: Explanation, registry: Registry) -> tuple[str, ...]:
+def _notes(found: Explanation, registry: Registry, ownership: Ownership) -> tuple[str, ...]:
+    """Say what a reader may not see: a look-alike, and that lanes wait for something else yet."""
     if found.endpoint is None:
         return ()
+    notes = list(describe(found.endpoint.host, _listed(registry)))
+    if found.is_allowed and ownership.is_unproven(found.connector, found.endpoint):
+        notes.append(
+            f"{found.endpoint.host} has not yet shown that it is {found.connector}'s own, and its "
+            "lanes are closed until then: see 'dispatcher prove'"
+        )
+    return tuple(notes)
+
+
+def _listed(registry: Registry) -> Iterator[str]:
     entries = (each.host for one in registry.connectors for each in one.destinations)
-    return describe(found.endpoint.host, filter(None, map(_canonical, entries)))
+    return filter(None, map(_canonical, entries))
 
 
 def _canonical(host: str) -> str:

@@ -90,16 +90,14 @@ def _show(found: dict[str, Any]) -> None:
         fg="green" if found["verdict"] == "allow" else "red",
         bold=True,
     )
-    click.echo(f"{word}  {found['code']} (rule {found['rule']})")
-    entry = found["entry"]
+    code = "" if found["code"] == "allowed" else f"  {found['code']}"
+    click.echo(f"{word}{code}  (rule {found['rule']})")
     lines = {
         "why": found["why"],
         "fix": found["fix"],
         "url": found["url"],
         "connector": found["connector"],
-        "entry": f"{entry['scheme']}://{entry['host']}:{entry['port']}{entry['path_prefix']}"
-        if entry
-        else "",
+        "entry": _entry(found["entry"]),
         "addresses": ", ".join(found["addresses"]),
         "aliases": " -> ".join(found["aliases"]),
         "leaves from": found["source"],
@@ -110,6 +108,15 @@ def _show(found: dict[str, Any]) -> None:
             click.echo(f"  {name + ':':13}{text}")
     for note in found["notes"]:
         click.echo(f"  note:        {note}")
+
+
+def _entry(entry: dict[str, Any] | None) -> str:
+    if entry is None:
+        return ""
+    place = f"{entry['scheme']}://{entry['host']}:{entry['port']}{entry['path_prefix']}"
+    inside = f", may answer inside {entry['private_range']}" if entry["private_range"] else ""
+    until = f", until {entry['expires']}" if entry["expires"] else ""
+    return f"{place}{inside}{until} ({entry['reason']})"
 
 
 def _judge_list(file: Path, where: Where, *, check: bool) -> int:

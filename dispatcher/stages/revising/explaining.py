@@ -30,7 +30,6 @@ _RULES: Final[Mapping[Reason, str]] = {
     Reason.DESTINATION_PLAINTEXT: "U1",
     Reason.DESTINATION_INSIDE: "N6",
     Reason.CONNECTOR_INACTIVE: "active",
-    Reason.ENDPOINT_UNPROVEN: "proven",
     Reason.ADDRESS_NONE: "D4",
     Reason.ALIAS_OUTSIDE: "D7",
 }
@@ -42,7 +41,6 @@ _FIXES: Final[Mapping[Reason, str]] = {
     Reason.DESTINATION_PLAINTEXT: "use https, or list the host with scheme = 'http'",
     Reason.DESTINATION_INSIDE: "use a public name, or name the 'private_range' it answers in",
     Reason.CONNECTOR_INACTIVE: "make the connector's state 'active'",
-    Reason.ENDPOINT_UNPROVEN: "have it answer a challenge: 'dispatcher prove SUBSCRIPTION'",
     Reason.ADDRESS_NONE: "check the name: it has no address",
     Reason.ADDRESS_FORBIDDEN: "have the name answer with public addresses alone; an address inside "
     "takes an entry whose 'private_range' holds it",
@@ -146,9 +144,6 @@ def _ask(connector: Connector, endpoint: Endpoint, ground: Ground) -> Found | Ex
         reason, why = listing.findings[0]
     elif connector.state is not ConnectorState.ACTIVE:
         reason, why = Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
-    elif ground.ownership is not None and ground.ownership.is_unproven(connector.name, endpoint):
-        reason = Reason.ENDPOINT_UNPROVEN
-        why = f"{endpoint.host} has not shown that it is {connector.name}'s own"
     else:
         return Found(connector, endpoint, listing, entry)
     refused = _refused(reason, why)
