@@ -25,6 +25,7 @@ from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.revising.explaining import Explanation, find, judge
 
 ANSWERS_MAX: Final = 64
+ASK_APPROVER: Final = "ask somebody who approves destinations: they are told the reason"
 Addresses = Annotated[list[str], Field(max_length=ANSWERS_MAX)]
 
 
@@ -88,7 +89,7 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
         "code": found.code,
         "rule": found.rule,
         "why": found.why,
-        "fix": found.fix,
+        "fix": found.fix if is_told else ASK_APPROVER,
         "url": str(found.endpoint or ""),
         "connector": found.connector,
         "entry": found.entry,
@@ -121,14 +122,8 @@ async def _explain(
 
 
 def _blurred(found: Explanation) -> Explanation:
-    return Explanation(
-        is_allowed=False,
-        code=DESTINATION_REFUSED,
-        rule="P6",
-        why="this destination may not be sent to",
-        fix="ask somebody who approves destinations: they are told the reason",
-        endpoint=found.endpoint,
-    )
+    why = "this destination may not be sent to"
+    return Explanation(code=DESTINATION_REFUSED, rule="P6", why=why, endpoint=found.endpoint)
 
 
 def _notes(found: Explanation, registry: Registry, ownership: Ownership) -> tuple[str, ...]:

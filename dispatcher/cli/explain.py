@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import click
+import msgspec
 
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import print_json
+from dispatcher.control.url_lists import LINE_INVALID, LineVerdict
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import InvalidInput
 
@@ -124,7 +126,7 @@ def _judge_list(file: Path, where: Where, *, check: bool) -> int:
     from dispatcher.app.clock import SystemClock
     from dispatcher.app.config import load_config
     from dispatcher.app.way_out import address_rules
-    from dispatcher.control.url_lists import LINE_INVALID, UrlList
+    from dispatcher.control.url_lists import UrlList
 
     rules = address_rules(load_config(where.config_path))
     judged = UrlList.of(rules, day_of(SystemClock().wall_us()))
@@ -134,8 +136,7 @@ def _judge_list(file: Path, where: Where, *, check: bool) -> int:
         found = judged.judge(line)
         counts[found.verdict] += 1
         counts[found.code] += 1
-        names = ("id", "verdict", "code", "rule")
-        written.append(json.dumps({name: getattr(found, name) for name in names}))
+        written.append(_written(found))
         if len(written) >= _LINES_PER_WRITE:
             click.echo("\n".join(written))
             written.clear()
@@ -148,6 +149,19 @@ def _judge_list(file: Path, where: Where, *, check: bool) -> int:
     if counts[LINE_INVALID]:
         return 2
     return 1 if check and counts["block"] else 0
+
+
+def _written(found: LineVerdict) -> str:
+    verdict = {
+        "id": found.id,
+        "verdict": found.verdict,
+        "code": found.code,
+        "rule": found.rule,
+    }
+    try:
+        return msgspec.json.encode(verdict).decode()
+    except UnicodeEncodeError:  # an id with half a surrogate goes back as it came
+        return json.dumps(verdict)
 
 
 def _lines(file: Path) -> Iterator[bytes]:

@@ -20,7 +20,9 @@ def find_terms(current: Iterable[Destination], today: date) -> Destination | Non
     It is the one with the longest path; of several, one host goes before many.
     """
     found = max(current, key=_narrowness, default=None)
-    return replace(found, tls=found.tls.on(today)) if found is not None else None
+    if found is None or not found.tls.pins:  # only pins are other ones on another day
+        return found
+    return replace(found, tls=found.tls.on(today))
 
 
 def judge_terms(

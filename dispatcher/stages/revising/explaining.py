@@ -6,7 +6,7 @@ their answers into words. It resolves nothing: the addresses are handed in.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from dispatcher.model.endpoint import Endpoint, parse_endpoint
@@ -22,8 +22,9 @@ ALLOWED: Final = "allowed"
 REPORTED: Final = "reported"
 URL_INVALID: Final = "url_invalid"
 UNRESOLVED: Final = "unresolved"
+_ALLOWING: Final = frozenset({ALLOWED, REPORTED, UNRESOLVED})
 
-_RULES: Final[Mapping[Reason, str]] = {
+_RULES: Final[Mapping[str, str]] = {
     Reason.DESTINATION_UNLISTED: "listed",
     Reason.DESTINATION_EXPIRED: "expires",
     Reason.DESTINATION_REVOKED: "revoked",
@@ -33,7 +34,8 @@ _RULES: Final[Mapping[Reason, str]] = {
     Reason.ADDRESS_NONE: "D4",
     Reason.ALIAS_OUTSIDE: "D7",
 }
-_FIXES: Final[Mapping[Reason, str]] = {
+_FIXES: Final[Mapping[str, str]] = {
+    URL_INVALID: "write https://host/path, in letters that every parser reads alike",
     Reason.DESTINATION_UNLISTED: "list scheme, host, port and path in a connector's destinations, "
     "with a reason, and have it approved",
     Reason.DESTINATION_EXPIRED: "have the entry attested again: give it a later 'expires'",
@@ -57,16 +59,24 @@ class Explanation:
     `rule` names the rule that decided, as docs/egress.md lists them.
     """
 
-    is_allowed: bool
     code: str
     rule: str
     why: str = ""
-    fix: str = ""
     endpoint: Endpoint | None = None
     connector: str = ""
     entry: Destination | None = None
     addresses: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
+
+    @property
+    def is_allowed(self) -> bool:
+        """True where nothing forbids the destination."""
+        return self.code in _ALLOWING
+
+    @property
+    def fix(self) -> str:
+        """What would change the verdict; nothing where it is allowed."""
+        return _FIXES.get(self.code, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +94,7 @@ def find(url: str, connectors: Iterable[Connector], ground: Ground) -> Found | E
     try:
         endpoint = parse_endpoint(url)
     except Unreadable as error:
-        fix = "write https://host/path, in letters that every parser reads alike"
-        return _blocked(URL_INVALID, error.rule, str(error), fix)
+        return Explanation(code=URL_INVALID, rule=error.rule, why=str(error))
     nearest: Explanation | None = None
     for connector in connectors:
         found = _ask(connector, endpoint, ground)
@@ -93,9 +102,14 @@ def find(url: str, connectors: Iterable[Connector], ground: Ground) -> Found | E
             return found
         if nearest is None or (found.entry is not None and nearest.entry is None):
             nearest = found
-    if nearest is None:
-        nearest = _refused(Reason.DESTINATION_UNLISTED, "there is no connector to list it")
-    return replace(nearest, endpoint=endpoint)
+    if nearest is not None:
+        return nearest
+    return Explanation(
+        code=Reason.DESTINATION_UNLISTED,
+        rule=_RULES[Reason.DESTINATION_UNLISTED],
+        why="there is no connector to list it",
+        endpoint=endpoint,
+    )
 
 
 def judge(
@@ -105,30 +119,14 @@ def judge(
     aliases: tuple[str, ...] = (),
 ) -> Explanation:
     """Judge what the host answers with; `None` when nobody asked it."""
-    endpoint, listing = found.endpoint, found.listing
-    if endpoint.literal is not None:
-        addresses = (endpoint.host,)
-    if addresses is None:
-        code, rule, why = UNRESOLVED, "listed", "its addresses are judged at each attempt"
-        verdict = Explanation(is_allowed=True, code=code, rule=rule, why=why)
-    elif not addresses:
-        verdict = _refused(Reason.ADDRESS_NONE, f"{endpoint.host} has no address")
-    else:
-        broken = judge_answer(addresses, endpoint.port, rules, listing.ranges)
-        if broken is not None:
-            why = f"{endpoint.host} answers with an address that may not be dialled"
-            verdict = _refused(Reason.ADDRESS_FORBIDDEN, why, broken)
-        elif is_alias_outside(endpoint.host, aliases, listing.alias_zones):
-            why = f"{endpoint.host} goes by a name outside its zones"
-            verdict = _refused(Reason.ALIAS_OUTSIDE, why)
-        elif listing.is_reported:
-            why = "nothing lists it, and the connector only reports that for now"
-            verdict = Explanation(is_allowed=True, code=REPORTED, rule="listed", why=why)
-        else:
-            verdict = Explanation(is_allowed=True, code=ALLOWED, rule="listed")
-    return replace(
-        verdict,
-        endpoint=endpoint,
+    if found.endpoint.literal is not None:
+        addresses = (found.endpoint.host,)
+    code, rule, why = _judge(found, addresses, rules, aliases)
+    return Explanation(
+        code=code,
+        rule=rule or _RULES.get(code, "listed"),
+        why=why,
+        endpoint=found.endpoint,
         connector=found.connector.name,
         entry=found.entry,
         addresses=addresses or (),
@@ -136,23 +134,44 @@ def judge(
     )
 
 
+def _judge(
+    found: Found,
+    addresses: tuple[str, ...] | None,
+    rules: AddressRules,
+    aliases: tuple[str, ...],
+) -> tuple[str, str, str]:
+    """Give code, rule and why; no rule where the code has one of its own."""
+    host, listing = found.endpoint.host, found.listing
+    if addresses is None:
+        return UNRESOLVED, "", "its addresses are judged at each attempt"
+    if not addresses:
+        return Reason.ADDRESS_NONE, "", f"{host} has no address"
+    broken = judge_answer(addresses, found.endpoint.port, rules, listing.ranges)
+    if broken is not None:
+        why = f"{host} answers with an address that may not be dialled"
+        return Reason.ADDRESS_FORBIDDEN, broken, why
+    if is_alias_outside(host, aliases, listing.alias_zones):
+        return Reason.ALIAS_OUTSIDE, "", f"{host} goes by a name outside its zones"
+    if listing.is_reported:
+        return REPORTED, "", "nothing lists it, and the connector only reports that for now"
+    return ALLOWED, "", ""
+
+
 def _ask(connector: Connector, endpoint: Endpoint, ground: Ground) -> Found | Explanation:
     listing = judge_listing(connector, endpoint, ground)
-    current = [each for each in listing.entries if is_current(each, ground.today)]
-    entry = max(current or listing.entries, key=lambda each: len(each.path_prefix), default=None)
+    current = (each for each in listing.entries if is_current(each, ground.today))
+    entry = next(current, listing.entries[0] if listing.entries else None)
     if listing.findings:
         reason, why = listing.findings[0]
     elif connector.state is not ConnectorState.ACTIVE:
         reason, why = Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
     else:
         return Found(connector, endpoint, listing, entry)
-    refused = _refused(reason, why)
-    return refused if entry is None else replace(refused, connector=connector.name, entry=entry)
-
-
-def _refused(reason: Reason, why: str, rule: str = "") -> Explanation:
-    return _blocked(reason.value, rule or _RULES[reason], why, _FIXES[reason])
-
-
-def _blocked(code: str, rule: str, why: str, fix: str) -> Explanation:
-    return Explanation(is_allowed=False, code=code, rule=rule, why=why, fix=fix)
+    return Explanation(
+        code=reason,
+        rule=_RULES[reason],
+        why=why,
+        endpoint=endpoint,
+        connector=connector.name if entry is not None else "",
+        entry=entry,
+    )
