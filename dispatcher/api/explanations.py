@@ -16,7 +16,7 @@ from dispatcher.model.days import day_of
 from dispatcher.model.endpoint import URL_CHARACTERS_MAX
 from dispatcher.model.host import Unreadable, parse_host
 from dispatcher.model.letter import Trouble
-from dispatcher.model.lookalikes import describe
+from dispatcher.model.lookalikes import describe, shapes_of
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Destination, Registry
 from dispatcher.stages.gates.address_table import TABLE_VERSION
@@ -130,7 +130,7 @@ def _notes(found: Explanation, registry: Registry, ownership: Ownership) -> tupl
     """Say what a reader may not see: a look-alike, and that lanes wait for something else yet."""
     if found.endpoint is None:
         return ()
-    notes = list(describe(found.endpoint.host, _listed(registry)))
+    notes = list(describe(found.endpoint.host, shapes_of(_listed(registry))))
     if found.is_allowed and ownership.is_unproven(found.connector, found.endpoint):
         notes.append(
             f"{found.endpoint.host} has not yet shown that it is {found.connector}'s own, and its "

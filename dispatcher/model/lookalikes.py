@@ -1,11 +1,13 @@
 """Names that look like other names: for the eyes of whoever reviews an entry (egress spec N4).
 
 An exact match makes a look-alike harmless when a letter is sent; the danger is the reviewer. Used
-by `explain`. A hint, no rule: nothing is refused for it, and it does not know every letter.
+by `explain` and in the disclosure diff. A hint, no rule: nothing is refused for it, and it does not
+know every letter.
 """
 
 import unicodedata
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from dispatcher.model.host import as_typed
@@ -20,7 +22,19 @@ _LATIN_TWINS: Final = str.maketrans(
 _PAIRS: Final = (("rn", "m"), ("vv", "w"), ("cl", "d"))
 
 
-def describe(host: str, listed: Iterable[str]) -> tuple[str, ...]:
+Shapes = Mapping[str, Collection[str]]
+"""Canonical hosts by what they look like."""
+
+
+def shapes_of(hosts: Iterable[str]) -> Shapes:
+    """Group canonical hosts by what they look like."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for host in hosts:
+        found[_shape(host)].add(host)
+    return found
+
+
+def describe(host: str, listed: Shapes) -> tuple[str, ...]:
     """Say in words what a reader may not see in a canonical host; nothing when all is plain."""
     notes = []
     if "xn--" in host:
@@ -31,11 +45,10 @@ def describe(host: str, listed: Iterable[str]) -> tuple[str, ...]:
                 mixed = ", mixed" if len(found) > 1 else ""
                 names = " and ".join(sorted(each.title() for each in found))
                 notes.append(f"the label {label} is in {names} letters{mixed}")
-    shape = _shape(host)
     notes += [
         f"{host} looks like {as_typed(other)}, which is listed, and is another host"
-        for other in sorted(set(listed))
-        if other != host and _shape(other) == shape
+        for other in sorted(listed.get(_shape(host), ()))
+        if other != host
     ]
     return tuple(notes)
 

@@ -18,6 +18,7 @@ from dispatcher.model.registry import Connector, EventType, Registry
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.flows import Flow, flows
+from dispatcher.stages.revising.host_notes import compare_hosts
 from dispatcher.stages.revising.listing import (
     compare_classes,
     compare_listing,
@@ -45,6 +46,7 @@ def diff(
     was, now = _apart(old, new)
     changes = {
         *compare_listing(old, new, today),
+        *compare_hosts(old, new),
         *compare_revoked(old, new),
         *compare_ownership(old.policy, new.policy),
         *compare_classes(old, new),

@@ -365,3 +365,12 @@ def test_d7_an_entry_taken_away_frees_the_aliases_of_what_is_then_only_reported(
     assert ("widens", "destination", what) in said(old, new)
     plain = held(partner={"destinations": (INBOX,), "report_only_until": SOON})
     assert ("widens", "destination", what) not in said(plain, new)
+
+
+def test_n4_a_host_that_looks_like_a_listed_one_does_not_slip_past_a_reviewer():
+    twin = replace(INBOX, host="hooks.\u0430cme.example")
+    changes = said(held(), held(partner={"destinations": (INBOX, twin)}))
+    notes = [what for _, aspect, what in changes if aspect == "destination"]
+    assert any("is written hooks.\u0430cme.example" in note for note in notes)
+    assert any("looks like hooks.acme.example, which is listed" in note for note in notes)
+    assert not any("looks like" in what for _, _, what in said(held(), held()))
