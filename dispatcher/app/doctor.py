@@ -15,8 +15,7 @@ from typing import Final
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config, OutboxSection, RegistrySection, load_config
 from dispatcher.app.surroundings import check_surroundings
-from dispatcher.app.way_out import name_source
-from dispatcher.app.wiring import network_settings
+from dispatcher.app.way_out import name_source, network_settings
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, StoreUnavailable
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers

@@ -3,11 +3,11 @@
 Loads neither stores nor the API: a list of URLs is judged without them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from dispatcher.app.config import Config
-from dispatcher.app.egress import parse_proxy
-from dispatcher.network.settings import ResolverSettings
+from dispatcher.app.config import Config, read_text
+from dispatcher.app.egress import CREDENTIALS_BYTES_MAX, parse_credentials, parse_proxy
+from dispatcher.network.settings import Identity, NetworkSettings, Proxy, ResolverSettings
 from dispatcher.stages.gates.addresses import AddressRules
 
 
@@ -40,6 +40,27 @@ def address_rules(config: Config) -> AddressRules:
     return AddressRules(nat64=network.translators, forbidden=network.forbidden_networks)
 
 
+def network_settings(config: Config) -> NetworkSettings:
+    """Compose what the way out is bounded by."""
+    network = config.network
+    return NetworkSettings(
+        connect_seconds=network.connect_seconds,
+        answer_bytes_max=network.answer_bytes_max,
+        keepalive_seconds=network.keepalive_seconds,
+        connections_per_partner_max=network.connections_per_partner_max,
+        ca_file=str(config.base / network.ca_file) if network.ca_file else None,
+        identities={
+            name: Identity(str(config.base / each.certificate), str(config.base / each.key))
+            for name, each in network.identities.items()
+        },
+        loopback_inboxes=network.inboxes,
+        nat64=network.translators,
+        bind_addresses=network.bind_addresses,
+        proxy=_proxy(config),
+        forbidden=network.forbidden_networks,
+    )
+
+
 def resolver_settings(config: Config) -> ResolverSettings:
     """Compose how names are asked for."""
     network = config.network
@@ -50,3 +71,16 @@ def resolver_settings(config: Config) -> ResolverSettings:
         dns_seconds=network.dns_seconds,
         cache_seconds=network.dns_cache_seconds,
     )
+
+
+def _proxy(config: Config) -> Proxy | None:
+    network = config.network
+    if not network.proxy:
+        return None
+    found = parse_proxy(network.proxy)
+    if network.proxy_credentials_file is None:
+        return found
+    file = config.base / network.proxy_credentials_file
+    text = read_text(file, "the proxy's credentials", bytes_max=CREDENTIALS_BYTES_MAX)
+    user, password = parse_credentials(text, file)
+    return replace(found, user=user, password=password)

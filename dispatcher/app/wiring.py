@@ -13,14 +13,11 @@ from functools import partial
 from typing import Any
 
 from dispatcher.app.clock import chance, mint_challenge, mint_token, mint_webhook_id
-from dispatcher.app.config import Config, read_text
-from dispatcher.app.egress import CREDENTIALS_BYTES_MAX, parse_credentials, parse_proxy
 from dispatcher.app.house import House
 from dispatcher.app.own_networks import find_own_networks
-from dispatcher.app.way_out import resolver_settings
+from dispatcher.app.way_out import network_settings, resolver_settings
 from dispatcher.model.ids import WorkerId
 from dispatcher.network.resolver import Resolver as OwnResolver
-from dispatcher.network.settings import Identity, NetworkSettings, Proxy
 from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
@@ -100,37 +97,3 @@ def _policy_listener(registry: Database) -> Callable[[Callable[[], None]], Any]:
     if registry.is_sqlite:
         return partial(watch_epoch, registry)
     return partial(listen, registry, POLICY_CHANNEL)
-
-
-def network_settings(config: Config) -> NetworkSettings:
-    """Compose what the way out is bounded by."""
-    network = config.network
-    return NetworkSettings(
-        connect_seconds=network.connect_seconds,
-        answer_bytes_max=network.answer_bytes_max,
-        keepalive_seconds=network.keepalive_seconds,
-        connections_per_partner_max=network.connections_per_partner_max,
-        ca_file=str(config.base / network.ca_file) if network.ca_file else None,
-        identities={
-            name: Identity(str(config.base / each.certificate), str(config.base / each.key))
-            for name, each in network.identities.items()
-        },
-        loopback_inboxes=network.inboxes,
-        nat64=network.translators,
-        bind_addresses=network.bind_addresses,
-        proxy=_proxy(config),
-        forbidden=network.forbidden_networks,
-    )
-
-
-def _proxy(config: Config) -> Proxy | None:
-    network = config.network
-    if not network.proxy:
-        return None
-    found = parse_proxy(network.proxy)
-    if network.proxy_credentials_file is None:
-        return found
-    file = config.base / network.proxy_credentials_file
-    text = read_text(file, "the proxy's credentials", bytes_max=CREDENTIALS_BYTES_MAX)
-    user, password = parse_credentials(text, file)
-    return replace(found, user=user, password=password)

@@ -1,4 +1,4 @@
-"""What an operator can tune about the way out: frozen records, filled by `app.wiring`.
+"""What an operator can tune about the way out: frozen records, filled by `app.way_out`.
 
 Read by the transport, the dialer and the resolver. Nothing here can make an address reachable that
 the gates refuse, save `loopback_inboxes`, which `app` fills in development alone.

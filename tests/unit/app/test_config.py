@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.app.config import Config, OutboxSection, actor_name, load_config
 from dispatcher.app.network_section import NetworkSection
-from dispatcher.app.wiring import network_settings
+from dispatcher.app.way_out import network_settings
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.network.settings import Identity
 

@@ -6,7 +6,7 @@ import pytest
 
 from dispatcher.app.config import load_config
 from dispatcher.app.egress import check_bind_addresses, parse_credentials, parse_proxy
-from dispatcher.app.wiring import network_settings
+from dispatcher.app.way_out import network_settings
 from dispatcher.model.errors import ConfigInvalid
 
 
