@@ -9,10 +9,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from dispatcher.app.egress import check_bind_addresses, parse_proxy
 from dispatcher.app.environment import STEERING
 from dispatcher.model.host import Network, parse_place
-from dispatcher.network.settings import parse_name_server
+from dispatcher.network.settings import check_bind_addresses, parse_name_server, parse_proxy
 from dispatcher.stages.gates.addresses import parse_nat64
 
 Seconds = Annotated[float, Field(gt=0, le=86400)]

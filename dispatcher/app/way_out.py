@@ -6,8 +6,15 @@ Loads neither stores nor the API: a list of URLs is judged without them.
 from dataclasses import dataclass, replace
 
 from dispatcher.app.config import Config, read_text
-from dispatcher.app.egress import CREDENTIALS_BYTES_MAX, parse_credentials, parse_proxy
-from dispatcher.network.settings import Identity, NetworkSettings, Proxy, ResolverSettings
+from dispatcher.network.settings import (
+    CREDENTIALS_BYTES_MAX,
+    Identity,
+    NetworkSettings,
+    Proxy,
+    ResolverSettings,
+    parse_credentials,
+    parse_proxy,
+)
 from dispatcher.stages.gates.addresses import AddressRules
 
 

@@ -4,10 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.app.config import load_config
-from dispatcher.app.egress import check_bind_addresses, parse_credentials, parse_proxy
-from dispatcher.app.way_out import network_settings
 from dispatcher.model.errors import ConfigInvalid
+from dispatcher.network.settings import check_bind_addresses, parse_credentials, parse_proxy
 
 
 @pytest.mark.parametrize(
@@ -84,31 +82,3 @@ def test_c8_what_is_no_line_of_credentials_is_refused_and_not_shown(text: str) -
         parse_credentials(text, Path("f"))
     assert raised.value.reason == "proxy_credentials"
     assert not text or text not in str(raised.value.why)
-
-
-def test_c8_the_network_is_given_the_proxy_that_the_file_names(tmp_path: Path) -> None:
-    (tmp_path / "proxy").write_text("ada:secret\n")
-    file = tmp_path / "dispatcher.toml"
-    file.write_text(
-        '[network]\nproxy = "http://10.0.0.3:3128"\nproxy_credentials_file = "proxy"\n'
-        'bind_addresses = ["10.0.0.7"]\n'
-    )
-    settings = network_settings(load_config(file))
-    assert settings.proxy is not None
-    assert (settings.proxy.place, settings.proxy.user) == (("10.0.0.3", 3128), "ada")
-    assert settings.bind_addresses == ("10.0.0.7",)
-    assert "secret" not in repr(settings)
-
-
-def test_c8_credentials_without_a_proxy_are_a_fault(tmp_path: Path) -> None:
-    file = tmp_path / "dispatcher.toml"
-    file.write_text('[network]\nproxy_credentials_file = "proxy"\n')
-    with pytest.raises(ConfigInvalid, match="no proxy"):
-        load_config(file)
-
-
-def test_c8_a_named_proxy_is_a_fault_of_the_configuration(tmp_path: Path) -> None:
-    file = tmp_path / "dispatcher.toml"
-    file.write_text('[network]\nproxy = "http://proxy.example:3128"\n')
-    with pytest.raises(ConfigInvalid, match="literal address"):
-        load_config(file)
