@@ -1,9 +1,9 @@
 """Names to addresses. Addresses only: whether they may be dialled is for the gates to say.
 
-`app.wiring` makes one per process, with the way of asking that the configuration names; the worker
-asks once per attempt, before the gates vet the whole answer, and proofs of ownership ask for texts.
-Where a way of asking fails there is no other one. It must never connect to a partner, and never
-give a name for an address.
+`app` makes one for each worker, and one for each question of `explain`, with the way of asking that
+the configuration names. A worker asks once per attempt, before the gates vet the whole answer;
+proofs of ownership ask for texts. Where a way of asking fails there is no other one. It must never
+connect to a partner, and never give a name for an address.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from dispatcher.network.settings import ResolverSettings
 
 
 class Resolver:
-    """The resolver of one process: ordinary names, names that may be private, and texts."""
+    """A resolver: ordinary names, names that may be private, and texts."""
 
     def __init__(self, settings: ResolverSettings, *, clock: Callable[[], float]) -> None:
         self._machine = MachineNames()

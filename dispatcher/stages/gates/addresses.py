@@ -1,7 +1,7 @@
 """Which addresses may be dialled, by our own table.
 
-Called by the courier with everything a host resolved to, by the dialer right before it dials, and
-by `explain`. Denied unless the address is allocated global unicast and in none of the special
+Called by `worker.reaching` with everything a host resolved to, by the dialer right before it dials,
+and by `explain`. Denied unless the address is allocated global unicast and in none of the special
 blocks, or in a private range that the entry of the allowlist names (egress spec 2.3). One bad
 answer rejects the whole set. Nothing but an exact loopback inbox of a development configuration can
 make a loopback address reachable. It never resolves anything.

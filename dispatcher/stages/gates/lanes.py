@@ -1,8 +1,8 @@
 """Is the lane of one subscription and event type open? Judged when a snapshot is compiled.
 
-Called by `revising.compile_snapshot` and by `explain`. Every reason is collected, so that whoever
-is called at night sees all of them at once. It never resolves a name: addresses are judged later,
-each time, in `addresses`.
+Called when a snapshot is compiled, and by the disclosure diff, which compares what flows. Every
+reason is collected, so that whoever is called at night sees all of them at once. It never resolves
+a name: addresses are judged later, each time, in `addresses`.
 """
 
 from collections.abc import Collection, Sequence

@@ -1,7 +1,7 @@
 """The first gate: may this delivery go out under this snapshot, and with which fields at most?
 
-Called by the courier before anything is resolved, again by `departure` when policy moved, and by
-`explain` and previews. It never reads the payload, only whether there is one.
+Called by the courier before anything is resolved, and again by `departure` when policy moved. It
+never reads the payload, only whether there is one.
 """
 
 from functools import lru_cache

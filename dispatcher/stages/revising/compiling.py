@@ -1,8 +1,8 @@
 """Compile one revision of the registry and the tripped switches to the snapshot workers obey.
 
-Called by the worker whenever revision or epoch moved, and by `explain`. The work grows with the
-number of lanes, never with lanes times switches. It is total: a subscription that does not hold
-together gets no route, so nothing flows through it.
+Called by the worker whenever revision or epoch moved, and by `control.proofs`; `flows` takes the
+routes from here. The work grows with the number of lanes, never with lanes times switches. It is
+total: a subscription that does not hold together gets no route, so nothing flows through it.
 """
 
 from collections import defaultdict

@@ -2,7 +2,8 @@
 
 Made for `diff`, from the same routes and the same judgement of lanes as the snapshot that workers
 obey, so that what a reviewer is shown is what will be done. Switches are left out: they come and go
-by themselves. So are the client certificates that one worker or another happens to have.
+by themselves. So are proofs, and the client certificates that one worker or another happens to
+have.
 """
 
 from collections.abc import Mapping

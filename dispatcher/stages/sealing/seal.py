@@ -1,7 +1,8 @@
 """Seal the body: after this, not one byte of it changes.
 
-Called by the courier once a letter is shaped. The body is the plaintext as it is; its hash goes
-into the ledger. It never re-serialises: what is hashed, signed and written is one object.
+Called by the courier and the prover once a letter is shaped. The body is the plaintext as it is;
+its hash goes into the ledger. It never re-serialises: what is hashed, signed and written is one
+object.
 """
 
 import hashlib

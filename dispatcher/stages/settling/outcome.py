@@ -1,6 +1,7 @@
 """Classify what came back: what the ledger says, and whether trying again makes sense.
 
-Called by `settle`. It never trusts the partner's words beyond the status code.
+Called by `settle`, by the courier to tell what ails, and by the prover. It never trusts the
+partner's words beyond the status code.
 """
 
 from typing import Final

@@ -1,6 +1,6 @@
 """Make the exact plaintext of one delivery: the envelope, and what the scope grants of the payload.
 
-Called by the courier once a letter is admitted, and by previews. The same letter gives the same
+Called by the courier and the prover once a letter is admitted. The same letter gives the same
 bytes, on every machine and at every retry. It never sends an event it cannot read.
 """
 
