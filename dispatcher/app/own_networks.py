@@ -12,16 +12,16 @@ from ipaddress import ip_network
 from dispatcher.app.house import House
 from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.host import Network
-from dispatcher.network.own_addresses import list_interfaces, look_up_host
+from dispatcher.network.own_addresses import list_own, look_up_host
 from dispatcher.store.database import Database
 
 
 async def find_own_networks(house: House) -> frozenset[Network]:
     """Give every address of this machine and of the databases, as networks of one address."""
     databases = {house.registry_database, house.outbox_database}
-    found = [each for given in list_interfaces().values() for each in given]
+    found = set(list_own())
     for addresses in await asyncio.gather(*map(_addresses, databases)):
-        found += addresses
+        found.update(addresses)
     return frozenset(map(ip_network, found))
 
 

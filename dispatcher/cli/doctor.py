@@ -13,7 +13,7 @@ from dispatcher.app.running import run_async
 from dispatcher.cli.output import config_option, json_option, print_json
 from dispatcher.model.errors import InvalidInput
 from dispatcher.network.backstop import Probe, try_backstop
-from dispatcher.network.own_addresses import list_interfaces
+from dispatcher.network.own_addresses import list_own
 
 
 @click.command()
@@ -52,8 +52,7 @@ def doctor(
     if wants_egress:
         return _tell_egress(describe_egress(load_config(config_path)), as_json)
     if wants_backstop:
-        own = frozenset(each for given in list_interfaces().values() for each in given)
-        return _tell_backstop(run_async(try_backstop(own)), as_json)
+        return _tell_backstop(run_async(try_backstop(list_own())), as_json)
     return _tell(run_async(examine(config_path)), as_json)
 
 

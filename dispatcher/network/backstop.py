@@ -94,7 +94,7 @@ FAMILIES: Final = (
 """One address of each, with the metadata services apart. Loopback never leaves the machine."""
 
 
-async def try_backstop(own: frozenset[str] = frozenset()) -> tuple[Probe, ...]:
+async def try_backstop(own: frozenset[str]) -> tuple[Probe, ...]:
     """Try every family at once; `own` addresses are this machine's and would answer themselves."""
     tried = [family for family in FAMILIES if family.address not in own]
     outcomes = await asyncio.gather(*(_try(family.address) for family in tried))

@@ -22,6 +22,11 @@ def list_interfaces() -> dict[str, tuple[str, ...]]:
     return {name: addresses for name, addresses in sorted(found.items()) if addresses}
 
 
+def list_own() -> frozenset[str]:
+    """Give every address of this machine."""
+    return frozenset(each for given in list_interfaces().values() for each in given)
+
+
 async def look_up_host(host: str) -> frozenset[str]:
     """Give every address of a host as database drivers look it up; `OSError` where it has none."""
     lines = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)

@@ -24,7 +24,7 @@ INTERFACES = {"eth0": ("10.7.0.2", "2600::7", "fe80::1"), "lo": ("127.0.0.1", ":
 
 @pytest.fixture
 async def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
-    monkeypatch.setattr("dispatcher.app.own_networks.list_interfaces", lambda: INTERFACES)
+    monkeypatch.setattr("dispatcher.network.own_addresses.list_interfaces", lambda: INTERFACES)
     create_keyring(tmp_path / "keyring.json")
     text = '[vault]\nkeyring = "keyring.json"\n[network]\nforbidden = ["10.7.1.0/24", "2600::9"]\n'
     (tmp_path / "dispatcher.toml").write_text(text)
