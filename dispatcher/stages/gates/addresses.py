@@ -91,10 +91,9 @@ def judge_address(
         return None
     if isinstance(typed, IPv6Address) and typed.scope_id is not None:
         return "A4"
-    for found in {typed, carried(typed, rules.nat64)}:
-        if any(found in network for network in rules.forbidden):
-            return "A1"
     found = carried(typed, rules.nat64)
+    if any(each in network for each in {typed, found} for network in rules.forbidden):
+        return "A1"
     if not _is_denied(found):
         return None
     if not _is_grantable(found):
