@@ -19,6 +19,7 @@ from dispatcher.network.settings import Identity, NetworkSettings
 from dispatcher.network.troubles import TermsUnmet
 
 CONTEXTS_MAX: Final = 4096
+_Key = tuple[str, str, str]
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
@@ -28,18 +29,18 @@ class Contexts:
     def __init__(self, settings: NetworkSettings) -> None:
         """Make the usual one; `ConfigInvalid` when roots or identities cannot be used."""
         self._settings = settings
-        self._usual = make_context(settings)
-        self._found: dict[tuple[str, str, str], ssl.SSLContext] = {("1.2", "", ""): self._usual}
+        self._usual = {_key(Tls()): make_context(settings)}
+        self._found: dict[_Key, ssl.SSLContext] = dict(self._usual)
         for name, identity in settings.identities.items():
             check_identity(name, identity)
 
     def context(self, terms: Tls) -> ssl.SSLContext:
         """Give the context of these terms; `TermsUnmet` where there can be none."""
-        key = (terms.minimum, terms.ca, terms.identity)
+        key = _key(terms)
         found = self._found.get(key)
         if found is None:
             if len(self._found) >= CONTEXTS_MAX:
-                self._found = {("1.2", "", ""): self._usual}
+                self._found = dict(self._usual)
             found = self._found[key] = self._make(terms)
         return found
 
@@ -86,6 +87,10 @@ def check_identity(name: str, identity: Identity) -> None:
     raise ConfigInvalid(
         f"identity {name}: {why}", where=where, fix=fix, code="client_identity"
     ) from None
+
+
+def _key(terms: Tls) -> _Key:
+    return terms.minimum, terms.ca, terms.identity
 
 
 def _bare_context() -> ssl.SSLContext:
