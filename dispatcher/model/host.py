@@ -104,12 +104,6 @@ def as_address(host: str) -> Address | None:
     return IPv4Address(host) if _NUMERIC.match(host.rpartition(".")[2]) else None
 
 
-def _network(text: str) -> Network:
-    if "%" in text:
-        raise ValueError("a network has no zone")
-    return ip_network(text)
-
-
 def parse_network(text: str) -> Network:
     """Read a network in canonical form; `ValueError` says what is wrong with it."""
     network = _network(text)
@@ -154,6 +148,12 @@ def as_typed(host: str) -> str:
     return ".".join(
         idna.ulabel(label) if label.startswith("xn--") else label for label in host.split(".")
     )
+
+
+def _network(text: str) -> Network:
+    if "%" in text:
+        raise ValueError("a network has no zone")
+    return ip_network(text)
 
 
 def _mapped(text: str) -> str:
