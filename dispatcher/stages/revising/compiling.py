@@ -46,29 +46,11 @@ def compile_snapshot(
     ownership = Ownership.of(registry.policy, loopback, proofs, today)
     ground = Ground(registry.policy, today, loopback, identities, ownership)
     parts = list(plan_routes(registry, ground))
-    tripped = _by_target(switches)
     by_type: dict[str, list[Route]] = defaultdict(list)
-    closed: dict[Lane, Refusal] = {}
-    open_lanes: list[tuple[Lane, Route]] = []
-    for connector, route, listing in parts:
-        for event_type, scope in route.scopes.items():
+    for _, route, _ in parts:
+        for event_type in route.scopes:
             by_type[event_type].append(route)
-            lane = lane_of(route.subscription, event_type)
-            here = _switches_here(tripped, route, event_type)
-            verdict = judge_lane(
-                connector,
-                route.subscription,
-                route.endpoint,
-                listing,
-                event_type,
-                scope,
-                here,
-                ground,
-            )
-            if verdict is None:
-                open_lanes.append((lane, route))
-            else:
-                closed[lane] = verdict
+    open_lanes, closed = _judge_lanes(parts, _by_target(switches), ground)
     return Snapshot(
         revision=revision,
         epoch=epoch,
@@ -121,6 +103,34 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
             listing = judge_listing(connector, endpoint, ground)
             route = _route(subscription, connector, endpoint, listing, headers, event_types)
             yield connector, route, listing
+
+
+def _judge_lanes(
+    parts: Iterable[tuple[Connector, Route, Listing]],
+    tripped: Mapping[Target, Sequence[Switch]],
+    ground: Ground,
+) -> tuple[list[tuple[Lane, Route]], dict[Lane, Refusal]]:
+    """Give the lanes that are open, and why the others are closed."""
+    open_lanes: list[tuple[Lane, Route]] = []
+    closed: dict[Lane, Refusal] = {}
+    for connector, route, listing in parts:
+        for event_type, scope in route.scopes.items():
+            verdict = judge_lane(
+                connector,
+                route.subscription,
+                route.endpoint,
+                listing,
+                event_type,
+                scope,
+                _switches_here(tripped, route, event_type),
+                ground,
+            )
+            lane = lane_of(route.subscription, event_type)
+            if verdict is None:
+                open_lanes.append((lane, route))
+            else:
+                closed[lane] = verdict
+    return open_lanes, closed
 
 
 def _route(
