@@ -16,6 +16,7 @@ from dispatcher.cli.output import print_json
 from dispatcher.control.url_lists import LINE_INVALID, LineVerdict
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import InvalidInput
+from dispatcher.model.text import readable
 
 REFUSED: Final = 4
 _LINES_PER_WRITE: Final = 512
@@ -132,8 +133,11 @@ def _judge_list(file: Path, where: Where, *, check: bool) -> int:
     judged = UrlList.of(rules, day_of(SystemClock().wall_us()))
     counts: Counter[str] = Counter()
     written: list[str] = []
+    unread = ""
     for line in _lines(file):
         found = judged.judge(line)
+        if found.code == LINE_INVALID:
+            unread = unread or found.why
         counts[found.verdict] += 1
         counts[found.code] += 1
         written.append(_written(found))
@@ -144,7 +148,7 @@ def _judge_list(file: Path, where: Where, *, check: bool) -> int:
         click.echo("\n".join(written))
     said = f"{counts['allow']} allowed, {counts['block']} blocked"
     if counts[LINE_INVALID]:
-        said += f", {counts[LINE_INVALID]} of them could not be read"
+        said += f", {counts[LINE_INVALID]} of them could not be read (first: {readable(unread)})"
     click.echo(said, err=True)
     if counts[LINE_INVALID]:
         return 2

@@ -95,7 +95,7 @@ def test_a_line_that_cannot_be_read_is_blocked_and_said_and_the_others_are_judge
     done = explain(tmp_path, "--batch", "-", given=given)
     assert done.returncode == 2
     assert [each["verdict"] for each in verdicts(done)] == ["block", "allow"]
-    assert b"1 of them could not be read" in done.stderr
+    assert b"1 of them could not be read (first: not a JSON object on one line)" in done.stderr
 
 
 def test_translators_of_the_configuration_count(tmp_path: Path) -> None:
