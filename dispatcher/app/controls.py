@@ -64,13 +64,13 @@ def front(house: House) -> Front:
         replies=ReplyStore(house.registry_database),
         outbox=house.outbox_database,
         vault=house.vault,
-        way_out=way_out(house),
+        way_out=_way_out(house),
         wall_us=house.clock.wall_us,
     )
     return Front(plane, ROUTES, description)
 
 
-def way_out(house: House) -> WayOut:
+def _way_out(house: House) -> WayOut:
     """Give what may be asked about the way out of this house; nothing is opened until it is."""
 
     async def look_up(host: str, is_private: bool) -> Resolved | Trouble:
