@@ -8,8 +8,8 @@ lease.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final
 
 from tenacity import (
     AsyncRetrying,
@@ -66,38 +66,42 @@ class Worker:
         kit = self._kit
         await self.policy.start()
         kit.log.info("worker_started", worker=kit.id)
-        loops = [
-            asyncio.create_task(each)
-            for each in (
-                self.policy.run(self._leaving),
-                self._upkeep.run(self._stopping),
-                self._prover.run(self._stopping),
-                self._pace(self._relay.turn, self._bell),
-                self._pace(self._leaser.turn, asyncio.Event()),
-                kit.listen_policy(self.policy.hint.set),
-                kit.listen_outbox(self._bell.set),
-            )
-        ]
+        policy_loop, *loops = _start(
+            self.policy.run(self._leaving),
+            self._upkeep.run(self._stopping),
+            self._prover.run(self._stopping),
+            self._pace(self._relay.turn, self._bell),
+            self._pace(self._leaser.turn, asyncio.Event()),
+        )
+        # These may end by themselves, where there is nothing to listen to.
+        listeners = _start(
+            kit.listen_policy(self.policy.hint.set), kit.listen_outbox(self._bell.set)
+        )
         stopping = asyncio.create_task(stop.wait())
         try:
             # None of the loops ends by itself, unless by a fault of ours: then nothing goes on.
-            await asyncio.wait([stopping, *loops[:5]], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait([stopping, policy_loop, *loops], return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._drain(loops, stopping)
+            stopping.cancel()
+            await self._drain(policy_loop, loops, listeners)
 
     async def _drain(
-        self, loops: Sequence[asyncio.Task[None]], stopping: asyncio.Task[bool]
+        self,
+        policy_loop: asyncio.Task[None],
+        loops: Sequence[asyncio.Task[None]],
+        listeners: Sequence[asyncio.Task[None]],
     ) -> None:
         kit = self._kit
-        policy_loop, *others = loops
         failed = [
-            loop for loop in loops if loop.done() and not loop.cancelled() and loop.exception()
+            each
+            for each in (policy_loop, *loops, *listeners)
+            if each.done() and not each.cancelled() and each.exception()
         ]
         # A turn under way is finished: cut off in its commit, its rows would wait out their lease.
         self._stopping.set()
         self._bell.set()
-        await asyncio.wait(others[:4], timeout=TURN_SECONDS)
-        await _cancel([*others, stopping])
+        await asyncio.wait(loops, timeout=TURN_SECONDS)
+        await _cancel([*loops, *listeners])
         self.desk.give_back()
         abandoned = await self.desk.finish(kit.settings.drain_seconds)
         await self._settlements.drain()
@@ -153,6 +157,10 @@ class Worker:
             raise
         self._kit.step(Step.SETTLED)
         return done
+
+
+def _start(*loops: Coroutine[Any, Any, None]) -> list[asyncio.Task[None]]:
+    return [asyncio.create_task(each) for each in loops]
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[object]]) -> None:
