@@ -13,6 +13,7 @@ from dispatcher.model.registry import Policy
 from dispatcher.model.tls import Tls
 from tests.support.certificates import pem_of, pin_of, serving
 from tests.support.hostile import Receiver, answers, receiver
+from tests.support.waiting import until
 from tests.support.world_tls import HOST, registry_to, working
 from tests.unit.stages import builders
 
@@ -111,7 +112,7 @@ async def test_t6_a_wrong_pin_parks_the_delivery_and_a_corrected_registry_lets_i
             (row,) = await world.rows("SELECT outcome FROM {disclosures}")
             assert row["outcome"] == "not_begun"
             await world.apply(registry_to(partner, right))
-            await world.until(world.is_last, "delivered")
+            await until(lambda: world.is_last("delivered"))
 
 
 async def test_c4_after_a_new_revision_no_connection_of_the_one_before_is_used(
@@ -128,6 +129,6 @@ async def test_c4_after_a_new_revision_no_connection_of_the_one_before_is_used(
                 found = world.metrics.registry.get_sample_value("dispatcher_registry_revision")
                 return found == 2
 
-            await world.until(is_obeyed)
+            await until(is_obeyed)
             await world.deliver()
             assert [request.connection for request in partner.requests] == [1, 1, 2]

@@ -20,6 +20,7 @@ from dispatcher.network.tls import Contexts
 from dispatcher.network.transport import Transport
 from tests.support.certificates import pem_of, pin_of, serving, write_identity
 from tests.support.hostile import Receiver, answers, depart, go, make_letter, receiver, says
+from tests.support.waiting import until
 
 HOST = "inbox.test"
 TLS_FAILED = Trouble("tls_failed", is_begun=False)
@@ -327,8 +328,7 @@ async def test_c4_a_connection_of_an_earlier_revision_is_dropped_and_another_dia
             letter = letter_to(partner, revision=revision)
             assert await door.post(letter, depart, go) == Answer(200)
         assert [request.connection for request in partner.requests] == [1, 1, 2, 2, 3]
-        await asyncio.sleep(0.05)
-        assert door.open_connections() == 1
+        await until(lambda: door.open_connections() == 1)
         await door.aclose()
 
 
@@ -366,8 +366,7 @@ async def test_c4_many_idle_connections_of_an_earlier_revision_all_die_on_their_
         await asyncio.gather(*(door.post(old, depart, go) for _ in range(5)))
         assert door.open_connections() == 5
         assert await door.post(new, depart, go) == Answer(200)
-        await asyncio.sleep(0.05)
-        assert door.open_connections() == 1
+        await until(lambda: door.open_connections() == 1)
         await door.aclose()
 
 

@@ -23,7 +23,8 @@ from dispatcher.network.resolver import StaticResolver
 from dispatcher.stages.sealing.signature import format_secret
 from tests.support.hostile import Receiver, Script, answers, receiver
 from tests.support.letters import change, rows
-from tests.support.proving import CHALLENGE, SECRET, Lab, a_lab, echo, told, until
+from tests.support.proving import CHALLENGE, SECRET, Lab, a_lab, echo, told
+from tests.support.waiting import until
 
 HOST = "inbox.test"
 TXT = f"_dispatcher-challenge.{HOST}"

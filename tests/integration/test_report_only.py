@@ -12,6 +12,7 @@ from dispatcher.model.registry import Destination, Registry
 from dispatcher.model.tls import Tls
 from tests.support.certificates import pem_of, serving
 from tests.support.hostile import Receiver, answers, receiver
+from tests.support.waiting import until
 from tests.support.world_tls import HOST, registry_to, working
 from tests.unit.stages import builders
 
@@ -38,13 +39,9 @@ async def test_what_is_not_listed_goes_and_is_said_until_it_is_over(
             sample = world.metrics.registry.get_sample_value
             assert sample("dispatcher_reported_lanes") == 1
             await world.apply(reporting(partner, None))
-            await world.until(lambda: _is(sample("dispatcher_reported_lanes"), 0))
+            await until(lambda: sample("dispatcher_reported_lanes") == 0)
             await world.deliver("waiting")
             assert len(partner.requests) == 1
     lines = [json.loads(each) for each in said.getvalue().splitlines()]
     found = [each for each in lines if each["event"] == "destination_reported"]
     assert {(line["connector"], line["host"]) for line in found} == {("acme", HOST)}
-
-
-async def _is(found: object, wanted: object) -> bool:
-    return found == wanted

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -158,13 +158,3 @@ async def a_lab(
     config = load_config(file)
     async with open_house(config) as house:
         yield Lab(config, house)
-
-
-async def until(is_so: Callable[[], object | Awaitable[object]], seconds: float = 8.0) -> None:
-    """Wait for something, and fail when it does not come."""
-    async with asyncio.timeout(seconds):
-        while True:
-            found = is_so()
-            if await found if isinstance(found, Awaitable) else found:
-                return
-            await asyncio.sleep(0.01)

@@ -1,7 +1,7 @@
 """The real worker in this process, on a database of its own, with one partner over TLS."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +31,7 @@ from dispatcher.vault.keyring import create_keyring
 from dispatcher.worker.loop import Worker
 from tests.support.hostile import Receiver
 from tests.support.letters import rows
+from tests.support.waiting import until
 from tests.unit.stages import builders
 
 HOST = "hooks.acme.example"
@@ -51,17 +52,11 @@ class World:
             await enqueue(
                 connection, "order.paid", {"id": "o1", "lines": []}, tenant="north", subjects=[]
             )
-        await self.until(self.is_last, state)
+        await until(lambda: self.is_last(state))
 
     async def is_last(self, state: str) -> bool:
         found = await self.rows("SELECT state FROM {deliveries} ORDER BY id DESC LIMIT 1")
         return bool(found) and found[0]["state"] == state
-
-    async def until(self, check: Callable[..., Awaitable[Any]], *given: Any) -> Any:
-        async with asyncio.timeout(10):
-            while not (found := await check(*given)):  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-        return found
 
     async def apply(self, registry: Registry) -> None:
         await change_control(self.house).propose(registry, by=ANN, reason="a test", where="here")
