@@ -14,13 +14,13 @@ from dispatcher.api.views import Text, View
 from dispatcher.model.audit import Entry
 from dispatcher.model.days import day_of
 from dispatcher.model.endpoint import URL_CHARACTERS_MAX
-from dispatcher.model.host import Unreadable, parse_host
+from dispatcher.model.host import canonical_host
 from dispatcher.model.letter import Trouble
 from dispatcher.model.lookalikes import describe, shapes_of
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Destination, Registry
 from dispatcher.stages.gates.address_table import TABLE_VERSION
-from dispatcher.stages.gates.listing import Ground
+from dispatcher.stages.gates.listing import WILDCARD, Ground
 from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.revising.explaining import Explanation, find, judge
 
@@ -112,7 +112,7 @@ async def _explain(
     if isinstance(found, Explanation):
         return found
     host, rules = found.endpoint.host, plane.way_out.rules
-    answers = {_canonical(name): tuple(given) for name, given in question.answers.items()}
+    answers = {canonical_host(name): tuple(given) for name, given in question.answers.items()}
     if host in answers or found.endpoint.literal is not None:
         return judge(found, answers.get(host, ()), rules)
     resolved = await plane.way_out.look_up(host, bool(found.listing.ranges))
@@ -141,14 +141,7 @@ def _notes(found: Explanation, registry: Registry, ownership: Ownership) -> tupl
 
 def _listed(registry: Registry) -> Iterator[str]:
     entries = (each.host for one in registry.connectors for each in one.destinations)
-    return filter(None, map(_canonical, entries))
-
-
-def _canonical(host: str) -> str:
-    try:
-        return parse_host(host)
-    except Unreadable:
-        return ""
+    return filter(None, (canonical_host(each.removeprefix(WILDCARD)) for each in entries))
 
 
 ROUTES: Final = (

@@ -62,6 +62,15 @@ def parse_host(text: str) -> str:
     return parse_name(text)
 
 
+@lru_cache(maxsize=65536)
+def canonical_host(text: str) -> str | None:
+    """Give the canonical form of a host, or nothing where it has none."""
+    try:
+        return parse_host(text)
+    except Unreadable:
+        return None
+
+
 def parse_address_6(text: str) -> IPv6Address:
     """Read an IPv6 address, as it stands between brackets: no zone, nothing of the future (U5)."""
     try:

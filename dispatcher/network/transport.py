@@ -1,9 +1,10 @@
 """The door: posts a sealed letter to its vetted addresses and brings back a bounded answer.
 
-Step 9 of the road, called by `worker.courier` for every delivery, retry, replay and test send. A
-connection that the letter's terms allow is taken first; then, with no await in between, the letter
-is signed, the caller's last check is made, and the bytes are written. It must never resolve,
-redirect, retry after a byte was written, keep a cookie, or accept anything but a `Sealed` letter.
+Step 9 of the road, called by `worker.courier` for every delivery, retry, replay and test send, and
+by `worker.prover` for challenges. A connection that the letter's terms allow is taken first; then,
+with no await in between, the letter is signed, the caller's last check is made, and the bytes are
+written. It must never resolve, redirect, retry after a byte was written, keep a cookie, or accept
+anything but a `Sealed` letter.
 """
 
 import asyncio

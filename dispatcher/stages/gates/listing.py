@@ -16,9 +16,9 @@ from typing import Final
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.host import (
     as_address,
+    canonical_host,
     is_public_suffix,
     is_special,
-    parse_host,
     parse_network,
 )
 from dispatcher.model.registry import Connector, Destination, Policy
@@ -146,9 +146,9 @@ def is_host_covered(host: str, by: str) -> bool:
     if "/" in by:
         return _is_inside(host, by)
     if not by.startswith(WILDCARD):
-        return _same(host) == _same(_canonical(by))
+        return _same(host) == _same(canonical_host(by))
     label, _, parent = host.partition(".")
-    return bool(label) and parent == _canonical(by.removeprefix(WILDCARD))
+    return bool(label) and parent == canonical_host(by.removeprefix(WILDCARD))
 
 
 def has_hidden_steps(path: str) -> bool:
@@ -182,7 +182,7 @@ def _may_list(host: str) -> bool:
         return _is_grant(host)
     if not host.startswith(WILDCARD):
         return True
-    parent = _canonical(host.removeprefix(WILDCARD))
+    parent = canonical_host(host.removeprefix(WILDCARD))
     return parent is not None and as_address(parent) is None and not is_public_suffix(parent)
 
 
@@ -209,11 +209,3 @@ def _same(host: str | None) -> str | None:
     if host is None or ":" not in host:
         return host
     return str(as_address(host))
-
-
-@lru_cache(maxsize=65536)
-def _canonical(host: str) -> str | None:
-    try:
-        return parse_host(host)
-    except ValueError:
-        return None

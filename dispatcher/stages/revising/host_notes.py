@@ -7,7 +7,7 @@ letter is sent, for hosts are compared exactly; it is the reviewer it must not s
 from collections.abc import Iterator
 
 from dispatcher.model.disclosure import Aspect, Change, Direction
-from dispatcher.model.host import Unreadable, parse_host
+from dispatcher.model.host import canonical_host
 from dispatcher.model.lookalikes import describe, shapes_of
 from dispatcher.model.registry import Registry
 from dispatcher.stages.gates.listing import WILDCARD
@@ -30,7 +30,6 @@ def _hosts(registry: Registry) -> Iterator[tuple[str, str]]:
     """Give every host that is listed, in canonical form, with a connector that lists it."""
     for connector in registry.connectors:
         for entry in connector.destinations:
-            try:
-                yield parse_host(entry.host.removeprefix(WILDCARD)), connector.name
-            except Unreadable:  # a network, or what is refused anyway
-                continue
+            host = canonical_host(entry.host.removeprefix(WILDCARD))
+            if host is not None:  # else a network, or what is refused anyway
+                yield host, connector.name
