@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from dispatcher.api.blurring import may_see_reasons, without_reason
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
@@ -49,7 +50,10 @@ async def list_entries(plane: Plane, ask: Ask) -> dict[str, Any]:
         kind=query.kind,
         about=query.about,
     )
-    return page([{"seq": each.seq, **each.document} for each in rows], query.limit, "seq")
+    entries = [{"seq": each.seq, **each.document} for each in rows]
+    if not may_see_reasons(ask.principal):
+        entries = [without_reason(each) for each in entries]
+    return page(entries, query.limit, "seq")
 
 
 async def read_checkpoint(plane: Plane, _ask: Ask) -> dict[str, Any]:

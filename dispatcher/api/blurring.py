@@ -14,6 +14,8 @@ from dispatcher.model.verdict import Reason
 
 DESTINATION_REFUSED: Final = "destination_refused"
 """The one code that stands for all of them."""
+EXPLAINED: Final = "destination.explained"
+"""The kind of entry that holds what a submitter was not told."""
 
 _OF_THE_INSIDE: Final = frozenset(
     {
@@ -37,15 +39,20 @@ def may_see_reasons(principal: Principal) -> bool:
     return Right.INSPECT in principal.rights
 
 
-def blurred_code(code: str | None) -> str | None:
+def blurred(code: str) -> str:
     """Give the code as somebody sees it who may not see reasons; several are joined by commas."""
-    parts = (code or "").split(",")
+    parts = code.split(",")
     seen = (DESTINATION_REFUSED if each in _OF_THE_INSIDE else each for each in parts)
-    return ",".join(dict.fromkeys(seen)) if code else code
+    return ",".join(dict.fromkeys(seen))
+
+
+def without_reason(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Give an entry of the record as somebody sees it who may not see reasons."""
+    return {**entry, "detail": {}} if entry["kind"] == EXPLAINED else dict(entry)
 
 
 def as_seen_by(principal: Principal, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Give rows that have a `code` as this principal may see them."""
     if may_see_reasons(principal):
         return list(rows)
-    return [{**row, "code": blurred_code(row["code"])} for row in rows]
+    return [{**row, "code": row["code"] and blurred(row["code"])} for row in rows]

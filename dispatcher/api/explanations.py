@@ -5,7 +5,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
-from dispatcher.api.blurring import DESTINATION_REFUSED, may_see_reasons
+from dispatcher.api.blurring import DESTINATION_REFUSED, EXPLAINED, may_see_reasons
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.registered import named
@@ -20,13 +20,16 @@ from dispatcher.model.lookalikes import describe, shapes_of
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Destination, Registry
 from dispatcher.stages.gates.address_table import TABLE_VERSION
+from dispatcher.stages.gates.addresses import ADDRESS_CHARACTERS_MAX
 from dispatcher.stages.gates.listing import WILDCARD, Ground
 from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.revising.explaining import Explanation, find, judge
 
 ANSWERS_MAX: Final = 64
 ASK_APPROVER: Final = "ask somebody who approves destinations: they are told the reason"
-Addresses = Annotated[list[str], Field(max_length=ANSWERS_MAX)]
+Addresses = Annotated[
+    list[Annotated[str, Field(max_length=ADDRESS_CHARACTERS_MAX)]], Field(max_length=ANSWERS_MAX)
+]
 
 
 class Question(View):
@@ -38,7 +41,7 @@ class Question(View):
 
     url: Annotated[str, Field(max_length=4 * URL_CHARACTERS_MAX)]
     connector: Text | None = None
-    answers: Annotated[dict[str, Addresses], Field(max_length=ANSWERS_MAX)] = Field(
+    answers: Annotated[dict[Text, Addresses], Field(max_length=ANSWERS_MAX)] = Field(
         default_factory=dict
     )
 
@@ -69,15 +72,17 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Say whether a URL may be sent to, by the same code that decides on every delivery."""
     active, _, _, proofs = await plane.registry.policy_now()
     today, policy = day_of(plane.wall_us()), active.registry.policy
-    found = await _explain(plane, active.registry, Ground(policy, today, frozenset()), ask.body)
+    is_trusted = may_see_reasons(ask.principal)
+    ground = Ground(policy, today, frozenset())
+    found = await _explain(plane, active.registry, ground, ask.body, is_trusted=is_trusted)
     ownership = Ownership.of(policy, plane.proofs.loopback, proofs, today)
     # A URL that cannot be read says nothing of the network inside, and what is allowed neither.
-    is_told = found.is_allowed or found.endpoint is None or may_see_reasons(ask.principal)
+    is_told = found.is_allowed or found.endpoint is None or is_trusted
     if not is_told:
         detail = {"code": found.code, "rule": found.rule}
         await plane.audit.record(
             Entry(
-                kind="destination.explained",
+                kind=EXPLAINED,
                 actor=ask.principal.name,
                 about=str(found.endpoint),
                 detail=detail,
@@ -103,7 +108,7 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 
 async def _explain(
-    plane: Plane, registry: Registry, ground: Ground, question: Question
+    plane: Plane, registry: Registry, ground: Ground, question: Question, *, is_trusted: bool
 ) -> Explanation:
     connectors = registry.connectors
     if question.connector is not None:
@@ -115,6 +120,8 @@ async def _explain(
     answers = {canonical_host(name): tuple(given) for name, given in question.answers.items()}
     if host in answers or found.endpoint.literal is not None:
         return judge(found, answers.get(host, ()), rules)
+    if found.listing.is_reported and not is_trusted:
+        return judge(found, None, rules)  # nobody listed the name, so it is not asked for
     resolved = await plane.way_out.look_up(host, bool(found.listing.ranges))
     if isinstance(resolved, Trouble):
         return judge(found, (), rules)

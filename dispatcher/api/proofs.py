@@ -5,13 +5,14 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field
 
+from dispatcher.api.blurring import DESTINATION_REFUSED, blurred, may_see_reasons
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import View
 from dispatcher.control.proofs import ProofState, Standing
-from dispatcher.model.people import Right
-from dispatcher.model.proof import ProofMethod
+from dispatcher.model.people import Principal, Right
+from dispatcher.model.proof import ProofMethod, Unproven
 from dispatcher.model.switch import WAIT_SECONDS_MAX
 
 PATH: Final = "/v1/subscriptions/{name}/proof"
@@ -50,7 +51,7 @@ class ProofView(View):
 
 async def read_proof(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Say whether the endpoint of a subscription is proven, and what would prove it."""
-    return _view(await plane.proofs.read(ask.path["name"]))
+    return _view(await plane.proofs.read(ask.path["name"]), ask.principal)
 
 
 async def prove(plane: Plane, ask: Ask) -> dict[str, Any]:
@@ -58,11 +59,14 @@ async def prove(plane: Plane, ask: Ask) -> dict[str, Any]:
     standing = await plane.proofs.prove(
         ask.path["name"], actor=ask.principal.name, wait_seconds=ask.body.wait_seconds
     )
-    return _view(standing)
+    return _view(standing, ask.principal)
 
 
-def _view(standing: Standing) -> dict[str, Any]:
-    proof, asking = standing.proof, standing.asking
+def _view(standing: Standing, principal: Principal) -> dict[str, Any]:
+    proof, asking, found = standing.proof, standing.asking, standing.asking.found
+    forbidden_by = [str(each) for each in standing.forbidden_by]
+    if not may_see_reasons(principal):
+        found, forbidden_by = _blurred(found), sorted(map(blurred, forbidden_by))
     connector, endpoint = standing.key
     return {
         "subscription": standing.subscription,
@@ -73,15 +77,21 @@ def _view(standing: Standing) -> dict[str, Any]:
         "proven_us": proof.proven_us if proof is not None else None,
         "proven_by": proof.proven_by if proof is not None else None,
         "until": standing.until,
-        "forbidden_by": list(standing.forbidden_by),
+        "forbidden_by": forbidden_by,
         "has_workers": standing.has_workers,
         "asked_us": asking.asked_us,
         "tried_us": asking.ended_us,
-        "echo": standing.found.echo,
-        "dns": standing.found.dns,
+        "echo": found.echo,
+        "dns": found.dns,
         "txt_name": standing.txt_name,
         "txt_value": standing.txt_value,
     }
+
+
+def _blurred(found: Unproven) -> Unproven:
+    """Tell a submitter the same of every refused destination, also by what was not asked then."""
+    echo = blurred(found.echo)
+    return Unproven(echo, "" if DESTINATION_REFUSED in echo else found.dns)
 
 
 ROUTES: Final = (

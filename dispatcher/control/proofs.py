@@ -18,7 +18,6 @@ from dispatcher.model.proof import (
     TXT_PREFIX,
     Proof,
     ProofKey,
-    Unproven,
     proof_key,
     txt_name,
 )
@@ -61,14 +60,6 @@ class Standing:
     txt_name: str | None
     txt_value: str | None
     has_workers: bool = True
-
-    @property
-    def found(self) -> Unproven:
-        """What the last try found, as it may be told."""
-        echo = self.asking.found.echo
-        is_address = Reason.ADDRESS_FORBIDDEN in echo.split(",")
-        told = Reason.DESTINATION_UNLISTED if is_address else echo
-        return Unproven(str(told), self.asking.found.dns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

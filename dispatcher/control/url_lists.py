@@ -115,7 +115,7 @@ def _read(text: bytes) -> _Line | LineVerdict:
         return _unread(None, "not a JSON object on one line")
     try:
         return msgspec.convert(given, type=_Line)
-    except msgspec.ValidationError as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         known = given.get("id") if isinstance(given, dict) else None
         return _unread(known, str(error).encode("ascii", "replace").decode())
 

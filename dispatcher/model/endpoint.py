@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
-from dispatcher.model.host import Address, Unreadable, as_address, parse_address_6, parse_name
+from dispatcher.model.host import Address, Unreadable, as_address, parse_address_6, parse_host
 
 URL_CHARACTERS_MAX: Final = 2048
 _DEFAULT_PORT: Final = {"https": 443, "http": 80}
@@ -83,11 +83,11 @@ def _parse_authority(text: str, default_port: int) -> tuple[str, int]:
         found = _BRACKETED.match(text)
         if found is None:
             raise Unreadable("U5", "something stands behind the brackets of the host")
-        return str(parse_address_6(found[1])), _parse_port(found[2], default_port)
+        return parse_address_6(found[1]), _parse_port(found[2], default_port)
     host, colon, port = text.partition(":")
     if ":" in port or "[" in text or "]" in text:
         raise Unreadable("U5", "an IPv6 address stands in brackets")
-    return parse_name(host), _parse_port(port if colon else None, default_port)
+    return parse_host(host), _parse_port(port if colon else None, default_port)
 
 
 def _parse_port(text: str | None, default: int) -> int:

@@ -56,26 +56,36 @@ class Unreadable(ValueError):
 
 
 def parse_host(text: str) -> str:
-    """Give the canonical form of a DNS name or an address; raises `Unreadable`."""
+    """Give the canonical form of a DNS name or an address; raises `Unreadable`.
+
+    An IPv4 address that is carried in IPv6 is the IPv4 address (A4).
+    """
+    if len(text) > _TYPED_CHARACTERS_MAX:
+        raise Unreadable("U9", f"the host is longer than {NAME_CHARACTERS_MAX} characters")
     if ":" in text:
-        return str(parse_address_6(text))
+        return parse_address_6(text)
     return parse_name(text)
 
 
-@lru_cache(maxsize=65536)
 def canonical_host(text: str) -> str | None:
     """Give the canonical form of a host, or nothing where it has none."""
+    return _canonical(text) if len(text) <= _TYPED_CHARACTERS_MAX else None
+
+
+@lru_cache(maxsize=65536)
+def _canonical(text: str) -> str | None:
     try:
         return parse_host(text)
     except Unreadable:
         return None
 
 
-def parse_address_6(text: str) -> IPv6Address:
+def parse_address_6(text: str) -> str:
     """Read an IPv6 address, as it stands between brackets: no zone, nothing of the future (U5)."""
     try:
         if _LITERAL_6.match(text):
-            return IPv6Address(text)
+            found = IPv6Address(text)
+            return str(found.ipv4_mapped or found)
     except ValueError:
         pass
     raise Unreadable("U5", "what has colons, or stands in brackets, is not an IPv6 address")
@@ -83,9 +93,7 @@ def parse_address_6(text: str) -> IPv6Address:
 
 @lru_cache(maxsize=65536)
 def parse_name(text: str) -> str:
-    """Give a DNS name as A-labels, or a dotted quad; raises `Unreadable`."""
-    if len(text) > _TYPED_CHARACTERS_MAX:
-        raise Unreadable("U9", f"the host is longer than {NAME_CHARACTERS_MAX} characters")
+    """Give a DNS name as A-labels, or a dotted quad, from a bounded text; raises `Unreadable`."""
     if "%" in text:
         raise Unreadable("U7", "the host holds a percent sign")
     name = text.lower() if text.isascii() else _mapped(text)
@@ -106,10 +114,9 @@ def parse_name(text: str) -> str:
 
 
 def as_address(host: str) -> Address | None:
-    """Give the address that a canonical host is, an IPv4 one carried in IPv6 unwrapped (A4)."""
+    """Give the address that a canonical host is; nothing for a name."""
     if ":" in host:
-        address = IPv6Address(host)
-        return address.ipv4_mapped or address
+        return IPv6Address(host)
     return IPv4Address(host) if _NUMERIC.match(host.rpartition(".")[2]) else None
 
 

@@ -85,6 +85,7 @@ FAMILIES: Final = (
     Family("segment routing", "5f00::1"),
     Family("unique local", "fc00::1"),
     Family("unique local", "fd00::1"),
+    Family("metadata service", "fd00:42::42"),
     Family("metadata service", "fd00:ec2::254"),
     Family("metadata service", "fd20:ce::254"),
     Family("link-local", "fe80::1"),

@@ -29,7 +29,7 @@ from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
-from dispatcher.stages.settling.outcome import is_ailing
+from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.store.groupcommit import GroupCommit
@@ -57,39 +57,39 @@ class Courier:
         self._peers = PeerWatch(kit, policy)
         self._scopes: dict[ScopeId, Scope] = {}
 
-    async def carry(self, leased: Leased) -> bool | None:
+    async def carry(self, leased: Leased) -> Health:
         """Take one leased delivery as far as it gets, and settle it.
 
-        Says whether its destination ails; nothing where no connection was sought.
+        Says how its destination is, as far as the attempt tells.
         """
         step, snapshot = self._kit.step, self._policy.snapshot
         step(Step.PREFLIGHT)
         filed = await self._scope(leased)
         if filed is None:
             self._settle(leased, snapshot, refuse(Reason.SCOPE_UNKNOWN))
-            return None
+            return Health.UNSAID
         cleared = preflight(leased, snapshot, filed)
         if isinstance(cleared, Refusal):
             self._settle(leased, snapshot, cleared)
-            return None
+            return Health.UNSAID
         stopped = self._may_begin(cleared, filed)
         if stopped is not None:
             self._settle(leased, snapshot, hold(stopped.reason))
-            return None
+            return Health.UNSAID
         admitted = await reach(self._kit, cleared)
         if not isinstance(admitted, Admitted):
             self._settle(leased, snapshot, admitted)
-            return True if isinstance(admitted, Trouble) else None
+            return Health.UNSAID  # who answers for names is not the destination
         step(Step.SHAPE)
         shaped = shape(admitted)
         if isinstance(shaped, Refusal):
             self._settle(leased, snapshot, shaped)
-            return None
+            return Health.UNSAID
         step(Step.SEAL)
         sealed = seal(shaped)
         step(Step.DISCLOSE)
         if not await self._disclose(sealed, snapshot):
-            return None
+            return Health.UNSAID
         step(Step.POST)
         result, seconds = await self._post(sealed, filed, snapshot)
         step(Step.SETTLE)
@@ -102,8 +102,8 @@ class Courier:
             # A partner answered 410.
             await self._policy.hold((leased.subscription,), Reason.ENDPOINT_GONE)
         if isinstance(result, Stopped):
-            return None
-        return is_ailing(result, seconds, cleared.route.attempt_seconds)
+            return Health.UNSAID
+        return health_of(result, seconds, cleared.route.attempt_seconds)
 
     def give_back(self, leased: Leased, reason: Reason) -> None:
         """Return a delivery that was not begun; no retry is spent."""

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dispatcher.model.letter import Leased
 from dispatcher.model.snapshot import Route
 from dispatcher.model.verdict import Reason
+from dispatcher.stages.settling.outcome import Health
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.pace import Pace
@@ -95,17 +96,17 @@ class Desk:
     async def _serve(self, window: _Window, leased: Leased) -> None:
         """Carry one delivery at the subscription's pace, or give it back while that rests."""
         pace, route, clock = window.pace, window.route, self._kit.clock
-        if route.rate_per_second is not None:
-            await asyncio.sleep(pace.wait(route.rate_per_second, clock.boot()))
+        if route.rate_per_second is not None and not await self._wait(window, leased):
+            return
         if pace.rests_until and clock.boot() < pace.rests_until:
             self._courier.give_back(leased, Reason.DESTINATION_RESTS)
             return
-        is_ailing = await self._courier.carry(leased)
-        if is_ailing is None or not (is_ailing or pace.has_failed):
+        health = await self._courier.carry(leased)
+        if health is Health.UNSAID or (health is Health.WELL and not pace.has_failed):
             return
         settings, now = self._kit.settings, clock.boot()
         if pace.note(
-            is_ailing=is_ailing,
+            health,
             now=now,
             rest_after=settings.rest_after_failures,
             rest_seconds=settings.rest_seconds,
@@ -117,6 +118,20 @@ class Desk:
                 host=route.endpoint.host,
                 seconds=round(pace.rests_until - now, 1),
             )
+
+    async def _wait(self, window: _Window, leased: Leased) -> bool:
+        """Wait for the turn of one delivery; where its lease would not last, give it back."""
+        route, now = window.route, self._kit.clock.boot()
+        wait = window.pace.wait(route.rate_per_second or 1.0, now)
+        if now + wait + route.attempt_seconds > leased.lease_ends:
+            self._courier.give_back(leased, Reason.DELIVERY_LEASE_SHORT)
+            return False
+        try:
+            await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            self._courier.give_back(leased, Reason.DRAINING)
+            raise
+        return True
 
     def give_back(self) -> None:
         """Return what is queued and not begun, for a drain."""

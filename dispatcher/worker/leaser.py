@@ -26,7 +26,7 @@ class Leaser:
         self._floors_end = 0.0
 
     async def turn(self) -> int:
-        """Lease one batch; give how many deliveries it held, at least 1 if any is due."""
+        """Lease one batch; give how many deliveries it held, at least 1 if any could be had."""
         kit, snapshot = self._kit, self._policy.snapshot
         if self._policy.lease_ends <= kit.clock.boot():
             return 0
@@ -34,7 +34,7 @@ class Leaser:
         due = {lane for lane, wait_us in waiting.items() if wait_us <= 0} - snapshot.closed.keys()
         orders = self._orders(due, snapshot)
         if not orders:
-            return len(due)
+            return 0  # due, and no room: there is nothing to be had by asking again at once
         kit.step(Step.LEASE)
         lease_seconds = self._policy.delivery_lease_seconds
         leased, floors = await kit.claims.lease(
@@ -62,9 +62,14 @@ class Leaser:
             sharing[route.subscription] = sharing.get(route.subscription, 0) + 1
         orders: list[LaneOrder] = []
         left = self._kit.settings.claim_batch_max
+        room = {route.subscription: self._desk.room(route) for _, route in lanes}
         for lane, route in lanes:
-            share = min(left, -(-self._desk.room(route) // sharing[route.subscription]))
+            # Rounded up, but together never more than there is room for.
+            subscription = route.subscription
+            share = min(left, -(-room[subscription] // sharing[subscription]))
+            sharing[subscription] -= 1
             if share > 0:
                 orders.append(LaneOrder(lane, share, self._floors.get(lane, 0)))
                 left -= share
+                room[subscription] -= share
         return orders

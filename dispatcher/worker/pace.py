@@ -8,6 +8,8 @@ is tried, until one goes well (egress spec P7). Plain arithmetic on a clock that
 from dataclasses import dataclass
 from typing import Final
 
+from dispatcher.stages.settling.outcome import Health
+
 AHEAD_SECONDS: Final = 5.0
 """For how long ahead of its rate a subscription may have deliveries leased."""
 REST_SECONDS_MAX: Final = 600.0
@@ -43,11 +45,15 @@ class Pace:
         self._next = turn + 1.0 / rate
         return turn - now
 
-    def note(self, *, is_ailing: bool, now: float, rest_after: int, rest_seconds: float) -> bool:
-        """Take note of how an attempt went; true when a rest begins with it."""
-        if not is_ailing:
-            self._failures = self._rests = 0
-            self.rests_until = 0.0
+    def note(self, health: Health, *, now: float, rest_after: int, rest_seconds: float) -> bool:
+        """Take note of how an attempt went; true when a rest begins with it.
+
+        A slow success ends the trying of one at a time, and otherwise mends nothing.
+        """
+        if health is not Health.AILING:
+            if health is Health.WELL or self._rests:
+                self._failures = self._rests = 0
+                self.rests_until = 0.0
             return False
         self._failures += 1
         is_enough = self._rests > 0 or self._failures >= rest_after

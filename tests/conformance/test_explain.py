@@ -18,6 +18,7 @@ from tests.support import planes
 from tests.support.letters import MINUTE_US, Road, change
 from tests.support.planes import Caller, person, plane_of
 from tests.support.records import audit_of
+from tests.unit.stages.builders import FAR
 
 URL = "https://hooks.acme.example/in"
 SUBMITTER = person("pat", Role.PLATFORM)
@@ -138,3 +139,31 @@ async def test_an_endpoint_that_is_not_proven_is_said_to_be_until_it_is(
     claim = await proofs.claim(proof_key("acme", parse_endpoint(URL)), LeaseToken("t"), MINUTE_US)
     await proofs.record(claim, ProofMethod.ECHO, WorkerId("w1"))
     assert (await explain(api, URL))["notes"] == []
+
+
+async def test_p6_the_record_tells_a_submitter_no_more_than_explain_did(api: Caller):
+    for url in ("https://other.example/", "https://inside.acme.example/"):
+        await explain(api, url, by=SUBMITTER)
+    told = await api.ask("GET", "/v1/audit", query={"kind": "destination."}, by=SUBMITTER)
+    assert [each["detail"] for each in told["items"]] == [{}, {}]
+    assert [each["detail"]["code"] for each in await _record(api)] == [
+        "address_forbidden",
+        "destination_unlisted",
+    ]
+
+
+async def test_a_name_that_is_only_reported_is_not_looked_up_for_a_submitter(api: Caller):
+    held = replace(
+        LARGE,
+        connectors=(replace(LARGE.connectors[0], report_only_until=FAR),),
+        policy=Policy(ownership_proof=OwnershipProof.WAIVED),
+    )
+    await activate(api, held)
+    found = await explain(api, "https://secret.other.example/", by=SUBMITTER)
+    assert found["code"] == "unresolved"
+    assert planes.looked_up == []
+
+
+async def test_answers_that_are_no_addresses_are_refused_before_they_are_kept(api: Caller):
+    body = {"url": URL, "answers": {"hooks.acme.example": ["1" * 2_000]}}
+    assert (await api.refused("POST", "/v1/explanations", body))[0] == 400

@@ -10,7 +10,7 @@ from typing import Final
 
 from dispatcher.model.host import Network
 
-TABLE_VERSION: Final = 2
+TABLE_VERSION: Final = 3
 """Raised with every change to the tables below."""
 
 REGISTRY_DATES: Final = {
@@ -112,6 +112,7 @@ GRANTABLE: Final[tuple[Network, ...]] = (
 
 METADATA: Final[tuple[Network, ...]] = (
     IPv4Network("100.100.100.200/32"),
+    IPv6Network("fd00:42::/32"),
     IPv6Network("fd00:ec2::/32"),
     IPv6Network("fd20:ce::254/128"),
 )

@@ -29,6 +29,7 @@ from dispatcher.stages.gates.address_table import (
 )
 from dispatcher.stages.gates.aliases import is_alias_outside
 
+ADDRESS_CHARACTERS_MAX: Final = 64
 _ISATAP: Final = 0x00005EFE
 _ISATAP_MASK: Final = 0xFDFFFFFF
 """All but the universal/local bit of the upper half of an interface identifier."""
@@ -67,7 +68,9 @@ def judge_answer(
 ) -> str | None:
     """Give the rule that one of these addresses breaks; nothing when all of them may be dialled."""
     for address in addresses:
-        broken = judge_address(address, port, rules, ranges)
+        # What is no address is not kept in memory either: it may be as long as somebody likes.
+        is_short = len(address) <= ADDRESS_CHARACTERS_MAX
+        broken = judge_address(address, port, rules, ranges) if is_short else "A4"
         if broken is not None:
             return broken
     return None
@@ -118,7 +121,7 @@ def carried(address: Address, nat64: tuple[IPv6Network, ...]) -> Address:
             return _translated(address, prefix.prefixlen)
     upper = int(address) >> 32 & 0xFFFFFFFF
     is_isatap = upper & _ISATAP_MASK == _ISATAP
-    if is_isatap and not _is_denied_6(address):
+    if is_isatap and (_is_grantable(address) or not _is_denied_6(address)):
         return IPv4Address(int(address) & 0xFFFFFFFF)
     return address
 

@@ -92,7 +92,7 @@ def may_challenge(
 
 
 def is_echo(answer: Answer, challenge: str) -> bool:
-    """True for a 2xx that gives the challenge back: alone, or as `challenge` of a JSON object."""
+    """True for a 2xx that gives the challenge back: alone, or as all of a JSON object."""
     if not 200 <= answer.status <= 299 or len(answer.body) > ECHO_BYTES_MAX:
         return False
     wanted = challenge.encode()
@@ -102,7 +102,9 @@ def is_echo(answer: Answer, challenge: str) -> bool:
         document = json.loads(answer.body)
     except (ValueError, RecursionError):
         return False
-    said = document.get(_MEMBER) if isinstance(document, dict) else None
+    # With other members it may be what was posted, sent back by whoever stores or shows anything.
+    is_alone = isinstance(document, dict) and document.keys() == {_MEMBER}
+    said = document[_MEMBER] if is_alone else None
     if not isinstance(said, str):
         return False
     return hmac.compare_digest(said.encode("utf-8", "surrogatepass"), wanted)

@@ -43,6 +43,8 @@ def _has_same_terms(before: Cleared, after: Cleared) -> bool:
         before.scope.id == after.scope.id
         and was.endpoint == now.endpoint
         and was.headers == now.headers
+        and (was.private_ranges, was.alias_zones, was.is_reported)
+        == (now.private_ranges, now.alias_zones, now.is_reported)
         and was.attempt_seconds == now.attempt_seconds
         and (was.tls, was.close_after_each) == (now.tls, now.close_after_each)
         and (was.connector, was.purpose, was.legal_basis, was.agreement, was.country)

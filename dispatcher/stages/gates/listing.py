@@ -30,6 +30,8 @@ from dispatcher.stages.gates.paper import Finding
 from dispatcher.stages.gates.terms import find_terms, judge_terms
 
 WILDCARD: Final = "*."
+_CHARACTERS_MAX: Final = 1024
+"""Of an entry's host; what is longer is refused, and not kept in memory for it."""
 _DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
 
 
@@ -138,15 +140,18 @@ def granted_range(entry: Destination) -> str:
     A range that no entry may name grants nothing.
     """
     text = entry.private_range or (entry.host if "/" in entry.host else "")
-    return text if text and _is_grant(text) else ""
+    is_short = len(text) <= _CHARACTERS_MAX
+    return text if text and is_short and _is_grant(text) else ""
 
 
 def is_host_covered(host: str, by: str) -> bool:
     """Compare hosts: `*.` stands for exactly one leading label, a network for its addresses."""
+    if len(by) > _CHARACTERS_MAX:
+        return False
     if "/" in by:
         return _is_inside(host, by)
     if not by.startswith(WILDCARD):
-        return _same(host) == _same(canonical_host(by))
+        return host == canonical_host(by)
     label, _, parent = host.partition(".")
     return bool(label) and parent == canonical_host(by.removeprefix(WILDCARD))
 
@@ -198,14 +203,6 @@ def _is_grant(network: str) -> bool:
 @lru_cache(maxsize=65536)
 def _is_inside(host: str, network: str) -> bool:
     try:
-        return ip_address(_same(host) or host) in parse_network(network)
+        return ip_address(host) in parse_network(network)
     except ValueError:
         return False
-
-
-@lru_cache(maxsize=65536)
-def _same(host: str | None) -> str | None:
-    """Give one form for an IPv4 address, carried in IPv6 or not; a name is itself."""
-    if host is None or ":" not in host:
-        return host
-    return str(as_address(host))

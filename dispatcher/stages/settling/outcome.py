@@ -4,12 +4,15 @@ Called by `settle`, by the courier to tell what ails, and by the prover. It neve
 partner's words beyond the status code.
 """
 
+from enum import Enum, auto
 from typing import Final
 
 from dispatcher.model.delivery import Outcome
 from dispatcher.model.letter import Answer, Trouble
 
 GONE: Final = 410
+_OURS: Final = frozenset({"source_missing", "proxy_unreachable", "proxy_failed", "header_invalid"})
+"""Troubles that say nothing of the destination."""
 _ASKS_FOR_PATIENCE: Final = frozenset({408, 425, 429})
 
 
@@ -23,14 +26,26 @@ def heeds_retry_after(status: int) -> bool:
     return status in _ASKS_FOR_PATIENCE or 500 <= status <= 599
 
 
-def is_ailing(result: Answer | Trouble, seconds: float, attempt_seconds: float) -> bool:
-    """True where the destination should be spared: it failed, asked for patience, or was slow.
+class Health(Enum):
+    """What one attempt says of its destination."""
 
-    An answer that took more than half of the attempt's time cost as much as a failure would.
+    WELL = auto()
+    SLOW = auto()
+    AILING = auto()
+    UNSAID = auto()
+
+
+def health_of(result: Answer | Trouble, seconds: float, attempt_seconds: float) -> Health:
+    """Judge a destination by one attempt: it ails when it fails, or asks for patience.
+
+    An answer that took more than half of the attempt's time is slow: it cost almost what a failure
+    does. Trouble on our side says nothing of the destination.
     """
     if isinstance(result, Trouble):
-        return True
-    return heeds_retry_after(result.status) or seconds > attempt_seconds / 2
+        return Health.UNSAID if result.code in _OURS else Health.AILING
+    if heeds_retry_after(result.status):
+        return Health.AILING
+    return Health.SLOW if seconds > attempt_seconds / 2 else Health.WELL
 
 
 def outcome_of(result: Answer | Trouble) -> Outcome:

@@ -8,6 +8,7 @@ from dispatcher.model.host import (
     Unreadable,
     as_address,
     as_typed,
+    canonical_host,
     is_special,
     parse_host,
     parse_network,
@@ -116,7 +117,7 @@ def test_n7_one_trailing_dot_is_the_same_name():
 
 
 def test_a4_an_address_carried_in_ipv6_is_unwrapped():
-    assert as_address("::ffff:808:808") == IPv4Address("8.8.8.8")
+    assert parse_host("::ffff:808:808") == parse_host("::FFFF:8.8.8.8") == "8.8.8.8"
     assert as_address("2001:db8::1") == IPv6Address("2001:db8::1")
     assert as_address("8.8.8.8") == IPv4Address("8.8.8.8")
     assert as_address("acme.example") is None
@@ -142,3 +143,9 @@ def test_a4_an_address_with_a_scope_is_no_host(host):
 def test_a_network_is_written_in_its_canonical_form(text):
     with pytest.raises(ValueError, match=r"."):
         parse_network(text)
+
+
+def test_a_text_that_is_far_too_long_is_no_host_and_is_not_kept():
+    for text in ("a" * 2_000_000, ":" * 2_000_000):
+        assert rule_of(text) == "U9"
+        assert canonical_host(text) is None

@@ -7,7 +7,7 @@ import pytest
 
 from dispatcher.model.letter import Admitted, Resolved
 from dispatcher.model.verdict import Reason, Refusal
-from dispatcher.stages.gates.addresses import AddressRules, admit, judge_address
+from dispatcher.stages.gates.addresses import AddressRules, admit, judge_address, judge_answer
 from tests.unit.stages import builders
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "addresses.json").read_text())
@@ -60,3 +60,17 @@ def test_d4_a_host_without_addresses_is_refused():
     verdict = admit(builders.cleared(), Resolved(()), NONE)
     assert isinstance(verdict, Refusal)
     assert (Reason.ADDRESS_NONE,) == verdict.reasons
+
+
+def test_a_text_that_is_far_too_long_for_an_address_is_refused_and_not_kept():
+    before = judge_address.cache_info().currsize
+    assert judge_answer(["1" * 2_000_000], 443, NONE) == "A4"
+    assert judge_address.cache_info().currsize == before
+
+
+@pytest.mark.parametrize("carried", ["a9fe:a9fe", "7f00:1", "a00:9"])
+def test_a1_isatap_inside_a_granted_range_is_judged_by_what_it_carries(carried):
+    grant = ("fd12:3456:789a::/48",)
+    address = f"fd12:3456:789a::5efe:{carried}"
+    assert judge_address(address, 443, NONE, grant) is not None
+    assert judge_address("fd12:3456:789a::1", 443, NONE, grant) is None

@@ -3,6 +3,7 @@
 import pytest
 
 from dispatcher.model.letter import Stopped
+from dispatcher.model.registry import Destination
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.departure import may_begin
 from tests.unit.stages import builders
@@ -57,6 +58,17 @@ def test_a_switch_on_somebody_else_stops_nothing():
 )
 def test_other_terms_than_those_it_was_shaped_under_stop_the_letter(change):
     held = builders.registry(subscriptions=(builders.subscription(**change),))
+    assert Stopped(Reason.POLICY_CHANGED) == ask(builders.snapshot(held, revision=2))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"private_range": "10.20.0.0/16"}, {"alias_zones": ("acme.example",)}],
+)
+def test_a3_where_a_host_may_answer_is_of_the_terms_too(change):
+    host = "hooks.acme.example"
+    entry = Destination(host=host, reason="orders", **change)
+    held = builders.registry(connectors=(builders.connector(destinations=(entry,)),))
     assert Stopped(Reason.POLICY_CHANGED) == ask(builders.snapshot(held, revision=2))
 
 

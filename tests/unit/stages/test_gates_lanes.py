@@ -235,3 +235,11 @@ def test_a_revoked_host_closes_the_lane_whoever_lists_it(host):
     verdict = judge(policy=Policy(revoked_hosts=(host,)))
     assert verdict is not None
     assert (Reason.DESTINATION_REVOKED,) == verdict.reasons
+
+
+def test_a4_a_switch_on_an_address_stops_it_in_every_spelling():
+    listed = entry("8.8.8.8")
+    for url in ("https://8.8.8.8/in", "https://[::ffff:8.8.8.8]/in", "https://[::ffff:808:808]/in"):
+        assert judge(url, **listed) is None
+        for target in ("host:8.8.8.8", "host:::ffff:8.8.8.8"):
+            assert judge(url, stops=[target], **listed) is not None

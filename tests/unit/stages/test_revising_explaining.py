@@ -156,7 +156,9 @@ def test_a_line_is_judged_by_its_own_answers_and_entry(url, dns, allowed, verdic
     "line",
     [b"", b"{", b"[]", b'"x"', b"null", b'{"id": 1}', b'{"id": 1, "url": 7}', b"\xff\xfe",
      b"[" * 100_000, b'{"url": "x", "dns": {"a": "8.8.8.8"}}',
-     b'{"url": "x", "allow_entry": {"hosts": "a"}}', b" " * 2_000_000],
+     b'{"url": "x", "allow_entry": {"hosts": "a"}}', b" " * 2_000_000,
+     b'{"\\ud800": 1}', b'"\\ud800"', b'{"url": "x", "dns": "\\ud800"}',
+     b'{"url": "x", "allow_entry": {"port": "\\ud800"}}'],
 )  # fmt: skip
 def test_a_line_that_cannot_be_read_is_blocked(line):
     assert verdict_of(line)[1:] == ("block", "line_invalid")

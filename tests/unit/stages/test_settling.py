@@ -7,7 +7,7 @@ from dispatcher.model.letter import Answer, Stopped, Trouble
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Reason, hold, refuse
 from dispatcher.stages.settling.backoff import read_retry_after
-from dispatcher.stages.settling.outcome import is_ailing
+from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import HOLD_PAUSE_US, LEASE_PAUSE_US, set_aside, settle
 from tests.unit.stages import builders
 
@@ -178,17 +178,19 @@ def test_what_a_fault_of_ours_stopped_is_parked_and_not_said_to_have_stayed_here
 
 
 @pytest.mark.parametrize(
-    ("result", "seconds", "ails"),
+    ("result", "seconds", "health"),
     [
-        (Answer(200), 1.0, False),
-        (Answer(200), 7.6, True),
-        (Answer(404), 1.0, False),
-        (Answer(429), 1.0, True),
-        (Answer(503), 1.0, True),
-        (Trouble("connect_refused", is_begun=False), 0.0, True),
+        (Answer(200), 1.0, Health.WELL),
+        (Answer(200), 7.6, Health.SLOW),
+        (Answer(404), 1.0, Health.WELL),
+        (Answer(429), 1.0, Health.AILING),
+        (Answer(503), 1.0, Health.AILING),
+        (Trouble("connect_refused", is_begun=False), 0.0, Health.AILING),
+        (Trouble("source_missing", is_begun=False), 0.0, Health.UNSAID),
+        (Trouble("proxy_unreachable", is_begun=False), 0.0, Health.UNSAID),
     ],
 )
-def test_p7_failures_pleas_for_patience_and_slow_successes_count_against_a_destination(
-    result, seconds, ails
+def test_p7_failures_and_pleas_for_patience_count_against_a_destination_and_our_own_do_not(
+    result, seconds, health
 ):
-    assert is_ailing(result, seconds, 15.0) is ails
+    assert health_of(result, seconds, 15.0) is health

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from dispatcher.model.letter import Leased
+from dispatcher.stages.settling.outcome import Health
 from dispatcher.worker.desk import Desk
 from dispatcher.worker.kit import WorkerSettings
 from tests.unit.stages import builders
@@ -21,20 +22,20 @@ SETTINGS = WorkerSettings(queued_max=8, rest_after_failures=3)
 class Courier:
     """Carries nothing: hangs for ever, or breaks, and notes what was set aside."""
 
-    def __init__(self, *, is_broken: bool = False, says: bool | None = None) -> None:
+    def __init__(self, *, is_broken: bool = False, says: Health | None = None) -> None:
         self.is_broken = is_broken
         self.says = says
         self.carried = 0
         self.set_aside: list[tuple[int, str]] = []
         self.given_back: list[str] = []
 
-    async def carry(self, _leased: Leased) -> bool | None:
+    async def carry(self, _leased: Leased) -> Health:
         if self.is_broken:
             raise OverflowError
         self.carried += 1
         if self.says is None:
             await asyncio.Event().wait()
-        return self.says
+        return self.says or Health.UNSAID
 
     def give_back(self, _leased: Leased, reason: str) -> None:
         self.given_back.append(reason)
@@ -95,7 +96,7 @@ async def test_room_comes_back_as_deliveries_end(claimed: int) -> None:
 
 
 async def test_p7_a_destination_that_ails_rests_and_what_was_queued_goes_back() -> None:
-    clock, courier = Clock(), Courier(says=True)
+    clock, courier = Clock(), Courier(says=Health.AILING)
     desk = desk_with(courier, clock)
     narrow = other(concurrency=1)
     desk.accept((builders.leased(), narrow) for _ in range(5))
@@ -104,18 +105,32 @@ async def test_p7_a_destination_that_ails_rests_and_what_was_queued_goes_back() 
     assert (desk.carried, desk.room(narrow)) == (0, 0)
     clock.now = SETTINGS.rest_seconds + 1
     assert desk.room(narrow) == 1
-    courier.says = False
+    courier.says = Health.WELL
     desk.accept([(builders.leased(), narrow)])
     await desk.finish(1.0)
     assert desk.room(narrow) > 1
 
 
 async def test_p7_attempts_are_begun_at_the_rate_of_their_subscription() -> None:
-    courier = Courier(says=False)
+    courier = Courier(says=Health.WELL)
     desk = desk_with(courier)
     slow = other(rate_per_second=20.0)
     began = asyncio.get_running_loop().time()
-    desk.accept((builders.leased(), slow) for _ in range(5))
+    desk.accept((builders.leased(lease_ends=1e9), slow) for _ in range(5))
     await desk.finish(2.0)
     assert courier.carried == 5
     assert asyncio.get_running_loop().time() - began >= 4 / 20
+
+
+async def test_p7_a_delivery_whose_lease_ends_before_its_turn_goes_back_at_once() -> None:
+    courier = Courier(says=Health.WELL)
+    desk = desk_with(courier)
+    slow = other(rate_per_second=0.1)
+    desk.accept((builders.leased(lease_ends=60.0), slow) for _ in range(8))
+    await asyncio.sleep(0.01)
+    assert courier.given_back == ["delivery_lease_short"] * 3  # turns at 0, 10, 20 s and so on
+    # A drain gives back the ones that were waiting for their turn.
+    desk.give_back()
+    await desk.finish(0.01)
+    assert courier.given_back.count("draining") == 4
+    assert courier.carried == 1

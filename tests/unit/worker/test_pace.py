@@ -5,15 +5,16 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.stages.settling.outcome import Health
 from dispatcher.worker.pace import Pace
 
 
 def fail(pace, now=0.0, rest_after=3, rest_seconds=30.0):
-    return pace.note(is_ailing=True, now=now, rest_after=rest_after, rest_seconds=rest_seconds)
+    return pace.note(Health.AILING, now=now, rest_after=rest_after, rest_seconds=rest_seconds)
 
 
 def mend(pace, now=0.0):
-    return pace.note(is_ailing=False, now=now, rest_after=3, rest_seconds=30.0)
+    return pace.note(Health.WELL, now=now, rest_after=3, rest_seconds=30.0)
 
 
 def test_p7_failures_in_a_row_begin_a_rest_and_a_success_between_them_does_not():
@@ -66,3 +67,14 @@ def test_p7_turns_are_never_closer_than_the_rate(rate, pauses):
 def test_p7_a_slow_subscription_has_no_more_leased_than_it_begins_soon():
     pace = Pace()
     assert (pace.room(10.0, 0, 0.0), pace.room(10.0, 50, 0.0), pace.room(0.1, 0, 0.0)) == (50, 0, 1)
+
+
+def test_p7_a_slow_success_neither_begins_a_rest_nor_ends_a_row_of_failures_but_ends_a_rest():
+    pace = Pace()
+    slow = [pace.note(Health.SLOW, now=0.0, rest_after=3, rest_seconds=30.0) for _ in range(1000)]
+    assert not any(slow)
+    assert [fail(pace), fail(pace)] == [False, False]
+    pace.note(Health.SLOW, now=0.0, rest_after=3, rest_seconds=30.0)
+    assert fail(pace)
+    pace.note(Health.SLOW, now=31.0, rest_after=3, rest_seconds=30.0)
+    assert pace.room(None, 5, 31.0) is None
