@@ -70,7 +70,8 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         yield "  no worker has asked it yet; look again in a moment"
     else:
         yield f"  challenge: {_words(found['echo'])}"
-        yield f"  record: {_words(found['dns'])}"
+        if found["dns"]:
+            yield f"  record: {_words(found['dns'])}"
     yield "  to prove it, answer the challenge (docs/wire.md)"
     if found["txt_name"]:
         yield f"  or publish: {found['txt_name']} TXT {found['txt_value']}"

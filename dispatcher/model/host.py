@@ -154,6 +154,12 @@ def is_public_suffix(name: str) -> bool:
     return _suffixes().privatesuffix(name) is None
 
 
+@lru_cache(maxsize=65536)
+def registered_name(name: str) -> str:
+    """Give the name that somebody registered, which this one is or lies below; else itself."""
+    return _suffixes().privatesuffix(name) or name
+
+
 @lru_cache(maxsize=1)
 def _suffixes() -> PublicSuffixList:
     return PublicSuffixList(accept_unknown=True)

@@ -11,13 +11,17 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Final
+from weakref import WeakValueDictionary
 
+from dispatcher.model.host import registered_name
 from dispatcher.model.letter import Resolved, Trouble
 
 Ask = Callable[[str], Awaitable[Resolved | Trouble]]
 NAMES_CACHED_MAX: Final = 4096
 ADDRESSES_MAX: Final = 64
 ALIASES_MAX: Final = 16
+ZONE_LOOKUPS_MAX: Final = 4
+"""Lookups at once below one registered name: a dead name server takes no more places than that."""
 FAILED: Final = Trouble("dns_failed", is_begun=False)
 LATE: Final = Trouble("dns_timeout", is_begun=False)
 OVERSIZED: Final = Trouble("dns_oversized", is_begun=False)
@@ -40,6 +44,7 @@ class Lookups:
         self._clock = clock
         self._cache: dict[str, tuple[float, Resolved]] = {}
         self._running: dict[str, asyncio.Future[Resolved | Trouble]] = {}
+        self._zones: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
         self._is_closed = False
 
     async def resolve(self, host: str) -> Resolved | Trouble:
@@ -80,10 +85,18 @@ class Lookups:
                     cache.clear()
                 cache[host] = (ends, answer)
 
-        lookup = asyncio.ensure_future(self._ask(host))
+        lookup = asyncio.ensure_future(self._take_turn(host))
         self._running[host] = lookup
         lookup.add_done_callback(keep)
         return lookup
+
+    async def _take_turn(self, host: str) -> Resolved | Trouble:
+        zone = registered_name(host)
+        places = self._zones.get(zone)
+        if places is None:
+            places = self._zones[zone] = asyncio.Semaphore(ZONE_LOOKUPS_MAX)
+        async with places:
+            return await self._ask(host)
 
 
 def make_answer(

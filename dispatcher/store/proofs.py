@@ -147,7 +147,10 @@ class ProofStore:
             await self._notify(connection)
 
     async def ask(self, key: ProofKey, *, actor: str) -> None:
-        """Wish for a try now; every worker hears of it."""
+        """Wish for a try now; every worker hears of it. A wish that waits already is enough."""
+        before = await self.asking(key)
+        if before.asked_us and not before.is_answered:
+            return  # or whoever wishes often enough would keep all workers reading policy anew
         async with self._audit.recording() as recording:
             connection = recording.connection
             await self._database.execute(connection, _ASK, **_place(key))

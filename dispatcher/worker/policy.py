@@ -107,6 +107,10 @@ class PolicyWatch:
                 self.lease_ends = began + kit.settings.policy_lease_seconds
                 return
             await self._reload()
+            if self.snapshot.epoch >= beat.epoch:
+                # What is obeyed now is no older than what this heartbeat found, so the lease runs
+                # from there, also while the epoch moves on; it is confirmed at the next one.
+                self.lease_ends = max(self.lease_ends, began + kit.settings.policy_lease_seconds)
 
     async def _reload(self) -> None:
         kit = self._kit

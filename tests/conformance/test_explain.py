@@ -8,7 +8,7 @@ import pytest
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.ids import LeaseToken, WorkerId
 from dispatcher.model.people import Principal, Role
-from dispatcher.model.proof import ProofMethod, proof_key
+from dispatcher.model.proof import ProofMethod, Unproven, proof_key
 from dispatcher.model.registry import Destination, OwnershipProof, Policy
 from dispatcher.store.database import Database
 from dispatcher.store.proofs import ProofStore
@@ -167,3 +167,26 @@ async def test_a_name_that_is_only_reported_is_not_looked_up_for_a_submitter(api
 async def test_answers_that_are_no_addresses_are_refused_before_they_are_kept(api: Caller):
     body = {"url": URL, "answers": {"hooks.acme.example": ["1" * 2_000]}}
     assert (await api.refused("POST", "/v1/explanations", body))[0] == 400
+
+
+async def test_p6_a_proof_that_failed_tells_a_submitter_no_more_than_explain_does(
+    api: Caller, database: Database
+):
+    body = {"registry": registry_document(LARGE), "reason": "ask for proofs again"}
+    await api.ask("POST", "/v1/change-sets", body)
+    proofs = ProofStore(database, audit_of(database))
+    told = []
+    for found in (
+        Unproven("address_forbidden", "txt_unasked"),
+        Unproven("address_none", "txt_unasked"),
+        Unproven("dns_failed", "txt_missing"),
+    ):
+        key = proof_key("acme", parse_endpoint(URL))
+        claim = await proofs.claim(key, LeaseToken("t"), MINUTE_US)
+        assert await proofs.fail(claim, found, 0)
+        path = "/v1/subscriptions/acme-orders/proof"
+        seen = await api.ask("GET", path, by=SUBMITTER)
+        told.append((seen["echo"], seen["dns"]))
+        seen = await api.ask("GET", path, by=person("sue", Role.SRE))
+        assert (seen["echo"], seen["dns"]) == (found.echo, found.dns)
+    assert told == [("destination_refused", "")] * 3

@@ -137,3 +137,14 @@ async def test_proofs_and_wishes_are_announced(postgres: Database):
 
 async def record(proofs: ProofStore) -> None:
     await proofs.record(await claim(proofs), ProofMethod.ECHO, W1)
+
+
+async def test_a_wish_that_waits_already_moves_nothing(proofs: ProofStore, database: Database):
+    registry = RegistryStore(database, audit_of(database))
+    before = await registry.active()
+    for _ in range(5):
+        await proofs.ask(KEY, actor="pat")
+    assert (await registry.active()).epoch == before.epoch + 1
+    assert await proofs.fail(await claim(proofs), NOTHING, MINUTE_US)
+    await proofs.ask(KEY, actor="pat")
+    assert (await registry.active()).epoch == before.epoch + 2

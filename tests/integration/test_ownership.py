@@ -71,7 +71,7 @@ async def test_al4_an_endpoint_that_does_not_echo_is_sent_no_event(
         assert events(partner) == 0
         assert await rows(lab.house.outbox_database, "SELECT 1 FROM {disclosures}") == []
         standing = await lab.control.read("acme-orders")
-        assert (standing.state, standing.found.echo, standing.found.dns) == (
+        assert (standing.state, standing.asking.found.echo, standing.asking.found.dns) == (
             "unproven",
             "no_echo",
             "txt_impossible",
@@ -287,7 +287,7 @@ async def test_a_failed_try_is_not_repeated_by_anybody_before_its_time(
             await asyncio.sleep(1.0)
             assert challenges(partner) == 1
             await until(lambda: challenges(partner) == 2)
-        assert (await lab.control.read("acme-orders")).found.echo == "http_404"
+        assert (await lab.control.read("acme-orders")).asking.found.echo == "http_404"
 
 
 async def test_a_wish_has_the_endpoint_asked_at_once(tmp_path: Path, database_url: str) -> None:
@@ -296,7 +296,7 @@ async def test_a_wish_has_the_endpoint_asked_at_once(tmp_path: Path, database_ur
         async with lab.worker():
             await until(lambda: is_tried(lab))
             refused = await lab.control.prove("acme-orders", actor="pat", wait_seconds=5.0)
-            assert (refused.state, refused.found.echo) == ("unproven", "http_404")
+            assert (refused.state, refused.asking.found.echo) == ("unproven", "http_404")
             assert challenges(partner) == 2
             partner.script = echo
             proven = await lab.control.prove("acme-orders", actor="pat", wait_seconds=5.0)
@@ -331,7 +331,7 @@ async def test_in_development_nobody_is_asked_by_default(tmp_path: Path, sqlite_
         assert (await lab.control.read("acme-orders")).state == "not_asked"
 
 
-async def test_a_forbidden_address_is_never_dialled_and_told_like_one_not_listed(
+async def test_a_forbidden_address_is_never_dialled_and_nothing_more_is_asked_about_its_host(
     tmp_path: Path, sqlite_url: str
 ) -> None:
     async with a_tls_partner(tmp_path, sqlite_url, answers(200)) as (lab, partner):
@@ -340,7 +340,7 @@ async def test_a_forbidden_address_is_never_dialled_and_told_like_one_not_listed
         async with lab.worker():
             found = await lab.ask("POST", "/v1/subscriptions/acme-orders/proof", {})
         told_of_it = (found["state"], found["echo"], found["dns"])
-        assert told_of_it == ("unproven", "destination_unlisted", "txt_unasked")
+        assert told_of_it == ("unproven", "address_forbidden", "txt_unasked")
         assert "10.0.0.1" not in str(found)
         assert partner.connections == 0
 
@@ -379,7 +379,11 @@ async def test_al4_a_record_with_the_token_proves_a_host_that_does_not_echo(
         await lab.enqueue()
         async with lab.worker():
             asked = await lab.control.prove("acme-orders", actor="pat", wait_seconds=5.0)
-        assert (asked.state, asked.found.dns, asked.txt_name) == ("unproven", "txt_missing", TXT)
+        assert (asked.state, asked.asking.found.dns, asked.txt_name) == (
+            "unproven",
+            "txt_missing",
+            TXT,
+        )
         lab.resolver = StaticResolver(
             {HOST: ("127.0.0.1",)}, text_names={TXT: ("v=x", str(asked.txt_value))}
         )
@@ -401,7 +405,7 @@ async def test_a_token_of_another_connector_or_host_proves_nothing(
         lab.resolver = StaticResolver({HOST: ("127.0.0.1",)}, text_names={TXT: texts})
         async with lab.worker():
             asked = await lab.control.prove("acme-orders", actor="pat", wait_seconds=5.0)
-        assert (asked.state, asked.found.dns) == ("unproven", "txt_missing")
+        assert (asked.state, asked.asking.found.dns) == ("unproven", "txt_missing")
 
 
 # What the challenge may cost.
@@ -417,7 +421,7 @@ async def test_an_answer_larger_than_an_echo_is_none(tmp_path: Path, sqlite_url:
         await lab.apply(partner.url())
         async with lab.worker():
             await until(lambda: is_tried(lab))
-        assert (await lab.control.read("acme-orders")).found.echo == "no_echo"
+        assert (await lab.control.read("acme-orders")).asking.found.echo == "no_echo"
 
 
 async def test_a_hanging_endpoint_is_asked_without_delaying_another(

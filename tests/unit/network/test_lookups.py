@@ -11,6 +11,7 @@ from dispatcher.network.lookups import (
     FAILED,
     LATE,
     OVERSIZED,
+    ZONE_LOOKUPS_MAX,
     Lookups,
     make_answer,
 )
@@ -152,3 +153,14 @@ def test_an_answer_may_be_large_but_not_absurd() -> None:
 @pytest.mark.parametrize("alias", ["x\\.good.test", "a b.test", "a..test", "", "b.test.", "ä.test"])
 def test_d7_an_alias_that_two_readers_may_read_differently_spoils_the_answer(alias: str) -> None:
     assert make_answer("a.test", ("192.0.2.1",), (alias,)) == FAILED
+
+
+async def test_d9_names_whose_server_hangs_leave_the_places_of_others_free(names: Names) -> None:
+    names.go.clear()
+    lookups = names.lookups(dns_seconds=0.05)
+    hanging = [lookups.resolve(f"h{number}.dead.example") for number in range(20)]
+    assert await asyncio.gather(*hanging) == [LATE] * 20
+    assert len(names.asked) == ZONE_LOOKUPS_MAX
+    names.go.set()
+    assert await lookups.resolve("a.well.example") == FIRST
+    lookups.close()
