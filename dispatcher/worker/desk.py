@@ -122,8 +122,9 @@ class Desk:
     async def _wait(self, window: _Window, leased: Leased) -> bool:
         """Wait for the turn of one delivery; where its lease would not last, give it back."""
         route, now = window.route, self._kit.clock.boot()
-        wait = window.pace.wait(route.rate_per_second or 1.0, now)
-        if now + wait + route.attempt_seconds > leased.lease_ends:
+        patience = leased.lease_ends - now - route.attempt_seconds
+        wait = window.pace.wait(route.rate_per_second or 1.0, now, patience)
+        if wait is None:
             self._courier.give_back(leased, Reason.DELIVERY_LEASE_SHORT)
             return False
         try:

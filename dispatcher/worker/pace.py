@@ -39,9 +39,14 @@ class Pace:
         """True while the last attempt failed, or a rest is not over."""
         return self._failures > 0 or self._rests > 0
 
-    def wait(self, rate: float, now: float) -> float:
-        """Take the next turn, and give how many seconds it is away."""
+    def wait(self, rate: float, now: float, patience: float) -> float | None:
+        """Take the next turn, and give how many seconds it is away.
+
+        Nothing, and no turn taken, where that is longer than somebody's patience.
+        """
         turn = max(now, self._next)
+        if turn - now > patience:
+            return None
         self._next = turn + 1.0 / rate
         return turn - now
 

@@ -60,7 +60,7 @@ def test_p7_turns_are_never_closer_than_the_rate(rate, pauses):
     pace, now, turns = Pace(), 0.0, []
     for pause in pauses:
         now += pause
-        turns.append(now + pace.wait(rate, now))
+        turns.append(now + pace.wait(rate, now, 1e9))
     assert all(later - earlier >= 1 / rate - 1e-6 for earlier, later in pairwise(turns))
 
 
@@ -78,3 +78,10 @@ def test_p7_a_slow_success_neither_begins_a_rest_nor_ends_a_row_of_failures_but_
     assert fail(pace)
     pace.note(Health.SLOW, now=31.0, rest_after=3, rest_seconds=30.0)
     assert pace.room(None, 5, 31.0) is None
+
+
+def test_p7_a_turn_that_nobody_waits_for_is_not_taken():
+    pace = Pace()
+    assert pace.wait(0.1, 0.0, 5.0) == 0.0
+    assert [pace.wait(0.1, 0.0, 5.0) for _ in range(100)] == [None] * 100
+    assert pace.wait(0.1, 0.0, 15.0) == 10.0
