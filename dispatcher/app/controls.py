@@ -71,14 +71,14 @@ def front(house: House) -> Front:
 
 
 def _way_out(house: House) -> WayOut:
-    """Give what may be asked about the way out of this house; nothing is opened until it is."""
+    """Give what may be asked about the way out of this house; nothing is opened until it is.
+
+    There is one resolver for all who ask, so that a name server that hangs holds few threads.
+    """
+    resolver = Resolver(resolver_settings(house.config), clock=house.clock.boot)
 
     async def look_up(host: str, is_private: bool) -> Resolved | Trouble:
-        resolver = Resolver(resolver_settings(house.config), clock=house.clock.boot)
-        try:
-            return await resolver.resolve(host, is_private=is_private)
-        finally:
-            resolver.close()
+        return await resolver.resolve(host, is_private=is_private)
 
     return WayOut(
         rules=address_rules(house.config),
