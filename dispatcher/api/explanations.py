@@ -41,7 +41,7 @@ class Question(View):
 
     url: Annotated[str, Field(max_length=4 * URL_CHARACTERS_MAX)]
     connector: Text | None = None
-    answers: Annotated[dict[Text, Addresses], Field(max_length=ANSWERS_MAX)] = Field(
+    answers: Annotated[dict[str, Addresses], Field(max_length=ANSWERS_MAX)] = Field(
         default_factory=dict
     )
 

@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from dispatcher.app.config import load_config
 from dispatcher.app.house import House, open_house
@@ -17,6 +18,7 @@ from dispatcher.model.errors import ConfigInvalid, StoreUnavailable
 from dispatcher.network import own_addresses
 from dispatcher.stages.gates.addresses import judge_address
 from dispatcher.store.database import open_database
+from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
 
 INTERFACES = {"eth0": ("10.7.0.2", "2600::7", "fe80::1"), "lo": ("127.0.0.1", "::1")}
@@ -45,7 +47,7 @@ async def test_a1_own_addresses_are_those_of_every_interface(house: House):
 
 
 async def test_a1_own_addresses_reach_the_gates_with_what_the_operator_forbids(house: House):
-    async with open_kit(house) as kit:
+    async with open_kit(house, metrics=Metrics(CollectorRegistry())) as kit:
         rules = kit.settings.address_rules
     ranges = ("10.7.0.0/16",)
     for address in ("10.7.0.2", "10.7.1.255", "::ffff:10.7.0.2", "2600::7", "2600::9"):
