@@ -49,9 +49,8 @@ def find_steering(
     """
     return tuple(
         name
-        for name in STEERING
-        if name in refused
-        and name in environment
+        for name in refused
+        if name in environment
         and name not in tolerated
         and not _changes_nothing(name, environment[name], roots)
     )

@@ -17,7 +17,8 @@ from publicsuffixlist import PublicSuffixList
 
 NAME_CHARACTERS_MAX: Final = 253
 LABEL_CHARACTERS_MAX: Final = 63
-_TYPED_CHARACTERS_MAX: Final = 1024
+TYPED_CHARACTERS_MAX: Final = 1024
+"""Of a host as it was typed; what is longer is no host, and is not kept in memory for it."""
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]+(?<!-)\Z")
 _NUMERIC: Final = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)\Z")
 _LITERAL_6: Final = re.compile(r"[0-9A-Fa-f:.]{2,45}\Z")
@@ -60,7 +61,7 @@ def parse_host(text: str) -> str:
 
     An IPv4 address that is carried in IPv6 is the IPv4 address (A4).
     """
-    if len(text) > _TYPED_CHARACTERS_MAX:
+    if len(text) > TYPED_CHARACTERS_MAX:
         raise Unreadable("U9", f"the host is longer than {NAME_CHARACTERS_MAX} characters")
     if ":" in text:
         return parse_address_6(text)
@@ -69,7 +70,7 @@ def parse_host(text: str) -> str:
 
 def canonical_host(text: str) -> str | None:
     """Give the canonical form of a host, or nothing where it has none."""
-    return _canonical(text) if len(text) <= _TYPED_CHARACTERS_MAX else None
+    return _canonical(text) if len(text) <= TYPED_CHARACTERS_MAX else None
 
 
 @lru_cache(maxsize=65536)

@@ -96,7 +96,8 @@ class Desk:
     async def _serve(self, window: _Window, leased: Leased) -> None:
         """Carry one delivery at the subscription's pace, or give it back while that rests."""
         pace, route, clock = window.pace, window.route, self._kit.clock
-        if route.rate_per_second is not None and not await self._wait(window, leased):
+        rate = route.rate_per_second
+        if rate is not None and not await self._wait(window, leased, rate):
             return
         if pace.rests_until and clock.boot() < pace.rests_until:
             self._courier.give_back(leased, Reason.DESTINATION_RESTS)
@@ -119,11 +120,11 @@ class Desk:
                 seconds=round(pace.rests_until - now, 1),
             )
 
-    async def _wait(self, window: _Window, leased: Leased) -> bool:
+    async def _wait(self, window: _Window, leased: Leased, rate: float) -> bool:
         """Wait for the turn of one delivery; where its lease would not last, give it back."""
-        route, now = window.route, self._kit.clock.boot()
-        patience = leased.lease_ends - now - route.attempt_seconds
-        wait = window.pace.wait(route.rate_per_second or 1.0, now, patience)
+        now = self._kit.clock.boot()
+        patience = leased.lease_ends - now - window.route.attempt_seconds
+        wait = window.pace.wait(rate, now, patience)
         if wait is None:
             self._courier.give_back(leased, Reason.DELIVERY_LEASE_SHORT)
             return False

@@ -15,6 +15,7 @@ from typing import Final
 
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.host import (
+    TYPED_CHARACTERS_MAX,
     as_address,
     canonical_host,
     is_public_suffix,
@@ -30,8 +31,6 @@ from dispatcher.stages.gates.paper import Finding
 from dispatcher.stages.gates.terms import find_terms, judge_terms
 
 WILDCARD: Final = "*."
-_CHARACTERS_MAX: Final = 1024
-"""Of an entry's host; what is longer is refused, and not kept in memory for it."""
 _DISGUISED: Final = re.compile(r"%(?:25)*(?:2e|2f|5c)", re.IGNORECASE)
 
 
@@ -73,8 +72,8 @@ def judge_listing(connector: Connector, endpoint: Endpoint, ground: Ground) -> L
     entries = listed_entries(connector, endpoint)
     current = [each for each in entries if is_current(each, ground.today)]
     ranges = tuple(sorted({text for each in current if (text := granted_range(each))}))
-    is_reported = not entries and is_report_only(connector, ground.today)
-    is_reported = is_reported and endpoint.scheme == "https"
+    may_report = endpoint.scheme == "https" and is_report_only(connector, ground.today)
+    is_reported = may_report and not entries
     findings = () if is_reported else tuple(_judge_entries(connector, endpoint, entries, current))
     is_inside = is_inside_name(endpoint) and not ranges
     findings += (*_judge_host(endpoint.host, ground, is_inside=is_inside),)
@@ -140,13 +139,13 @@ def granted_range(entry: Destination) -> str:
     A range that no entry may name grants nothing.
     """
     text = entry.private_range or (entry.host if "/" in entry.host else "")
-    is_short = len(text) <= _CHARACTERS_MAX
+    is_short = len(text) <= TYPED_CHARACTERS_MAX
     return text if text and is_short and _is_grant(text) else ""
 
 
 def is_host_covered(host: str, by: str) -> bool:
     """Compare hosts: `*.` stands for exactly one leading label, a network for its addresses."""
-    if len(by) > _CHARACTERS_MAX:
+    if len(by) > TYPED_CHARACTERS_MAX:
         return False
     if "/" in by:
         return _is_inside(host, by)
