@@ -25,6 +25,7 @@ from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.record import RecordKeys
 from dispatcher.vault.sealer import Vault
+from dispatcher.vault.tokens import TokenKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class House:
     config: Config
     clock: SystemClock
     vault: Vault
+    tokens: TokenKeys
     audit: AuditLog
     registry_database: Database
     outbox_database: Database
@@ -95,6 +97,7 @@ async def open_house(config: Config) -> AsyncIterator[House]:
         config=config,
         clock=clock,
         vault=Vault(keyring),
+        tokens=TokenKeys(keyring),
         audit=AuditLog(registry, RecordKeys(keyring), keep_checkpoints(config.checkpoint_path)),
         registry_database=registry,
         outbox_database=outbox,

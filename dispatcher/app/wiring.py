@@ -73,6 +73,7 @@ async def open_kit(
         proofs=house.proofs,
         workers=house.workers,
         vault=house.vault,
+        tokens=house.tokens,
         resolver=resolver or own,
         transport=transport,
         clock=house.clock,

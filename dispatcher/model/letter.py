@@ -94,11 +94,16 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shaped:
-    """The exact plaintext, and the leaves of it that were disclosed. Values never reach a repr."""
+    """The exact plaintext, and the leaves of it that were disclosed. Values never reach a repr.
+
+    `dropped` are the granted leaves of which a value was not what was granted, and stayed.
+    """
 
     admitted: Admitted
     plaintext: bytes = field(repr=False)
     disclosed: tuple[Field, ...]
+    content_type: str = "application/json"
+    dropped: tuple[Field, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

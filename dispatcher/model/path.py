@@ -1,8 +1,9 @@
 """Paths to the leaves of a JSON document: a small, closed subset of RFC 9535.
 
 `$.customer.email`, `$['odd key']`, `$.lines[*].sku`, `$.rates[*]`. There is no `..`, filter, slice,
-index or union, so what a path can reveal is known before any document is seen. Used by the
-registry (grants), by `stages.shaping` and by everyone who prints a field.
+index or union, so what a path can reveal is known before any document is seen. `@subject` is not in
+the document: it is the person the envelope names. Used by the registry (grants), by
+`stages.shaping` and by everyone who prints a field.
 """
 
 import re
@@ -10,6 +11,9 @@ from typing import Final, NewType
 
 Path = NewType("Path", tuple[str | None, ...])
 """Steps from the root: a member name, or `None` for "each element" (`[*]`)."""
+
+SUBJECT: Final = Path(("", "subject"))
+"""The envelope's subject. No path into a document has an empty first step."""
 
 _STEP: Final = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|\['(?P<quoted>[^'\\\x00-\x1f]+)'\]|(?P<each>\[\*\])"
@@ -19,6 +23,8 @@ _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
 
 def parse_path(text: str) -> Path:
     """Read a path; `ValueError` names the first thing that is not in the grammar."""
+    if text == format_path(SUBJECT):
+        return SUBJECT
     if not text.startswith("$"):
         raise ValueError(f"a path starts with '$.', as in '$.order.id': {text!r}")
     steps: list[str | None] = []
@@ -34,8 +40,21 @@ def parse_path(text: str) -> Path:
     return Path(tuple(steps))
 
 
+def path_length(text: str) -> int:
+    """Say how many characters at the beginning of a text are a path, as far as one can tell."""
+    subject = format_path(SUBJECT)
+    if text.startswith(subject):
+        return len(subject)
+    at = 1
+    while (step := _STEP.match(text, at)) is not None:
+        at = step.end()
+    return at
+
+
 def format_path(path: Path) -> str:
     """Write a path in its one normal form."""
+    if path == SUBJECT:
+        return "@subject"
     parts = ["$"]
     for step in path:
         if step is None:

@@ -108,11 +108,35 @@ class Connector:
         return next((each for each in self.purposes if each.name == name), None)
 
 
+class Style(StrEnum):
+    """How much of an event a letter carries: what is granted, or only where to fetch that."""
+
+    FULL = "full"
+    THIN = "thin"
+
+
+class WireFormat(StrEnum):
+    """How a body is laid out: as Standard Webhooks have it, or as a structured CloudEvent."""
+
+    STANDARD = "standard"
+    CLOUDEVENTS = "cloudevents"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The most that one letter may hold: bytes of its body, people, and records of one list."""
+
+    body_bytes_max: int = 1_048_576
+    subjects_max: int = 100
+    records_max: int = 10_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscription:
     """Which event types one endpoint of a connector receives, and which fields of each.
 
-    `scope` maps event types to granted paths; an empty list sends the envelope alone.
+    `scope` maps event types to grants (see `model.grant`); an empty list sends the envelope alone.
+    A letter beyond `body_bytes_max`, `subjects_max` or `records_max` is parked, never cut.
     `retry_seconds` are the longest waits before each further attempt; the wait taken is drawn
     evenly between zero and that (full jitter). `headers` are sent with every request as they are.
     Each worker begins at most `rate_per_second` attempts.
@@ -125,6 +149,11 @@ class Subscription:
     purpose: str
     url: str
     scope: Mapping[str, tuple[str, ...]]
+    style: Style = Style.FULL
+    format: WireFormat = WireFormat.STANDARD
+    body_bytes_max: int = Limits().body_bytes_max
+    subjects_max: int = Limits().subjects_max
+    records_max: int = Limits().records_max
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_seconds: tuple[float, ...] = STANDARD_RETRY_SECONDS
     attempt_seconds: float = 15.0

@@ -1,4 +1,4 @@
-"""A scope: the leaves a subscription may see of one event type. The default is none.
+"""A scope: the leaves a subscription may see of one event type, and how. The default is none.
 
 A `Scope` is resolved: every grant has met its field's class and type in the schema, so shaping
 needs nothing else. Its id is the hash of its content; deliveries keep the id they were filed under.
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
+from dispatcher.model.action import parse_action
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.ids import ScopeId
 from dispatcher.model.path import Path, format_path
@@ -16,8 +17,9 @@ from dispatcher.model.path import Path, format_path
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One granted leaf: where it is, what may be done with it, what it is.
+    """One granted leaf: where it is, what is done with it before it leaves, what it is.
 
+    `action` is written in normal form (see `model.action`); `sensitivity` is the field's own.
     `type` lists the scalar types allowed (`string`, `integer|null`), after the kind of container
     each `[*]` of the path runs over: `$.lines[*].sku` is `array/string`, `$.rates[*]` `map/number`.
     """
@@ -29,6 +31,19 @@ class Field:
     sensitivity: Sensitivity
 
     @property
+    def effective(self) -> Sensitivity:
+        """The class of what leaves, after the action."""
+        return parse_action(self.action).effective(self.sensitivity)
+
+    def tells_no_more_than(self, other: "Field") -> bool:
+        """True when what leaves by this field could be made of what leaves by the other."""
+        return self == other or (
+            (self.path, self.type, self.category, self.sensitivity)
+            == (other.path, other.type, other.category, other.sensitivity)
+            and parse_action(self.action).tells_no_more_than(parse_action(other.action))
+        )
+
+    @property
     def line(self) -> str:
         """The field in one line, the same for the same field on every machine."""
         return " ".join(
@@ -38,26 +53,45 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """An immutable set of granted leaves, in a fixed order."""
+    """An immutable set of granted leaves, in a fixed order.
+
+    `is_thin`: a letter names the event alone, and the granted leaves are fetched.
+    """
 
     id: ScopeId
     fields: tuple[Field, ...]
+    is_thin: bool = False
 
     def __hash__(self) -> int:
         # The id is the hash of the content; scopes are looked up for every letter.
         return hash(self.id)
 
     @classmethod
-    def of(cls, fields: tuple[Field, ...]) -> Self:
+    def of(cls, fields: Iterable[Field], *, is_thin: bool = False) -> Self:
         """Make the scope of these fields; the order given does not matter."""
         ordered = tuple(sorted(fields, key=lambda field: field.line))
-        return cls(ScopeId(content_hash(field.line for field in ordered)), ordered)
+        lines = [field.line for field in ordered]
+        scope_id = content_hash(["thin", *lines] if is_thin else lines)
+        return cls(ScopeId(scope_id), ordered, is_thin)
 
     def intersect(self, other: "Scope") -> "Scope":
         """Give the scope that both allow. A retry or replay may only narrow."""
         if self.id == other.id:
             return self
-        return Scope.of(tuple(field for field in self.fields if field in other.fields))
+        others = {field.path: field for field in other.fields}
+        both = (_meet(field, others.get(field.path)) for field in self.fields)
+        return Scope.of(
+            (field for field in both if field is not None), is_thin=self.is_thin or other.is_thin
+        )
+
+
+def _meet(mine: Field, theirs: Field | None) -> Field | None:
+    """Give the one of two fields of a path that tells no more than the other."""
+    if theirs is None:
+        return None
+    if mine.tells_no_more_than(theirs):
+        return mine
+    return theirs if theirs.tells_no_more_than(mine) else None
 
 
 def content_hash(lines: Iterable[str]) -> str:

@@ -11,7 +11,7 @@ from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
 from dispatcher.model.producers import Producers
-from dispatcher.model.registry import EventType, Policy
+from dispatcher.model.registry import EventType, Limits, Policy, WireFormat
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch
 from dispatcher.model.tls import Tls
@@ -38,6 +38,8 @@ class Route:
     is_reported: bool = False
     tenants: frozenset[str]
     scopes: Mapping[str, Scope]
+    format: WireFormat = WireFormat.STANDARD
+    limits: Limits = field(default=Limits())
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
     concurrency: int

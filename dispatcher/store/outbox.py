@@ -17,7 +17,7 @@ from dispatcher.model.delivery import State
 from dispatcher.model.event import Event
 from dispatcher.model.ids import INTAKE, DeliveryId, Epoch, LeaseToken, ScopeId, WebhookId
 from dispatcher.model.letter import Planned
-from dispatcher.model.scope import Field, Scope
+from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Refusal
 from dispatcher.store.database import Database
 from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from, read_subjects
@@ -91,7 +91,7 @@ _KNOWN_SCOPE: Final = """
 INSERT INTO {scopes} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
 """
 _SCOPE: Final = "SELECT fields FROM {scopes} WHERE id = :id"
-_fields = msgspec.json.Decoder(tuple[Field, ...])
+_scope = msgspec.json.Decoder(Scope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +142,7 @@ class ScopeMemory:
         """
         new = {scope.id: scope for scope in scopes if scope.id not in self._known}
         rows = [
-            {"id": scope_id, "fields": msgspec.json.encode(new[scope_id].fields).decode()}
+            {"id": scope_id, "fields": msgspec.json.encode(new[scope_id]).decode()}
             for scope_id in sorted(new)
         ]
         await self._database.execute_many(connection, _KNOWN_SCOPE, rows)
@@ -249,8 +249,8 @@ class OutboxStore:
         """Load a scope that a delivery was filed or attempted under."""
         async with self._database.look() as connection:
             found = await self._database.execute(connection, _SCOPE, id=scope_id)
-            fields = found.scalar_one_or_none()
-        return Scope(scope_id, _fields.decode(fields)) if fields is not None else None
+            content = found.scalar_one_or_none()
+        return _scope.decode(content) if content is not None else None
 
 
 async def execute_rows(

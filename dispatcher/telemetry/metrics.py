@@ -63,6 +63,12 @@ class Metrics:
             registry=registry,
         )
         self._watch_destinations(registry)
+        self.fields_dropped = Counter(
+            "dispatcher_fields_dropped",
+            "Granted fields of which a value was not what was granted, and did not leave.",
+            ("subscription", "event_type"),
+            registry=registry,
+        )
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )

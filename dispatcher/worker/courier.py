@@ -17,6 +17,7 @@ from dispatcher.model.letter import (
     Leased,
     Sealed,
     Settlement,
+    Shaped,
     Stopped,
     Trouble,
 )
@@ -32,6 +33,7 @@ from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.stages.shaping.shape import shape
+from dispatcher.stages.shaping.tokens import TokensWanted
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
@@ -81,7 +83,7 @@ class Courier:
             self._settle(leased, snapshot, admitted)
             return Health.UNSAID  # who answers for names is not the destination
         step(Step.SHAPE)
-        shaped = shape(admitted)
+        shaped = self._shape(admitted)
         if isinstance(shaped, Refusal):
             self._settle(leased, snapshot, shaped)
             return Health.UNSAID
@@ -127,6 +129,17 @@ class Courier:
             if known is not None:
                 self._scopes[scope_id] = known
         return known
+
+    def _shape(self, admitted: Admitted) -> Shaped | Refusal:
+        cleared = admitted.cleared
+        tokens = self._kit.tokens.recipient(cleared.leased.event.tenant, cleared.route.connector)
+        shaped = shape(admitted, tokens)
+        if isinstance(shaped, TokensWanted):
+            return hold(Reason.TOKENS_UNAVAILABLE)
+        if isinstance(shaped, Shaped) and shaped.dropped:
+            labels = (cleared.route.subscription, cleared.leased.event.type)
+            self._kit.metrics.fields_dropped.labels(*labels).inc(len(shaped.dropped))
+        return shaped
 
     def _may_begin(self, cleared: Cleared, filed: Scope) -> Stopped | None:
         return may_begin(

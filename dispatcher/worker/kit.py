@@ -26,6 +26,7 @@ from dispatcher.store.retention import RetentionStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.sealer import Vault
+from dispatcher.vault.tokens import TokenKeys
 
 
 async def rest(event: asyncio.Event, seconds: float) -> bool:
@@ -139,6 +140,7 @@ class Kit:
     proofs: ProofStore
     workers: WorkerStore
     vault: Vault
+    tokens: TokenKeys
     resolver: Resolver
     transport: Transport
     clock: Clock

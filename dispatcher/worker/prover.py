@@ -15,7 +15,7 @@ from dispatcher.model.ids import Epoch
 from dispatcher.model.letter import Admitted, Answer, Cleared, Departure, Stopped, Trouble
 from dispatcher.model.proof import ProofKey, ProofMethod, Unproven, proof_key, txt_name
 from dispatcher.model.snapshot import Route, Snapshot
-from dispatcher.model.verdict import Refusal
+from dispatcher.model.verdict import Reason, Refusal, hold
 from dispatcher.stages.gates.challenge import (
     ECHO_BYTES_MAX,
     clear_challenge,
@@ -28,6 +28,7 @@ from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.settling.outcome import code_of, is_success
 from dispatcher.stages.shaping.shape import shape
+from dispatcher.stages.shaping.tokens import TokensWanted
 from dispatcher.store.proofs import Claim
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
@@ -167,7 +168,9 @@ class Prover:
         admitted = await reach(kit, cleared)
         if not isinstance(admitted, Admitted):
             return admitted
-        shaped = shape(admitted)
+        shaped = shape(admitted, kit.tokens.recipient(cleared.leased.event.tenant, route.connector))
+        if isinstance(shaped, TokensWanted):  # a challenge is nobody's, and has no tokens
+            return hold(Reason.TOKENS_UNAVAILABLE)
         if isinstance(shaped, Refusal):
             return shaped
         sealed = seal(shaped)

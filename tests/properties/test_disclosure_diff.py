@@ -46,7 +46,16 @@ from dispatcher.stages.revising.diff import diff
 from dispatcher.stages.revising.producer_faults import check_producers
 from dispatcher.stages.shaping.shape import shape
 from tests.unit.stages import builders
-from tests.unit.stages.builders import FAR, NO_LOOPBACK, TODAY, event_type, leaf, record, text_of
+from tests.unit.stages.builders import (
+    FAR,
+    NO_LOOPBACK,
+    TODAY,
+    TOKENS,
+    event_type,
+    leaf,
+    record,
+    text_of,
+)
 
 SOON, LATER = TODAY + timedelta(days=10), TODAY + timedelta(days=40)
 DAYS = (TODAY, SOON, SOON + timedelta(days=1), LATER + timedelta(days=20))
@@ -316,7 +325,7 @@ def leaves(cleared: Cleared) -> set[tuple[Any, ...]]:
         for way in WAYS
         if isinstance(admit(cleared, Resolved(("203.0.114.9",), way), AddressRules()), Admitted)
     ]
-    shaped = shape(Admitted(cleared=cleared, addresses=("203.0.114.9",)))
+    shaped = shape(Admitted(cleared=cleared, addresses=("203.0.114.9",)), TOKENS)
     assert isinstance(shaped, Shaped)
     route = cleared.route
     data = msgspec.json.decode(shaped.plaintext)["data"]

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.path import Path, format_path
 from dispatcher.model.scope import Scope
+from dispatcher.stages.shaping.draft import Draft
 from dispatcher.stages.shaping.projection import project
 from dispatcher.stages.shaping.schema import Leaf, flatten
 from dispatcher.stages.shaping.scopes import resolve_scope
-from tests.unit.stages.builders import leaf, text_of
+from tests.unit.stages.builders import TOKENS, leaf, text_of
 
 NAMES = st.sampled_from(["a", "b", "c", "odd key", "d-e"])
 SCALARS = (
@@ -100,13 +101,14 @@ def scalars_in(document: Any, schema: Any, at: Path) -> list[tuple[Path, Any]]:
 
 
 def encoded(document: Any, scope: Scope) -> bytes:
-    return msgspec.json.encode(project(document, scope)[0])
+    return msgspec.json.encode(project(document, Draft(scope, TOKENS)))
 
 
 @given(cases())
 def test_what_leaves_is_granted_and_listed_exactly(case):
     schema, document, scope = case
-    built, disclosed = project(document, scope)
+    draft = Draft(scope, TOKENS)
+    built, disclosed = project(document, draft), draft.disclosed
     seen = {path for path, _ in scalars_in(built, schema, Path(()))}
     assert seen == {field.path for field in disclosed}
     assert seen <= {field.path for field in scope.fields}
@@ -156,7 +158,7 @@ def test_an_intersection_only_narrows_and_is_the_same_from_both_sides(case, data
 
 @given(DOCUMENTS, cases())
 def test_no_document_makes_the_projection_fail(document, case):
-    project(document, case[2])
+    project(document, Draft(case[2], TOKENS))
 
 
 @given(cases())

@@ -15,7 +15,14 @@ from dispatcher.model.headers import Headers, compile_headers
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
 from dispatcher.model.producers import list_producers
 from dispatcher.model.proof import Proof
-from dispatcher.model.registry import Connector, EventType, Registry, Subscription
+from dispatcher.model.registry import (
+    Connector,
+    EventType,
+    Limits,
+    Registry,
+    Style,
+    Subscription,
+)
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Switch, Target, TargetKind
@@ -157,6 +164,10 @@ def _route(
         is_reported=listing.is_reported,
         tenants=frozenset(connector.tenants),
         scopes=_scopes(subscription, connector, event_types),
+        format=subscription.format,
+        limits=Limits(
+            subscription.body_bytes_max, subscription.subjects_max, subscription.records_max
+        ),
         retry_seconds=tuple(subscription.retry_seconds),
         attempt_seconds=subscription.attempt_seconds,
         concurrency=subscription.concurrency,
@@ -175,9 +186,13 @@ def _scopes(
     categories = frozenset(purpose.categories if purpose is not None else ())
     return {
         name: resolve_scope(
-            event_types[name].schema, tuple(paths), connector.clearance, categories
+            event_types[name].schema,
+            tuple(grants),
+            connector.clearance,
+            categories,
+            is_thin=subscription.style is Style.THIN,
         )[0]
-        for name, paths in sorted(subscription.scope.items())
+        for name, grants in sorted(subscription.scope.items())
         if name in event_types
     }
 

@@ -6,15 +6,16 @@ disclose more after a change that was not called widening.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 from typing import Final
 
+from dispatcher.model.action import parse_action
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.disclosure import Aspect, Change, Direction, DisclosureDiff
 from dispatcher.model.ids import Lane
 from dispatcher.model.path import format_path
-from dispatcher.model.registry import Connector, EventType, Registry
+from dispatcher.model.registry import Connector, EventType, Limits, Registry
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.flows import Flow, flows
@@ -32,6 +33,7 @@ from dispatcher.stages.revising.tls_terms import compare_tls
 
 WIDENS: Final = Direction.WIDENS
 NARROWS: Final = Direction.NARROWS
+_STYLES: Final = {True: "names the event alone", False: "carries what is granted"}
 _Named = EventType | Connector
 _DIRECTIONS: Final = tuple(Direction)
 _ASPECTS: Final = tuple(Aspect)
@@ -110,10 +112,10 @@ def _whole(direction: Direction, flow: Flow) -> Iterator[Change]:
     yield Change(direction, Aspect.RECIPIENT, where, f"{route.connector} at {route.endpoint}")
     for header in route.headers:
         yield Change(direction, Aspect.TERMS, where, _header(header))
-    fields = _scope(flow).fields
-    for field in fields:
+    granted = _scope(flow).fields
+    for field in granted:
         yield Change(direction, Aspect.FIELD, where, _field(name, field))
-    if not fields:
+    if not granted:
         yield Change(direction, Aspect.FIELD, where, f"{name}: the envelope alone")
 
 
@@ -122,6 +124,11 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
     if (was.connector, was.endpoint) != (now.connector, now.endpoint):
         yield Change(NARROWS, Aspect.RECIPIENT, where, f"{was.connector} at {was.endpoint}")
         yield Change(WIDENS, Aspect.RECIPIENT, where, f"{now.connector} at {now.endpoint}")
+    if was.format is not now.format:
+        # The same members under other names; a CloudEvent also names the subscription.
+        what = f"laid out as {now.format}, was {was.format}"
+        yield Change(WIDENS, Aspect.TERMS, where, what)
+    yield from _compare_limits(where, was.limits, now.limits)
     # Partners may tell accounts apart by a header: another one may reach somebody else there.
     for header in sorted(set(now.headers) - set(was.headers)):
         yield Change(WIDENS, Aspect.TERMS, where, _header(header))
@@ -149,14 +156,33 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
     yield from _compare_events(where, old, new)
 
 
+def _compare_limits(where: str, old: Limits, new: Limits) -> Iterator[Change]:
+    for limit in fields(Limits):
+        was, now = getattr(old, limit.name), getattr(new, limit.name)
+        if was != now:
+            direction = WIDENS if now > was else NARROWS
+            yield Change(direction, Aspect.TERMS, where, f"{limit.name} {now}, was {was}")
+
+
 def _compare_fields(where: str, event_type: str, old: Scope, new: Scope) -> Iterator[Change]:
     if old.id == new.id:
         return
+    if old.is_thin != new.is_thin:
+        what = f"{event_type}: a letter {_STYLES[new.is_thin]}, so far it {_STYLES[old.is_thin]}"
+        yield Change(NARROWS if new.is_thin else WIDENS, Aspect.FIELD, where, what)
     # The class says what a field is, not what is sent: `compare_classes` looks at it.
-    was = {(field.path, field.action, field.type): field for field in old.fields}
-    now = {(field.path, field.action, field.type): field for field in new.fields}
-    for key in now.keys() - was.keys():
-        yield Change(WIDENS, Aspect.FIELD, where, _field(event_type, now[key]))
+    was = {(field.path, field.type): field for field in old.fields}
+    now = {(field.path, field.type): field for field in new.fields}
+    for key, field in now.items():
+        before = was.get(key)
+        if before is None:
+            yield Change(WIDENS, Aspect.FIELD, where, _field(event_type, field))
+        elif before.action != field.action:
+            tells_no_more = parse_action(field.action).tells_no_more_than(
+                parse_action(before.action)
+            )
+            what = f"{_field(event_type, field)}, was {before.action}"
+            yield Change(NARROWS if tells_no_more else WIDENS, Aspect.FIELD, where, what)
     for key in was.keys() - now.keys():
         yield Change(NARROWS, Aspect.FIELD, where, _field(event_type, was[key]))
 

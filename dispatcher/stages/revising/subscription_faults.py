@@ -5,14 +5,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from dispatcher.model.endpoint import parse_endpoint
+from dispatcher.model.grant import parse_grant
 from dispatcher.model.headers import find_header_faults
+from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, EventType, Policy, Subscription
 from dispatcher.model.scope import Field
 from dispatcher.stages.gates.listing import has_hidden_steps, listed_entries
 from dispatcher.stages.gates.paper import Needs, judge_country
 from dispatcher.stages.revising.fault import Fault, out_of_range
 from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
-from dispatcher.stages.shaping.scopes import resolve_scope
+from dispatcher.stages.shaping.scopes import Withheld, resolve_scope
 
 CONCURRENCY_LIMIT: Final = 1_000
 RATE_LEAST: Final = 0.1
@@ -20,15 +22,23 @@ RATE_LIMIT: Final = 10_000
 ATTEMPT_SECONDS_LIMIT: Final = 300
 RETRY_SECONDS_LIMIT: Final = 7 * 86_400
 RETRIES_LIMIT: Final = 50
+CEILINGS: Final = {
+    "body_bytes_max": (1024, 64 * 1024 * 1024),
+    "subjects_max": (1, 100_000),
+    "records_max": (1, 1_000_000),
+}
+"""Between which bounds each ceiling of a letter may be set; a challenge must fit."""
 
 _FIXES: Final[dict[Unfit, str]] = {
-    Unfit.MALFORMED: "write a path such as $.order.id or $.lines[*].sku",
+    Unfit.MALFORMED: "write a path such as $.order.id, and behind a blank an action or nothing",
     Unfit.UNKNOWN: "grant a path that the event type's schema declares",
     Unfit.CONTAINER: "grant the single fields below it, one by one",
     Unfit.UNFOLLOWED: "declare the field with properties, items or additionalProperties alone",
     Unfit.UNCLASSIFIED: f"give the field a scalar type and {CLASSIFICATION} in the schema",
     Unfit.SECRET: "take the path out: secrets and credentials never leave",
-    Unfit.OVER_CLEARANCE: "take the path out, or raise the connector's clearance",
+    Unfit.UNSUITED: "choose an action that is made for the field's type",
+    Unfit.OVER_CLEARANCE: "take the path out, choose an action that tells less, or raise the "
+    "connector's clearance",
     Unfit.OUT_OF_PURPOSE: "take the path out, or add its category to the purpose",
 }
 
@@ -57,6 +67,9 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
         yield out_of_range(f"{of}: retry_seconds", 0, RETRY_SECONDS_LIMIT)
     if len(subscription.retry_seconds) > RETRIES_LIMIT:
         yield Fault(f"{of}: retry_seconds", "too many waits", f"write at most {RETRIES_LIMIT}")
+    for ceiling, (least, most) in CEILINGS.items():
+        if not least <= getattr(subscription, ceiling) <= most:
+            yield out_of_range(f"{of}: {ceiling}", least, most)
 
 
 def check_references(
@@ -85,21 +98,38 @@ def check_scope(
     if purpose is None:
         return
     granted: list[Field] = []
-    for name, paths in subscription.scope.items():
+    for name, grants in subscription.scope.items():
         where = f"subscription {subscription.name!r}: scope {name!r}"
-        for path, count in Counter(paths).items():
+        for path, count in Counter(map(_path, grants)).items():
             if count > 1:
-                yield Fault(f"{where} {path}", f"written {count} times", "write it once")
+                yield Fault(f"{where} {path}", f"granted {count} times", "grant it once")
         if name not in sound:
             continue
         scope, withheld = resolve_scope(
-            sound[name].schema, tuple(paths), connector.clearance, frozenset(purpose.categories)
+            sound[name].schema, tuple(grants), connector.clearance, frozenset(purpose.categories)
         )
         granted += scope.fields
         for each in withheld:
             why = f"cannot be granted: {each.why}"
-            yield Fault(f"{where} {each.path}", why, _FIXES[each.why])
+            yield Fault(f"{where} {each.path}", why, _fix(each))
     yield from _check_country(subscription, connector, granted, policy)
+
+
+def _path(grant: str) -> str:
+    try:
+        return format_path(parse_grant(grant).path)
+    except ValueError:
+        return grant
+
+
+def _fix(withheld: Withheld) -> str:
+    """Say what would help; where a grant cannot be read, what exactly was not understood."""
+    if withheld.why is Unfit.MALFORMED:
+        try:
+            parse_grant(withheld.path)
+        except ValueError as error:
+            return f"{_FIXES[Unfit.MALFORMED]}: {error}"
+    return _FIXES[withheld.why]
 
 
 def _check_country(

@@ -6,11 +6,8 @@ object.
 """
 
 import hashlib
-from typing import Final
 
 from dispatcher.model.letter import Sealed, Shaped
-
-CONTENT_TYPE: Final = "application/json"
 
 
 def seal(shaped: Shaped) -> Sealed:
@@ -19,5 +16,5 @@ def seal(shaped: Shaped) -> Sealed:
         shaped=shaped,
         body=shaped.plaintext,
         body_sha256=hashlib.sha256(shaped.plaintext).digest(),
-        content_type=CONTENT_TYPE,
+        content_type=shaped.content_type,
     )

@@ -3,24 +3,32 @@
 Called by `shape`. A scope is compiled once to nested closures along a trie of its paths, so shared
 prefixes are walked once. The rules, all on the side of sending less:
 
-- Only a scalar of a granted type is taken. A container or another type at a granted leaf is
-  dropped.
-- What is missing stays absent. An object, map entry or array comes into being only with a granted
-  leaf in it, so the ledger's list of disclosed fields tells everything that left.
+- Only a scalar of a granted type is taken, and its action done to it. A container or another type
+  at a granted leaf is dropped, and noted.
+- What is missing stays absent, and `null` stays `null`. An object, map entry or array comes into
+  being only with a granted leaf in it, so the ledger's list of disclosed fields tells everything
+  that left.
 - Within such an array, an element with nothing granted in it is `{}` or `[]`, whatever it was, so
   positions keep their meaning. A scalar element of another type is dropped.
 
 It never raises on any document.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
+from dispatcher.model.action import PASS, parse_action
+from dispatcher.model.path import SUBJECT
 from dispatcher.model.scope import Field, Scope
+from dispatcher.stages.shaping.draft import Draft
+from dispatcher.stages.shaping.transforms import DROPPED, Transform, compile_action
 
-_ABSENT: Final = object()
+ABSENT: Final = object()
+LONG: Final = 10**11
+"""Numbers of this size and more may be numbers of something; the leak guard reads them as text."""
+
 _CLASSES: Final[dict[str, frozenset[type]]] = {
     "string": frozenset({str}),
     "boolean": frozenset({bool}),
@@ -28,18 +36,29 @@ _CLASSES: Final[dict[str, frozenset[type]]] = {
     "number": frozenset({int, float}),
     "null": frozenset({type(None)}),
 }
+_NUMBERS: Final = frozenset({int, float})
 
-_Build = Callable[[object, bytearray], object]
-"""Takes a value and the marks of what was disclosed; gives what is granted of it, or absent."""
+_Build = Callable[[object, Draft], object]
+"""Takes a value and the draft that is noted on; gives what is granted of it, or absent."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    """One granted leaf: its place in the scope and which classes of value it lets pass."""
+    """One granted leaf: its place in the scope, the classes of value it takes, and its action.
+
+    `is_raw`: what leaves is, or begins with, the value itself.
+    """
 
     at: int
     classes: frozenset[type]
     is_whole: bool
+    transform: Transform | None
+    is_raw: bool
+
+    @property
+    def is_plain(self) -> bool:
+        """True when a look at the value's class is all there is to do."""
+        return self.transform is None and not self.is_whole
 
 
 @dataclass(slots=True)
@@ -51,25 +70,32 @@ class _Node:
     elements: "_Node | None" = None
     entries: "_Node | None" = None
 
+    def places(self) -> Iterator[int]:
+        """Give the places of all leaves at and below this node."""
+        if self.leaf is not None:
+            yield self.leaf.at
+        for node in (*self.members.values(), self.elements, self.entries):
+            if node is not None:
+                yield from node.places()
 
-def project(document: object, scope: Scope) -> tuple[object, tuple[Field, ...]]:
-    """Give what the scope grants of a decoded document, and the fields really disclosed."""
-    marks = bytearray(len(scope.fields))
-    built = _compile_scope(scope)(document, marks)
-    if built is _ABSENT:
-        return {}, ()
-    if all(marks):
-        return built, scope.fields
-    return built, tuple(
-        granted for granted, is_out in zip(scope.fields, marks, strict=True) if is_out
-    )
+
+def project(document: object, draft: Draft) -> object:
+    """Give what the draft's scope grants of a decoded document, noting what was done."""
+    built = _compile_scope(draft.scope)(document, draft)
+    return {} if built is ABSENT else built
+
+
+def apply_action(granted: Field, at: int, value: object, draft: Draft) -> object:
+    """Give what a field's action makes of one value that is not in the document, or absent."""
+    return _compile_leaf(_leaf(granted, at, granted.type))(value, draft)
 
 
 @lru_cache(maxsize=8192)
 def _compile_scope(scope: Scope) -> _Build:
     root = _Node()
     for at, granted in enumerate(scope.fields):
-        _plant(root, granted, at)
+        if granted.path != SUBJECT:
+            _plant(root, granted, at)
     return _compile_members(root)
 
 
@@ -85,9 +111,19 @@ def _plant(node: _Node, granted: Field, at: int) -> None:
         else:
             node.elements = node.elements or _Node()
             node = node.elements
+    node.leaf = _leaf(granted, at, types)
+
+
+def _leaf(granted: Field, at: int, types: str) -> _Leaf:
     names = types.split("|")
-    classes = frozenset[type]().union(*(_CLASSES.get(name, frozenset()) for name in names))
-    node.leaf = _Leaf(at, classes, "integer" in names)
+    action = parse_action(granted.action)
+    return _Leaf(
+        at=at,
+        classes=frozenset[type]().union(*(_CLASSES.get(name, frozenset()) for name in names)),
+        is_whole="integer" in names,
+        transform=None if action == PASS else compile_action(action),
+        is_raw=action.kind.is_raw,
+    )
 
 
 def _compile(node: _Node) -> _Build:
@@ -101,17 +137,38 @@ def _compile(node: _Node) -> _Build:
 
 
 def _compile_leaf(leaf: _Leaf) -> _Build:
-    at, classes, is_whole = leaf.at, leaf.classes, leaf.is_whole
+    at, classes, is_whole, transform = leaf.at, leaf.classes, leaf.is_whole, leaf.transform
+    is_raw = leaf.is_raw
 
-    def build(value: object, marks: bytearray) -> object:
-        if value.__class__ in classes or (
+    def build(value: object, draft: Draft) -> object:
+        if value.__class__ not in classes and not (
             is_whole and isinstance(value, float) and value.is_integer()
         ):
-            marks[at] = 1
-            return value
-        return _ABSENT
+            if value is not ABSENT:
+                draft.dropped.add(at)
+            return ABSENT
+        if transform is not None and value is not None:
+            value = transform(value, draft)
+            if value is DROPPED:
+                draft.dropped.add(at)
+                return ABSENT
+        draft.marks[at] = 1
+        if is_raw:
+            _note(value, at, draft)
+        return value
 
     return build
+
+
+def _note(value: object, at: int, draft: Draft) -> None:
+    """Note a value that leaves as it is, where it is text or could be read as such."""
+    if isinstance(value, str):
+        draft.raw.append(value)
+    elif value.__class__ in _NUMBERS and abs(value) >= LONG:  # type: ignore[arg-type]
+        draft.raw.append(str(value))
+    else:
+        return
+    draft.places.append(at)
 
 
 def _compile_members(node: _Node) -> _Build:
@@ -119,28 +176,36 @@ def _compile_members(node: _Node) -> _Build:
     leaves = tuple(
         (name, inner.leaf.classes, inner.leaf.at)
         for name, inner in node.members.items()
-        if inner.leaf is not None and not inner.leaf.is_whole
+        if inner.leaf is not None and inner.leaf.is_plain
     )
     plain = {name for name, _, _ in leaves}
     branches = tuple(
         (name, _compile(inner)) for name, inner in node.members.items() if name not in plain
     )
+    below = frozenset(node.places())
 
-    def build(value: object, marks: bytearray) -> object:
+    def build(value: object, draft: Draft) -> object:
         if not isinstance(value, dict):
-            return _ABSENT
-        take = value.get
+            return _miss(value, below, draft)
+        take, marks = value.get, draft.marks
         built = {}
         for name, classes, at in leaves:
-            found = take(name, _ABSENT)
+            found = take(name, ABSENT)
             if found.__class__ in classes:
                 built[name] = found
                 marks[at] = 1
+                if found.__class__ is str:
+                    draft.raw.append(found)
+                    draft.places.append(at)
+                elif found.__class__ in _NUMBERS:
+                    _note(found, at, draft)
+            elif found is not ABSENT:
+                draft.dropped.add(at)
         for name, make in branches:
-            part = make(take(name, _ABSENT), marks)
-            if part is not _ABSENT:
+            part = make(take(name, ABSENT), draft)
+            if part is not ABSENT:
                 built[name] = part
-        return built or _ABSENT
+        return built or ABSENT
 
     return build
 
@@ -149,27 +214,43 @@ def _compile_elements(inner: _Node) -> _Build:
     make = _compile(inner)
     is_scalar = inner.leaf is not None
     blank: type = list if inner.elements is not None else dict
+    below = frozenset(inner.places())
 
-    def build(value: object, marks: bytearray) -> object:
+    def build(value: object, draft: Draft) -> object:
         if not isinstance(value, list):
-            return _ABSENT
-        parts = [make(element, marks) for element in value]
-        if all(part is _ABSENT for part in parts):
-            return _ABSENT
+            return _miss(value, below, draft)
+        parts = [make(element, draft) for element in value]
+        if all(part is ABSENT for part in parts):
+            return ABSENT
+        draft.longest = max(draft.longest, len(parts))
         if is_scalar:
-            return [part for part in parts if part is not _ABSENT]
-        return [blank() if part is _ABSENT else part for part in parts]
+            return [part for part in parts if part is not ABSENT]
+        return [blank() if part is ABSENT else part for part in parts]
 
     return build
 
 
 def _compile_entries(inner: _Node) -> _Build:
     make = _compile(inner)
+    below = frozenset(inner.places())
+    first = min(below)
 
-    def build(value: object, marks: bytearray) -> object:
+    def build(value: object, draft: Draft) -> object:
         if not isinstance(value, dict):
-            return _ABSENT
-        parts = ((name, make(entry, marks)) for name, entry in value.items())
-        return {name: part for name, part in parts if part is not _ABSENT} or _ABSENT
+            return _miss(value, below, draft)
+        parts = ((name, make(entry, draft)) for name, entry in value.items())
+        built = {name: part for name, part in parts if part is not ABSENT}
+        # The names of a map are data too, and leave as they are.
+        draft.raw.extend(built)
+        draft.places.extend(first for _ in built)
+        draft.longest = max(draft.longest, len(built))
+        return built or ABSENT
 
     return build
+
+
+def _miss(value: object, below: frozenset[int], draft: Draft) -> object:
+    """Note that there is something else where a container was declared; `null` is nothing."""
+    if value is not ABSENT and value is not None:
+        draft.dropped |= below
+    return ABSENT

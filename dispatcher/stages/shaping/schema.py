@@ -49,6 +49,7 @@ class Unfit(StrEnum):
     UNFOLLOWED = "unfollowed"
     UNCLASSIFIED = "unclassified"
     SECRET = "secret"  # noqa: S105 - a reason's name
+    UNSUITED = "unsuited"
     OVER_CLEARANCE = "over_clearance"
     OUT_OF_PURPOSE = "out_of_purpose"
 

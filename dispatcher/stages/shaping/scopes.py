@@ -1,22 +1,29 @@
-"""Resolve the granted paths of a subscription to a scope, and say what was withheld and why.
+"""Resolve the grants of a subscription to a scope, and say what was withheld and why.
 
-Called by `revising` when a snapshot is compiled or a registry is checked, and by previews. A path
-is granted only if it is a classified leaf, may leave at all, and is within the recipient's
-clearance and purpose. It never widens: whatever is not understood is withheld.
+Called by `revising` when a snapshot is compiled or a registry is checked, and by previews. A field
+is granted only if it is a classified leaf, may leave at all, is what its action is made for, and,
+after that action, is within the recipient's clearance and purpose. It never widens: whatever is not
+understood is withheld.
 """
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Final
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.path import Path, parse_path
+from dispatcher.model.grant import Grant, parse_grant
+from dispatcher.model.path import SUBJECT, Path
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
+from dispatcher.stages.shaping.transforms import suits
+
+_PERSON: Final = Leaf("string", Category.PII, Sensitivity.CONFIDENTIAL)
+"""What an event's subject is, whatever its type."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A path as it was written, and why it is not in the scope."""
+    """A grant as it was written, and why it is not in the scope."""
 
     path: str
     why: Unfit
@@ -25,38 +32,43 @@ class Withheld:
 @lru_cache(maxsize=65536)
 def resolve_scope(
     schema_text: str,
-    paths: tuple[str, ...],
+    grants: tuple[str, ...],
     clearance: Sensitivity,
     categories: frozenset[Category],
+    *,
+    is_thin: bool = False,
 ) -> tuple[Scope, tuple[Withheld, ...]]:
-    """Grant what may be granted of `paths`; no path at all gives the empty scope."""
+    """Grant what may be granted of `grants`; none at all gives the empty scope."""
     granted: dict[Path, Field] = {}
     withheld = []
-    for text in paths:
+    for text in grants:
         try:
-            path = parse_path(text)
+            grant = parse_grant(text)
         except ValueError:
             withheld.append(Withheld(text, Unfit.MALFORMED))
             continue
-        found = _judge(schema_text, path, clearance, categories)
+        found = _judge(schema_text, grant, clearance, categories)
         if isinstance(found, Unfit):
             withheld.append(Withheld(text, found))
         else:
-            granted[path] = Field(path, "pass", found.type, found.category, found.sensitivity)
-    return Scope.of(tuple(granted.values())), tuple(withheld)
+            granted[grant.path] = found
+    return Scope.of(granted.values(), is_thin=is_thin), tuple(withheld)
 
 
 def _judge(
-    schema_text: str, path: Path, clearance: Sensitivity, categories: frozenset[Category]
-) -> Leaf | Unfit:
-    found = _find(schema_text, path)
-    if isinstance(found, Unfit):
-        return found
-    if not found.category.is_sendable:
+    schema_text: str, grant: Grant, clearance: Sensitivity, categories: frozenset[Category]
+) -> Field | Unfit:
+    leaf = _PERSON if grant.path == SUBJECT else _find(schema_text, grant.path)
+    if isinstance(leaf, Unfit):
+        return leaf
+    if not leaf.category.is_sendable:
         return Unfit.SECRET
-    if not found.sensitivity.is_within(clearance):
+    if not suits(grant.action, leaf.type.rpartition("/")[2]):
+        return Unfit.UNSUITED
+    field = Field(grant.path, str(grant.action), leaf.type, leaf.category, leaf.sensitivity)
+    if not field.effective.is_within(clearance):
         return Unfit.OVER_CLEARANCE
-    return found if found.category in categories else Unfit.OUT_OF_PURPOSE
+    return field if leaf.category in categories else Unfit.OUT_OF_PURPOSE
 
 
 def _find(schema_text: str, path: Path) -> Leaf | Unfit:

@@ -1,27 +1,67 @@
 """Make the exact plaintext of one delivery: the envelope, and what the scope grants of the payload.
 
-Called by the courier and the prover once a letter is admitted. The same letter gives the same
-bytes, on every machine and at every retry. It never sends an event it cannot read.
+Called by the courier and the prover once a letter is admitted, and by whoever shows what a partner
+would get. The same letter and tokens give the same bytes, on every machine and at every retry. It
+never sends an event it cannot read, and nothing beyond the subscription's ceilings.
 """
 
-from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from dispatcher.model.letter import Admitted, Shaped
+from dispatcher.model.event import Event
+from dispatcher.model.letter import Admitted, Cleared, Shaped
+from dispatcher.model.path import SUBJECT
+from dispatcher.model.registry import WireFormat
+from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Reason, Refusal, refuse
-from dispatcher.stages.shaping.projection import project
+from dispatcher.stages.shaping.draft import Draft
+from dispatcher.stages.shaping.envelope import CONTENT_TYPES, format_moment, wrap
+from dispatcher.stages.shaping.projection import ABSENT, apply_action, project
+from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
 
-_START: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - the zone is written by hand below
-_ENCODER: Final = msgspec.json.Encoder()
+REF_PREFIX: Final = "/v1/refs/"
 _DECODER: Final = msgspec.json.Decoder()
 
 
-def shape(admitted: Admitted) -> Shaped | Refusal:
-    """Project, wrap and encode; an event that cannot be read or dated is refused."""
+def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted:
+    """Project, wrap and encode; an event that cannot be read or dated is refused.
+
+    Where tokens must be minted first it gives these, and nothing is shaped yet.
+    """
     cleared = admitted.cleared
-    event = cleared.leased.event
+    event, limits = cleared.leased.event, cleared.route.limits
+    document = read_payload(event)
+    if isinstance(document, Refusal):
+        return document
+    occurred = format_moment(event.occurred_us)
+    if occurred is None:
+        return refuse(Reason.EVENT_UNREADABLE, detail="its moment is not from year 1 to 9999")
+    if len(event.subjects) > limits.subjects_max:
+        detail = f"{len(event.subjects)} subjects, at most {limits.subjects_max}"
+        return refuse(Reason.TOO_MANY_SUBJECTS, detail=detail)
+    draft = Draft(cleared.scope, tokens)
+    members = _members(cleared, document, draft)
+    if draft.wanted:
+        return TokensWanted(frozenset(draft.wanted))
+    if draft.longest > limits.records_max:
+        detail = f"{draft.longest} records, at most {limits.records_max}"
+        return refuse(Reason.TOO_MANY_RECORDS, detail=detail)
+    plaintext = wrap(cleared, occurred, members)
+    if len(plaintext) > limits.body_bytes_max:
+        detail = f"{len(plaintext)} bytes, at most {limits.body_bytes_max}"
+        return refuse(Reason.BODY_TOO_LARGE, detail=detail)
+    return Shaped(
+        admitted=admitted,
+        plaintext=plaintext,
+        disclosed=draft.disclosed,
+        content_type=CONTENT_TYPES[cleared.route.format],
+        dropped=draft.mistaken,
+    )
+
+
+def read_payload(event: Event) -> dict[str, Any] | Refusal:
+    """Decode an event's payload, or say why that cannot be done."""
     if event.payload is None:
         return refuse(Reason.PAYLOAD_GONE)
     try:
@@ -30,26 +70,43 @@ def shape(admitted: Admitted) -> Shaped | Refusal:
         return refuse(Reason.PAYLOAD_UNREADABLE, detail="not JSON")
     if not isinstance(document, dict):
         return refuse(Reason.PAYLOAD_UNREADABLE, detail="not a JSON object")
-    occurred = format_moment(event.occurred_us)
-    if occurred is None:
-        return refuse(Reason.EVENT_UNREADABLE, detail="its moment is not from year 1 to 9999")
-    data, disclosed = project(document, cleared.scope)
-    body = {
-        "id": cleared.leased.webhook_id,
-        "type": event.type,
-        "timestamp": occurred,
-        "data": data,
-    }
-    return Shaped(admitted=admitted, plaintext=_ENCODER.encode(body), disclosed=disclosed)
+    return document
 
 
-def format_moment(moment_us: int) -> str | None:
-    """Write microseconds since the epoch as RFC 3339 in UTC, always with six decimals.
+def _members(cleared: Cleared, document: dict[str, Any], draft: Draft) -> dict[str, Any]:
+    """Give what stands behind the envelope: the subject, and the data or where to fetch it."""
+    members = _subject(cleared, draft)
+    if cleared.scope.is_thin:
+        webhook_id = cleared.leased.webhook_id
+        members["ref"] = f"{REF_PREFIX}{webhook_id}"
+        ticket = draft.tokens.ticket(webhook_id)
+        if ticket:
+            members["ticket"] = ticket
+        return members
+    if cleared.route.format is WireFormat.CLOUDEVENTS:
+        members["datacontenttype"] = "application/json"
+    members["data"] = project(document, draft)
+    return members
 
-    Gives `None` for a moment that RFC 3339 cannot write; a row may have been written by hand.
+
+def _subject(cleared: Cleared, draft: Draft) -> dict[str, Any]:
+    """Name the person, where that is granted: `subjects` where an event is about several.
+
+    An attribute of a CloudEvent is no list, so there several are not named.
     """
-    try:
-        moment = _START + timedelta(microseconds=moment_us)
-    except OverflowError:
-        return None
-    return moment.isoformat(timespec="microseconds") + "Z"
+    subjects, at = cleared.leased.event.subjects, _find_subject(cleared.scope)
+    is_single = len(subjects) == 1
+    if at is None or not subjects:
+        return {}
+    if not is_single and cleared.route.format is WireFormat.CLOUDEVENTS:
+        return {}
+    granted = cleared.scope.fields[at]
+    named = [apply_action(granted, at, subject, draft) for subject in subjects]
+    told = [name for name in named if name is not ABSENT]
+    if not told:
+        return {}
+    return {"subject": told[0]} if is_single else {"subjects": told}
+
+
+def _find_subject(scope: Scope) -> int | None:
+    return next((at for at, field in enumerate(scope.fields) if field.path == SUBJECT), None)

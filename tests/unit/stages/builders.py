@@ -26,10 +26,13 @@ from dispatcher.model.switch import Switch, Target
 from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.revising.compiling import compile_snapshot, plan_routes
+from dispatcher.vault.tokens import TokenKeys
+from tests.support.records import KEYRING
 
 TODAY = date(2026, 6, 1)
 FAR = date(2099, 12, 31)
 NO_LOOPBACK: frozenset[tuple[str, int]] = frozenset()
+TOKENS = TokenKeys(KEYRING).recipient("north", "acme")
 
 
 def leaf(kind: str | list[str] = "string", category: str = "other", level: str = "public") -> Any:

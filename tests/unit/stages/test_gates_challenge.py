@@ -104,7 +104,7 @@ def test_a_challenge_holds_the_word_and_nothing_of_the_company():
     route = snapshot.routes["acme-orders"]
     moment = builders.us_of(TODAY)
     cleared = clear_challenge(route, snapshot, WebhookId("msg_9"), WORD, moment)
-    shaped = shape(Admitted(cleared=cleared, addresses=("8.8.8.8",)))
+    shaped = shape(Admitted(cleared=cleared, addresses=("8.8.8.8",)), builders.TOKENS)
     assert isinstance(shaped, Shaped)
     assert json.loads(shaped.plaintext) == {
         "id": "msg_9",

@@ -8,8 +8,13 @@ import pytest
 from dispatcher.model.letter import Shaped
 from dispatcher.model.path import format_path
 from dispatcher.model.verdict import Reason, Refusal
-from dispatcher.stages.shaping.shape import format_moment, shape
-from tests.unit.stages.builders import ORDER, admitted, leaf, record
+from dispatcher.stages.shaping import shape as shaping
+from dispatcher.stages.shaping.envelope import format_moment
+from tests.unit.stages.builders import ORDER, TOKENS, admitted, leaf, record
+
+
+def shape(letter):
+    return shaping.shape(letter, TOKENS)
 
 
 def data_of(payload: bytes, *paths: str, schema=None):
