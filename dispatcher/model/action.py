@@ -65,6 +65,8 @@ _FORMS: Final[dict[ActionKind, tuple[str, str]]] = {
     ),
     ActionKind.ENCRYPT: (r"[A-Za-z0-9_.-]{1,64}", "encrypt(KID), a key of the connector"),
 }
+_COUNTING: Final = (ActionKind.MASK, ActionKind.TRUNCATE, ActionKind.GENERALISE)
+_NUMBERS: Final = re.compile(r"[0-9]+")
 _ACTION: Final = re.compile(r"(?P<kind>[a-z]+)(?:\((?P<arguments>.*)\))?\Z", re.DOTALL)
 _ONE_LOWER: Final = {
     Sensitivity.RESTRICTED: Sensitivity.CONFIDENTIAL,
@@ -153,8 +155,8 @@ def parse_action(text: str) -> Action:
     if argument is None or not re.fullmatch(form, argument):
         raise ValueError(f"write {example}")
     action = Action(kind, argument)
-    numbers = [int(number) for number in re.findall(r"(?:=|^)([0-9]+)(?=,|$)", argument)]
-    if any(number > COUNT_MAX for number in numbers) or (numbers and not any(numbers)):
+    largest = max(map(int, _NUMBERS.findall(argument)), default=1)
+    if kind in _COUNTING and not 0 < largest <= COUNT_MAX:
         raise ValueError(f"write a number from 1 to {COUNT_MAX}: {example}")
     return action
 
