@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.tls import Tls
 
 STANDARD_RETRY_SECONDS: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
@@ -85,6 +86,7 @@ class Connector:
     The owning team confirms by `owner_confirmed_until` that it still answers for the integration;
     `escalation` is the person to turn to when it no longer does. Through `report_only_until` an
     https destination that nothing lists is reported and not refused; all else is judged as ever.
+    `keys` are the partner's own, for fields that only they shall read.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -102,6 +104,7 @@ class Connector:
     clearance: Sensitivity = Sensitivity.INTERNAL
     agreement: Agreement | None = None
     assessment: Assessment | None = None
+    keys: tuple[PartnerKey, ...] = ()
 
     def purpose(self, name: str) -> Purpose | None:
         """Find a purpose by name."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.producers import Producers
 from dispatcher.model.registry import EventType, Limits, Policy, WireFormat
 from dispatcher.model.scope import Scope
@@ -40,6 +41,7 @@ class Route:
     scopes: Mapping[str, Scope]
     format: WireFormat = WireFormat.STANDARD
     limits: Limits = field(default=Limits())
+    keys: tuple[PartnerKey, ...] = ()
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
     concurrency: int

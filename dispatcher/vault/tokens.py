@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from dispatcher.model.partner_key import PartnerKey
+from dispatcher.vault.field_encryption import encrypt_field
 from dispatcher.vault.keyring import Keyring
 
 VERSION: Final = 1
@@ -34,8 +36,8 @@ class TokenKeys:
     def __init__(self, keyring: Keyring) -> None:
         root = keyring.key(keyring.root)
 
-        def make(tenant: str, connector: str) -> "Recipient":
-            return Recipient(root, tenant, connector)
+        def make(tenant: str, connector: str, keys: tuple[PartnerKey, ...] = ()) -> "Recipient":
+            return Recipient(root, tenant, connector, keys)
 
         self.recipient = lru_cache(maxsize=RECIPIENTS_CACHED_MAX)(make)
 
@@ -43,9 +45,12 @@ class TokenKeys:
 class Recipient:
     """Makes the tokens of one tenant's values for one connector."""
 
-    def __init__(self, root: bytes, tenant: str, connector: str) -> None:
+    def __init__(
+        self, root: bytes, tenant: str, connector: str, keys: tuple[PartnerKey, ...]
+    ) -> None:
         self._about = _prefixed("dispatcher tokens v1") + _prefixed(tenant) + _prefixed(connector)
         self._root = root
+        self._partner_keys = {key.kid: key for key in keys}
         self._keys: dict[tuple[str, str], bytes] = {}
 
     def pseudonym(self, domain: str, text: str) -> str:
@@ -62,9 +67,10 @@ class Recipient:
         """Give the random token of a value, or `None` where it was not minted yet."""
         return None
 
-    def encrypt(self, kid: str, plaintext: bytes) -> str | None:  # noqa: ARG002
+    def encrypt(self, kid: str, plaintext: bytes) -> str | None:
         """Encrypt to a key of the recipient, or `None` where it has none of this name."""
-        return None
+        key = self._partner_keys.get(kid)
+        return None if key is None else encrypt_field(key, plaintext)
 
     def ticket(self, webhook_id: str) -> str:
         """Give the ticket by which what a thin letter names is fetched."""

@@ -132,12 +132,13 @@ class Courier:
 
     def _shape(self, admitted: Admitted) -> Shaped | Refusal:
         cleared = admitted.cleared
-        tokens = self._kit.tokens.recipient(cleared.leased.event.tenant, cleared.route.connector)
+        route, tenant = cleared.route, cleared.leased.event.tenant
+        tokens = self._kit.tokens.recipient(tenant, route.connector, route.keys)
         shaped = shape(admitted, tokens)
         if isinstance(shaped, TokensWanted):
             return hold(Reason.TOKENS_UNAVAILABLE)
         if isinstance(shaped, Shaped) and shaped.dropped:
-            labels = (cleared.route.subscription, cleared.leased.event.type)
+            labels = (route.subscription, cleared.leased.event.type)
             self._kit.metrics.fields_dropped.labels(*labels).inc(len(shaped.dropped))
         return shaped
 

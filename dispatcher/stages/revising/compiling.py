@@ -168,6 +168,7 @@ def _route(
         limits=Limits(
             subscription.body_bytes_max, subscription.subjects_max, subscription.records_max
         ),
+        keys=connector.keys,
         retry_seconds=tuple(subscription.retry_seconds),
         attempt_seconds=subscription.attempt_seconds,
         concurrency=subscription.concurrency,

@@ -11,6 +11,7 @@ from dispatcher.model.registry import Connector, Destination
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.listing import WILDCARD, has_hidden_steps
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
+from dispatcher.stages.revising.key_faults import check_keys
 from dispatcher.stages.revising.tls_faults import check_tls
 
 NOTICE_HOURS_LIMIT: Final = 720
@@ -29,6 +30,7 @@ def check_connector(connector: Connector) -> Iterator[Fault]:
     if any(not tenant.strip() for tenant in connector.tenants):
         yield Fault(f"{of}: tenants", "a tenant is blank", "name the tenant")
     yield from _check_paper(of, connector)
+    yield from check_keys(of, connector.keys)
     keys = Counter(
         (each.scheme, _plain(each.host), each.port, each.path_prefix)
         for each in connector.destinations

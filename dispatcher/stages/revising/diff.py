@@ -14,6 +14,7 @@ from dispatcher.model.action import parse_action
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.disclosure import Aspect, Change, Direction, DisclosureDiff
 from dispatcher.model.ids import Lane
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, EventType, Limits, Registry
 from dispatcher.model.scope import Field, Scope
@@ -129,6 +130,7 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         what = f"laid out as {now.format}, was {was.format}"
         yield Change(WIDENS, Aspect.TERMS, where, what)
     yield from _compare_limits(where, was.limits, now.limits)
+    yield from _compare_keys(where, was.keys, now.keys)
     # Partners may tell accounts apart by a header: another one may reach somebody else there.
     for header in sorted(set(now.headers) - set(was.headers)):
         yield Change(WIDENS, Aspect.TERMS, where, _header(header))
@@ -162,6 +164,16 @@ def _compare_limits(where: str, old: Limits, new: Limits) -> Iterator[Change]:
         if was != now:
             direction = WIDENS if now > was else NARROWS
             yield Change(direction, Aspect.TERMS, where, f"{limit.name} {now}, was {was}")
+
+
+def _compare_keys(
+    where: str, old: tuple[PartnerKey, ...], new: tuple[PartnerKey, ...]
+) -> Iterator[Change]:
+    """Say who else could read what is encrypted field by field: grants name keys by `kid`."""
+    for key in sorted(set(new) - set(old), key=lambda each: each.kid):
+        yield Change(WIDENS, Aspect.RECIPIENT, where, f"whoever holds the new key {key.kid}")
+    for key in sorted(set(old) - set(new), key=lambda each: each.kid):
+        yield Change(NARROWS, Aspect.RECIPIENT, where, f"whoever holds the key {key.kid} so far")
 
 
 def _compare_fields(where: str, event_type: str, old: Scope, new: Scope) -> Iterator[Change]:

@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from dispatcher.model.action import ActionKind, parse_action
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.grant import parse_grant
 from dispatcher.model.headers import find_header_faults
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, EventType, Policy, Subscription
-from dispatcher.model.scope import Field
+from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.gates.listing import has_hidden_steps, listed_entries
 from dispatcher.stages.gates.paper import Needs, judge_country
 from dispatcher.stages.revising.fault import Fault, out_of_range
@@ -22,6 +23,8 @@ RATE_LIMIT: Final = 10_000
 ATTEMPT_SECONDS_LIMIT: Final = 300
 RETRY_SECONDS_LIMIT: Final = 7 * 86_400
 RETRIES_LIMIT: Final = 50
+ENCRYPTED_LIMIT: Final = 8
+"""Fields of one letter encrypted by themselves: each costs as much as the rest of the road."""
 CEILINGS: Final = {
     "body_bytes_max": (1024, 64 * 1024 * 1024),
     "subjects_max": (1, 100_000),
@@ -109,10 +112,23 @@ def check_scope(
             sound[name].schema, tuple(grants), connector.clearance, frozenset(purpose.categories)
         )
         granted += scope.fields
+        yield from _check_encryption(where, connector, scope)
         for each in withheld:
             why = f"cannot be granted: {each.why}"
             yield Fault(f"{where} {each.path}", why, _fix(each))
     yield from _check_country(subscription, connector, granted, policy)
+
+
+def _check_encryption(where: str, connector: Connector, scope: Scope) -> Iterator[Fault]:
+    actions = (parse_action(field.action) for field in scope.fields)
+    named = [action.argument for action in actions if action.kind is ActionKind.ENCRYPT]
+    known = {key.kid for key in connector.keys}
+    for kid in sorted(set(named) - known):
+        why = f"connector {connector.name!r} has no key {kid!r}"
+        yield Fault(where, why, "list the partner's key under [[connector.keys]]")
+    if len(named) > ENCRYPTED_LIMIT:
+        why = f"{len(named)} fields are encrypted one by one"
+        yield Fault(where, why, f"encrypt at most {ENCRYPTED_LIMIT}")
 
 
 def _path(grant: str) -> str:

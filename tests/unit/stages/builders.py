@@ -11,6 +11,7 @@ from dispatcher.model.event import Event
 from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revision, WebhookId
 from dispatcher.model.letter import Admitted, Cleared, Leased
 from dispatcher.model.paper import Agreement, Assessment, Purpose
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.proof import Proof, ProofMethod, proof_key
 from dispatcher.model.registry import (
     Connector,
@@ -193,12 +194,21 @@ def cleared(of: Event | None = None, under: Snapshot | None = None) -> Cleared:
     return verdict
 
 
-def admitted(payload: bytes, *paths: str, schema: Any = None) -> Admitted:
+def admitted(
+    payload: bytes,
+    *grants: str,
+    schema: Any = None,
+    subjects: tuple[str, ...] = (),
+    keys: tuple[PartnerKey, ...] = (),
+    **more: Any,
+) -> Admitted:
+    """Admit a letter to a partner who may know everything; `more` are keys of the subscription."""
     held = registry(
         event_types=(event_type(schema=schema),),
-        subscriptions=(subscription(scope={"order.paid": paths}),),
+        subscriptions=(subscription(scope={"order.paid": grants}, **more),),
         connectors=(
             connector(
+                keys=keys,
                 clearance=Sensitivity.RESTRICTED,
                 agreement=Agreement(reference="A-1", until=FAR),
                 assessment=Assessment(reference="PIA-1", until=FAR),
@@ -206,4 +216,5 @@ def admitted(payload: bytes, *paths: str, schema: Any = None) -> Admitted:
             ),
         ),
     )
-    return Admitted(cleared=cleared(event(payload), snapshot(held)), addresses=("8.8.8.8",))
+    letter = cleared(event(payload, subjects=subjects), snapshot(held))
+    return Admitted(cleared=letter, addresses=("8.8.8.8",))

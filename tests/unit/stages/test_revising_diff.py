@@ -8,7 +8,8 @@ import pytest
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.disclosure import Aspect, Direction
 from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
-from dispatcher.model.registry import Destination, OwnershipProof, Policy
+from dispatcher.model.partner_key import PartnerKey
+from dispatcher.model.registry import Destination, OwnershipProof, Policy, Style, WireFormat
 from dispatcher.stages.revising.diff import diff
 from tests.unit.stages import builders
 from tests.unit.stages.builders import (
@@ -64,8 +65,36 @@ ELSEWHERE = replace(INBOX, host="hooks.brook.example")
 IN_DE, IN_US = replace(INBOX, country="DE"), replace(INBOX, country="US")
 ALL = ("$.id", "$.mail", "$.card")
 
+MASKED = ("$.id", "$.mail mask(first=1)")
+SCOPED = {"order.paid": ("$.id", "$.mail")}
+
 # What is on the left, what is on the right, and what going from left to right is called.
 STEPS = [
+    (
+        held(wanted={"scope": {"order.paid": MASKED}}),
+        held(),
+        [("field", "order.paid $.mail (confidential contact), was mask(first=1)")],
+    ),
+    (
+        held(wanted={"scope": SCOPED, "style": Style.THIN}),
+        held(),
+        [
+            (
+                "field",
+                "order.paid: a letter carries what is granted, so far it names the event alone",
+            )
+        ],
+    ),
+    (
+        held(wanted={"scope": SCOPED, "records_max": 10}),
+        held(wanted={"scope": SCOPED, "records_max": 20}),
+        [("terms", "records_max 20, was 10")],
+    ),
+    (
+        held(),
+        held(partner={"keys": (PartnerKey(kid="k1", jwk="{}"),)}),
+        [("recipient", "whoever holds the new key k1")],
+    ),
     (
         held(),
         held(wanted={"scope": {"order.paid": ALL}}),
@@ -374,3 +403,31 @@ def test_n4_a_host_that_looks_like_a_listed_one_does_not_slip_past_a_reviewer():
     assert any("is written hooks.\u0430cme.example" in note for note in notes)
     assert any("looks like hooks.acme.example, which is listed" in note for note in notes)
     assert not any("looks like" in what for _, _, what in said(held(), held()))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("$.mail", "$.mail pseudonym(customer)"),
+        ("$.mail pseudonym(customer)", "$.mail"),
+        ("$.mail pseudonym(customer)", "$.mail pseudonym(person)"),
+        ("$.mail mask(first=1)", "$.mail mask(last=1)"),
+        ("$.mail truncate(3)", "$.mail truncate(4)"),
+    ],
+)
+def test_an_action_that_could_tell_something_new_widens(before, after):
+    was = held(wanted={"scope": {"order.paid": (before,)}})
+    now = held(wanted={"scope": {"order.paid": (after,)}})
+    assert compare(was, now).direction is Direction.WIDENS
+
+
+@pytest.mark.parametrize("after", ["mask(last=1)", "truncate(3)", "const(0)", "generalise(ip)"])
+def test_an_action_that_tells_less_narrows(after):
+    now = held(wanted={"scope": {"order.paid": ("$.id", f"$.mail {after}")}})
+    assert compare(held(), now).direction is Direction.NARROWS
+
+
+def test_another_layout_of_the_body_widens():
+    now = held(wanted={"scope": SCOPED, "format": WireFormat.CLOUDEVENTS})
+    assert ("widens", "terms", "laid out as cloudevents, was standard") in said(held(), now)
+    assert ("widens", "terms", "laid out as standard, was cloudevents") in said(now, held())

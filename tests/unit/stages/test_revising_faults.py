@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.paper import Agreement, Assessment, Purpose
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import Destination, Policy
 from dispatcher.model.text import is_readable
 from dispatcher.stages.revising.faults import find_faults
@@ -56,6 +57,9 @@ def test_duplicate_names_are_faults():
         ({"url": "https://hooks.acme.example/a/../b"}, "url"),
         ({"rate_per_second": 0.0}, "rate_per_second"),
         ({"rate_per_second": 1e9}, "rate_per_second"),
+        ({"body_bytes_max": 1023}, "body_bytes_max"),
+        ({"subjects_max": 0}, "subjects_max"),
+        ({"records_max": 10**7}, "records_max"),
         ({"concurrency": 0}, "concurrency"),
         ({"concurrency": -1}, "concurrency"),
         ({"concurrency": 1001}, "concurrency"),
@@ -336,3 +340,68 @@ def test_a_text_is_a_fault_exactly_where_it_is_not_readable(text: str):
     told = {each.where for each in found if "control character" in each.why}
     expected = {"connector 'acme': owner", "connector 'acme': contact"}
     assert told == (set() if is_readable(text) else expected)
+
+
+GOOD_JWK = '{"kty":"OKP","crv":"X25519","x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx-FG-IK08"}'
+POINT = '"x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU"'
+NO_POINT = f'{{"kty":"EC","crv":"P-256",{POINT},"y":{POINT[4:]}}}'
+
+
+@pytest.mark.parametrize(
+    ("kid", "jwk"),
+    [
+        ("k 1", GOOD_JWK),
+        ("", GOOD_JWK),
+        ("k1", "{"),
+        ("k1", "[]"),
+        ("k1", '{"kty":"oct","k":"c2VjcmV0"}'),
+        ("k1", GOOD_JWK[:-1] + ',"d":"c2VjcmV0"}'),
+        ("k1", GOOD_JWK[:-1] + ',"alg":"ECDH-ES"}'),
+        ("k1", GOOD_JWK[:-1] + ',"use":"sig"}'),
+        ("k1", GOOD_JWK[:-1] + ',"key_ops":["sign"]}'),
+        ("k1", GOOD_JWK[:-1] + ',"x5u":"https://keys.example/"}'),
+        ("k1", '{"kty":"OKP","crv":"X25519","x":"AAAA"}'),
+        ("k1", '{"kty":"OKP","crv":"Ed25519","x":"3p7bfXt9wbTTW2HC7OQ1Nz-DQ8hbeGdNrfx"}'),
+        ("k1", NO_POINT),
+        ("k1", NO_POINT.replace("P-256", "secp256k1")),
+        ("k1", NO_POINT.replace(POINT[4:], '"!"')),
+        ("k1", '{"kty":"RSA","n":"3p7bfXt9wbTTW2HC7OQ1Nz","e":"AQAB"}'),
+    ],
+)
+def test_what_is_no_key_to_encrypt_to_is_a_fault_that_repeats_nothing_of_it(kid, jwk):
+    keys = (PartnerKey(kid=kid, jwk=jwk),)
+    held = builders.registry(connectors=(connector(keys=keys),))
+    faults = find_faults(held)
+    assert [f"connector 'acme': keys {kid!r}"] == [fault.where for fault in faults]
+    assert not any(part in str(faults) for part in ("c2VjcmV0", "3p7bfXt9", "f83OJ3D2"))
+
+
+def test_a_good_key_is_no_fault_and_a_grant_may_name_it():
+    keys = (PartnerKey(kid="k1", jwk=GOOD_JWK),)
+    scope = {"order.paid": ("$.id encrypt(k1)",)}
+    wanted = (subscription(scope=scope),)
+    assert [] == places(connectors=(connector(keys=keys),), subscriptions=wanted)
+    assert ["subscription 'acme-orders': scope 'order.paid'"] == places(subscriptions=wanted)
+
+
+def test_a_path_granted_twice_is_a_fault_whatever_is_done_with_it():
+    scope = {"order.paid": ("$.id", "$['id'] mask(last=1)")}
+    where = ["subscription 'acme-orders': scope 'order.paid' $.id"]
+    assert where == places(subscriptions=(subscription(scope=scope),))
+
+
+def test_only_so_many_fields_are_encrypted_one_by_one():
+    names = [f"f{number}" for number in range(9)]
+    kind = event_type(schema=record(**{name: leaf() for name in names}))
+    keys = (PartnerKey(kid="k1", jwk=GOOD_JWK),)
+
+    def found(count: int) -> list[str]:
+        grants = tuple(f"$.{name} encrypt(k1)" for name in names[:count])
+        return places(
+            event_types=(kind,),
+            connectors=(connector(keys=keys),),
+            subscriptions=(subscription(scope={"order.paid": grants}),),
+        )
+
+    assert [] == found(8)
+    assert ["subscription 'acme-orders': scope 'order.paid'"] == found(9)

@@ -72,3 +72,70 @@ def test_a_field_below_a_node_that_is_not_followed_is_withheld_as_such():
 def test_a_broken_schema_grants_nothing():
     scope, _ = resolve_scope("{", ("$.id",), Sensitivity.RESTRICTED, ALL)
     assert () == scope.fields
+
+
+@pytest.mark.parametrize(
+    ("grant", "clearance"),
+    [
+        ("$.customer.email pseudonym(a)", Sensitivity.INTERNAL),
+        ("$.customer.email mask(first=1)", Sensitivity.INTERNAL),
+        ("$.customer.email const(0)", Sensitivity.PUBLIC),
+        ("@subject", Sensitivity.INTERNAL),
+        ("@subject pass", Sensitivity.CONFIDENTIAL),
+    ],
+)
+def test_the_class_after_the_action_is_what_the_clearance_is_for(grant, clearance):
+    scope, withheld = resolve(grant, clearance=clearance)
+    assert () == withheld
+    assert [clearance] == [field.effective for field in scope.fields]
+    lower = list(Sensitivity)[: clearance.rank]
+    for level in lower[-1:]:
+        assert (Withheld(grant, Unfit.OVER_CLEARANCE),) == resolve(grant, clearance=level)[1]
+
+
+@pytest.mark.parametrize(
+    ("grant", "why"),
+    [
+        ("$.customer.token pseudonym(a)", Unfit.SECRET),
+        ("$.customer.token const(0)", Unfit.SECRET),
+        ("$.customer.token mask(last=1)", Unfit.SECRET),
+        ("$.customer.note mask(last=1)", Unfit.UNCLASSIFIED),
+        ("$.customer mask(last=1)", Unfit.CONTAINER),
+        ("$.total mask(last=1)", Unfit.UNSUITED),
+        ("$.id generalise(bucket=10)", Unfit.UNSUITED),
+        ("$.id upper", Unfit.MALFORMED),
+        ("$.id  pass", Unfit.MALFORMED),
+        ("@person", Unfit.MALFORMED),
+    ],
+)
+def test_no_action_frees_what_may_not_leave(grant, why):
+    scope, withheld = resolve(grant)
+    assert ((), (Withheld(grant, why),)) == (scope.fields, withheld)
+
+
+@pytest.mark.parametrize("grant", ["$.customer.email pseudonym(a)", "$.customer.email const(0)"])
+def test_whatever_is_made_of_a_field_must_be_within_the_purpose(grant):
+    _, withheld = resolve(grant, categories=frozenset({Category.OTHER}))
+    assert (Withheld(grant, Unfit.OUT_OF_PURPOSE),) == withheld
+
+
+def test_the_person_an_event_is_about_is_personal():
+    _, withheld = resolve("@subject", categories=frozenset({Category.OTHER, Category.CONTACT}))
+    assert (Withheld("@subject", Unfit.OUT_OF_PURPOSE),) == withheld
+
+
+def test_a_retry_takes_the_narrower_of_two_actions():
+    raw, masked = resolve("$.id", "$.total")[0], resolve("$.id mask(last=1)")[0]
+    assert raw.intersect(masked) == masked == masked.intersect(raw)
+
+
+def test_a_retry_takes_neither_of_two_actions_that_tell_different_things():
+    raw, token = resolve("$.id", "$.total")[0], resolve("$.id pseudonym(a)", "$.total")[0]
+    assert resolve("$.total")[0] == raw.intersect(token) == token.intersect(raw)
+
+
+def test_a_letter_that_was_thin_stays_thin():
+    full = resolve("$.id")[0]
+    thin, _ = resolve_scope(SCHEMA, ("$.id",), Sensitivity.RESTRICTED, ALL, is_thin=True)
+    assert full.id != thin.id
+    assert full.intersect(thin) == thin == thin.intersect(full)

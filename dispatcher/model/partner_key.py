@@ -1,0 +1,77 @@
+"""A partner's public key, as the registry has it: single fields are encrypted to it.
+
+Checked when a registry is judged: a public key of a kind that is strong and widely read, and
+nothing else in it. The text is the partner's own JWK (RFC 7517), pasted as it is.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+from dispatcher.model.paper import STRICT
+from dispatcher.model.schema import read_json
+
+RSA_BITS_MIN: Final = 2048
+_MEMBERS: Final = {"EC": {"x", "y"}, "OKP": {"x"}, "RSA": {"n", "e"}}
+_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_CURVES: Final = {"EC": "P-256", "OKP": "X25519"}
+_ALGORITHMS: Final = {"EC": "ECDH-ES+A256KW", "OKP": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
+_SAID: Final = frozenset({"kty", "crv", "use", "alg", "kid", "key_ops"})
+_OPERATIONS: Final = frozenset({"deriveKey", "deriveBits", "wrapKey", "encrypt"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartnerKey:
+    """One key: the name that grants call it by, and the JWK as text."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    kid: str
+    jwk: str
+
+
+def read_jwk(text: str) -> dict[str, Any]:
+    """Read a public key for encryption; `ValueError` says why it is none, and quotes nothing.
+
+    P-256, X25519, or RSA of 2048 bits and more.
+    """
+    jwk = read_json(text.encode())
+    if not isinstance(jwk, dict):
+        raise ValueError("a JWK is a JSON object")
+    if not _PRIVATE.isdisjoint(jwk):
+        raise ValueError("it holds a private key: take it back, and ask for a new one")
+    kind = jwk.get("kty")
+    if not isinstance(kind, str) or kind not in _MEMBERS:
+        raise ValueError("its kty is none of EC, OKP and RSA")
+    if kind in _CURVES and jwk.get("crv") != _CURVES[kind]:
+        raise ValueError(f"its crv is not {_CURVES[kind]}")
+    if jwk.get("use", "enc") != "enc":
+        raise ValueError("its use is not enc")
+    if jwk.get("alg", algorithm_of(jwk)) != algorithm_of(jwk):
+        raise ValueError(f"its alg is not {algorithm_of(jwk)}")
+    operations = jwk.get("key_ops", [])
+    if not isinstance(operations, list) or not _OPERATIONS.issuperset(map(str, operations)):
+        raise ValueError("its key_ops are not those of encryption")
+    if jwk.keys() - _SAID - _MEMBERS[kind]:
+        raise ValueError("it has members that a public key has not")
+    for name in _MEMBERS[kind]:
+        number = _read_number(jwk.get(name))
+        if kind == "RSA" and name == "n" and number.bit_length() < RSA_BITS_MIN:
+            raise ValueError(f"it has fewer than {RSA_BITS_MIN} bits")
+    return jwk
+
+
+def algorithm_of(jwk: dict[str, Any]) -> str:
+    """Give the one key-management algorithm (RFC 7518) that a key of this kind is used with."""
+    return _ALGORITHMS[jwk["kty"]]
+
+
+def _read_number(text: object) -> int:
+    try:
+        if isinstance(text, str):
+            padded = text.encode() + b"=" * (-len(text) % 4)
+            return int.from_bytes(base64.b64decode(padded, b"-_", validate=True), "big")
+    except (binascii.Error, ValueError):
+        pass
+    raise ValueError("a member of it is not base64url")
