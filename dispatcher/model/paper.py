@@ -67,9 +67,14 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assessment:
-    """The approved assessment that sending sensitive fields rests on, and its last day."""
+    """The approved assessment that sending sensitive fields rests on, and its last day.
+
+    `covers` are the reaches it looked at (see `stages.gates.paper.reach_of`), or `*` for whatever
+    the connector is granted. None: it covers nothing.
+    """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     reference: str
     until: date
+    covers: tuple[str, ...] = ()

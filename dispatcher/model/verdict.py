@@ -45,6 +45,7 @@ class Reason(StrEnum):
     AGREEMENT_EXPIRED = "agreement_expired"
     ASSESSMENT_MISSING = "assessment_missing"
     ASSESSMENT_EXPIRED = "assessment_expired"
+    ASSESSMENT_NOT_COVERING = "assessment_not_covering"
     COUNTRY_FORBIDDEN = "country_forbidden"
     OWNER_UNCONFIRMED = "owner_unconfirmed"
     ADDRESS_FORBIDDEN = "address_forbidden"

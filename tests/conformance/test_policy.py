@@ -45,7 +45,7 @@ REGISTRY = Registry(
             ),
             owner_confirmed_until=date(2027, 3, 31),
             agreement=Agreement(reference="A-1", until=date(2027, 3, 31), countries=("DE",)),
-            assessment=Assessment(reference="PIA-1", until=date(2027, 3, 31)),
+            assessment=Assessment(reference="PIA-1", until=date(2027, 3, 31), covers=("*",)),
         ),
     ),
     subscriptions=(

@@ -14,7 +14,7 @@ from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Reason, Refusal, hold
 from dispatcher.stages.gates.listing import Ground, Listing
-from dispatcher.stages.gates.paper import Finding, judge_paper
+from dispatcher.stages.gates.paper import Finding, judge_paper, reach_of
 
 
 def judge_lane(
@@ -47,7 +47,8 @@ def judge_lane(
         entries = (Destination(host=endpoint.host, reason=""),)
     if ground.ownership is not None and ground.ownership.is_unproven(connector.name, endpoint):
         findings.append((Reason.ENDPOINT_UNPROVEN, f"{endpoint.host} is not proven to be theirs"))
-    findings += judge_paper(connector, scope, entries, ground.policy, ground.today)
+    reach = reach_of(event_type, endpoint, entries, scope)
+    findings += judge_paper(connector, scope, entries, ground.policy, ground.today, reach)
     if not findings:
         return None
     reasons = tuple(dict.fromkeys(reason for reason, _ in findings))

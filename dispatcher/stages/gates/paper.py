@@ -9,15 +9,18 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
-from typing import Self
+from typing import Final, Self
 
 from dispatcher.model.classification import Sensitivity
+from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Connector, Destination, Policy, Registry
-from dispatcher.model.scope import Field, Scope
+from dispatcher.model.scope import Field, Scope, content_hash
 from dispatcher.model.verdict import Reason
 
 Finding = tuple[Reason, str]
+WHOLE: Final = "*"
+"""Among what an assessment covers: whatever its connector is granted."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -45,7 +48,7 @@ class Needs:
             agreement=any(field.category.is_personal for field in fields),
             assessment=any(_is_sensitive(field) for field in fields),
             grade=max(
-                (field.sensitivity for field in fields),
+                (field.effective for field in fields),
                 key=lambda sensitivity: sensitivity.rank,
                 default=Sensitivity.PUBLIC,
             ),
@@ -58,11 +61,12 @@ def judge_paper(
     entries: Iterable[Destination],
     policy: Policy,
     today: date,
+    reach: str,
 ) -> Iterator[Finding]:
     """Give every reason why this scope may not go to this connector today.
 
     `entries` are the allowlist's entries that list the endpoint, expired ones included: one that
-    ends must not be what lets a lane open.
+    ends must not be what lets a lane open. `reach` is what `reach_of` says of them.
     """
     if connector.state is not ConnectorState.ACTIVE:
         yield Reason.CONNECTOR_INACTIVE, f"{connector.name} is {connector.state}"
@@ -74,9 +78,24 @@ def judge_paper(
     if agreement is None and needs.agreement:
         yield Reason.AGREEMENT_MISSING, f"{connector.name} gets personal fields without one"
     if needs.assessment:
-        yield from _judge_assessment(connector, today)
+        yield from _judge_assessment(connector, today, reach)
     for entry in entries:
         yield from judge_country(connector, entry, needs, policy)
+
+
+def reach_of(
+    event_type: str, endpoint: Endpoint, entries: Iterable[Destination], scope: Scope
+) -> str:
+    """Name what an assessment of a lane looks at: which personal fields go where, and how.
+
+    Another such field, action, class, recipient or country is another reach; empty where the scope
+    needs no assessment.
+    """
+    if not _needs(scope).assessment:
+        return ""
+    countries = ",".join(sorted({entry.country for entry in entries}))
+    looked_at = (each for each in scope.fields if each.category.is_personal or _is_sensitive(each))
+    return content_hash((event_type, str(endpoint), countries, *(each.line for each in looked_at)))
 
 
 def judge_country(
@@ -141,7 +160,7 @@ def _needs(scope: Scope) -> Needs:
 
 
 def _is_sensitive(field: Field) -> bool:
-    return field.category.is_special or field.sensitivity is Sensitivity.RESTRICTED
+    return field.category.is_special or field.effective is Sensitivity.RESTRICTED
 
 
 def _judge_owner(connector: Connector, policy: Policy, today: date) -> Iterator[Finding]:
@@ -162,12 +181,15 @@ def _after_grace(until: date, policy: Policy) -> date:
         return date.max
 
 
-def _judge_assessment(connector: Connector, today: date) -> Iterator[Finding]:
+def _judge_assessment(connector: Connector, today: date, reach: str) -> Iterator[Finding]:
     assessment = connector.assessment
     if assessment is None:
         yield Reason.ASSESSMENT_MISSING, f"{connector.name} gets sensitive fields without one"
     elif assessment.until < today:
         yield Reason.ASSESSMENT_EXPIRED, f"{connector.name}'s assessment {assessment.reference}"
+    elif WHOLE not in assessment.covers and reach not in assessment.covers:
+        what = f"{connector.name}'s assessment {assessment.reference} does not cover {reach}"
+        yield Reason.ASSESSMENT_NOT_COVERING, what
 
 
 def _ends(connector: Connector) -> Iterator[tuple[str, date]]:

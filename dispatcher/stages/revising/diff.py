@@ -18,6 +18,7 @@ from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, EventType, Limits, Registry
 from dispatcher.model.scope import Field, Scope
+from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.flows import Flow, flows
 from dispatcher.stages.revising.host_notes import compare_hosts
@@ -30,6 +31,7 @@ from dispatcher.stages.revising.listing import (
     compare_versions,
 )
 from dispatcher.stages.revising.producer_rights import compare_producers
+from dispatcher.stages.revising.reaches import tell_reaches
 from dispatcher.stages.revising.tls_terms import compare_tls
 
 WIDENS: Final = Direction.WIDENS
@@ -56,6 +58,7 @@ def diff(
         *compare_versions(old, new),
         *compare_producers(old, new),
         *compare_terms(old, new),
+        *tell_reaches(now, Ground(new.policy, today, loopback)),
         *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
     }
     return DisclosureDiff(tuple(sorted(changes, key=_order)))

@@ -211,7 +211,7 @@ def admitted(
                 keys=keys,
                 clearance=Sensitivity.RESTRICTED,
                 agreement=Agreement(reference="A-1", until=FAR),
-                assessment=Assessment(reference="PIA-1", until=FAR),
+                assessment=Assessment(reference="PIA-1", until=FAR, covers=("*",)),
                 purposes=(Purpose(name="fulfilment", categories=tuple(Category)),),
             ),
         ),

@@ -6,12 +6,13 @@ from datetime import date, timedelta
 import pytest
 
 from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.paper import Agreement, Assessment, ConnectorState
 from dispatcher.model.path import parse_path
 from dispatcher.model.registry import Destination, Policy
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.verdict import Reason
-from dispatcher.stages.gates.paper import coming_due, judge_paper, must_warn
+from dispatcher.stages.gates.paper import coming_due, judge_paper, must_warn, reach_of
 from tests.unit.stages import builders
 from tests.unit.stages.builders import FAR, TODAY
 
@@ -29,8 +30,13 @@ SENSITIVE = scope(Category.OTHER, Sensitivity.RESTRICTED)
 
 
 def reasons(fields=PLAIN, policy=None, entries=(IN_DE,), **more):
-    found = judge_paper(builders.connector(**more), fields, entries, policy or Policy(), TODAY)
+    partner, rules = builders.connector(**more), policy or Policy()
+    found = judge_paper(partner, fields, entries, rules, TODAY, reach(fields, entries))
     return [reason for reason, _ in found]
+
+
+def reach(fields, entries=(IN_DE,), event_type="order.paid", url="https://hooks.acme.example/in"):
+    return reach_of(event_type, parse_endpoint(url), entries, fields)
 
 
 def agreement(until=FAR, **more):
@@ -54,13 +60,51 @@ def test_personal_fields_need_an_agreement():
 @pytest.mark.parametrize("fields", [SENSITIVE, scope(Category.HEALTH)], ids=["level", "category"])
 def test_sensitive_fields_need_an_assessment(fields):
     assert Reason.ASSESSMENT_MISSING in reasons(fields, **agreement())
-    paper = {"assessment": Assessment(reference="PIA-1", until=FAR)}
+    paper = {"assessment": Assessment(reference="PIA-1", until=FAR, covers=("*",))}
     assert [] == reasons(fields, **agreement(), **paper)
+
+
+def test_an_assessment_that_names_no_reach_covers_nothing():
+    paper = {"assessment": Assessment(reference="PIA-1", until=FAR)}
+    assert [Reason.ASSESSMENT_NOT_COVERING] == reasons(SENSITIVE, **paper)
+
+
+def test_an_assessment_covers_the_reach_it_names_and_no_other():
+    paper = {"assessment": Assessment(reference="PIA-1", until=FAR, covers=(reach(SENSITIVE),))}
+    assert [] == reasons(SENSITIVE, **paper)
+    more = Scope.of((*SENSITIVE.fields, replace(PERSONAL.fields[0], path=parse_path("$.b"))))
+    assert [Reason.ASSESSMENT_NOT_COVERING] == reasons(more, **paper, **agreement())
+    there = (replace(IN_DE, country="US"),)
+    assert [Reason.ASSESSMENT_NOT_COVERING] == reasons(SENSITIVE, entries=there, **paper)
+
+
+def test_another_recipient_event_or_action_is_another_reach():
+    tokens = replace(SENSITIVE.fields[0], action="truncate(4)")
+    found = {
+        reach(SENSITIVE),
+        reach(SENSITIVE, event_type="order.shipped"),
+        reach(SENSITIVE, url="https://other.acme.example/in"),
+        reach(SENSITIVE, entries=(replace(IN_DE, country="FR"),)),
+        reach(Scope.of((tokens,))),
+    }
+    assert len(found) == 5
+    assert "" not in found
+
+
+def test_what_is_neither_personal_nor_sensitive_is_not_part_of_a_reach():
+    plain = replace(PLAIN.fields[0], path=parse_path("$.b"))
+    assert reach(SENSITIVE) == reach(Scope.of((*SENSITIVE.fields, plain)))
+    assert "" == reach(PLAIN)
+
+
+def test_a_token_of_a_restricted_field_needs_no_assessment():
+    token = Scope.of((replace(SENSITIVE.fields[0], action="pseudonym(a)"),))
+    assert [] == reasons(token)
 
 
 @pytest.mark.parametrize(("until", "is_open"), LAST_DAY_AND_THE_NEXT)
 def test_an_assessment_is_good_through_its_last_day(until, is_open):
-    paper = {"assessment": Assessment(reference="PIA-1", until=until)}
+    paper = {"assessment": Assessment(reference="PIA-1", until=until, covers=("*",))}
     assert ([] if is_open else [Reason.ASSESSMENT_EXPIRED]) == reasons(SENSITIVE, **paper)
     assert [] == reasons(PLAIN, **paper)
 
@@ -136,7 +180,9 @@ def test_what_ends_soon_is_listed_the_most_urgent_first():
             builders.connector(
                 owner_confirmed_until=TODAY + timedelta(days=3),
                 agreement=Agreement(reference="A-1", until=TODAY - timedelta(days=1)),
-                assessment=Assessment(reference="PIA-1", until=TODAY + timedelta(days=31)),
+                assessment=Assessment(
+                    reference="PIA-1", until=TODAY + timedelta(days=31), covers=("*",)
+                ),
                 destinations=(
                     Destination(host="a.example", reason="x", expires=TODAY + timedelta(days=30)),
                     Destination(host="b.example", reason="x"),

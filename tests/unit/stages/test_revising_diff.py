@@ -38,7 +38,7 @@ def held(partner=None, wanted=None, kind=None, **more):
     """A registry that sends id and mail to acme, but for the keys given."""
     papers = {
         "agreement": Agreement(reference="A-1", until=FAR),
-        "assessment": Assessment(reference="PIA-1", until=FAR),
+        "assessment": Assessment(reference="PIA-1", until=FAR, covers=("*",)),
         "clearance": Sensitivity.RESTRICTED,
         "purposes": PURPOSES,
         "destinations": (INBOX,),
@@ -431,3 +431,15 @@ def test_another_layout_of_the_body_widens():
     now = held(wanted={"scope": SCOPED, "format": WireFormat.CLOUDEVENTS})
     assert ("widens", "terms", "laid out as cloudevents, was standard") in said(held(), now)
     assert ("widens", "terms", "laid out as standard, was cloudevents") in said(now, held())
+
+
+def test_what_an_assessment_does_not_cover_is_told_and_lets_nothing_flow():
+    paper = {"assessment": Assessment(reference="PIA-1", until=FAR)}
+    now = held(partner=paper, wanted={"scope": {"order.paid": ALL}})
+    told = [what for _, aspect, what in said(held(partner=paper), now) if "assessment" in what]
+    assert len(told) == 1
+    assert told[0].startswith("order.paid: closed until acme's assessment covers ")
+    assert compare(held(partner=paper), now).direction is Direction.NARROWS
+    covering = Assessment(reference="PIA-1", until=FAR, covers=(told[0].split()[-1],))
+    found = held(partner={"assessment": covering}, wanted={"scope": {"order.paid": ALL}})
+    assert ("widens", "field", "order.paid $.card (restricted other)") in said(now, found)

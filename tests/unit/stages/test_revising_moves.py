@@ -43,7 +43,10 @@ def test_only_the_drawn_steps_may_be_taken(stood, state):
         ({"owner_confirmed_until": None}, "owner_confirmed_until"),
         ({"owner_confirmed_until": ENDED}, "owner_confirmed_until"),
         ({"agreement": Agreement(reference="A-1", until=ENDED)}, "agreement.until"),
-        ({"assessment": Assessment(reference="P-1", until=ENDED)}, "assessment.until"),
+        (
+            {"assessment": Assessment(reference="P-1", until=ENDED, covers=("*",))},
+            "assessment.until",
+        ),
         ({"destinations": ()}, "destinations"),
         ({"destinations": (Destination(host="a.b", reason="x", expires=ENDED),)}, "destinations"),
     ],
