@@ -126,6 +126,9 @@ def _check_contents(facts: _Facts, verified: int, outside: int) -> Iterator[Chec
     marks = disclosure.count_foreign_marks(letters) + disclosure.count_forbidden_texts(letters)
     planted = disclosure.count_planted(evidence.committed)
     yield none("planted texts where they were not granted", marks, of=planted)
+    shared = disclosure.count_shared_names(letters)
+    names = disclosure.count_names(letters)
+    yield none("names of people that two partners could match", shared, of=names)
     undeclared = disclosure.count_undeclared(evidence.received)
     yield none(
         "undeclared fields on any wire",

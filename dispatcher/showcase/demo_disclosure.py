@@ -6,7 +6,7 @@ Works on the raw requests the partners' inboxes kept. Signatures are verified by
 
 import hashlib
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -15,11 +15,11 @@ from typing import Any, Final
 from dispatcher.model.errors import InvalidInput
 from dispatcher.showcase.demo_events import UNDECLARED, find_marks
 from dispatcher.showcase.demo_evidence import Evidence, LedgerRow
-from dispatcher.showcase.demo_terms import Terms, count_leaves, leaves
+from dispatcher.showcase.demo_terms import PSEUDONYM, SUBJECT, Terms, count_leaves, leaves
 from dispatcher.showcase.demo_world import Told
 from dispatcher.showcase.inbox import Received
 
-ENVELOPE: Final = frozenset({"id", "type", "timestamp", "subject", "data"})
+ENVELOPE: Final = frozenset({"id", "type", "timestamp", "data"})
 VERIFIER: Final = "standardwebhooks"
 
 
@@ -30,7 +30,6 @@ class Letter:
     received: Received
     terms: Terms
     told: Told
-    allowed: frozenset[str]
     document: Mapping[str, Any] = field(repr=False)
 
     @property
@@ -39,9 +38,25 @@ class Letter:
         return self.document.get("data")
 
     @property
+    def allowed(self) -> frozenset[str]:
+        """The path of every leaf the partner may be told of, as it is or otherwise."""
+        return self.terms.scope[self.told.type]
+
+    @property
+    def actions(self) -> Mapping[str, str]:
+        """What is done to leaves that do not pass as they are."""
+        return self.terms.actions[self.told.type]
+
+    @property
     def paths(self) -> frozenset[str]:
-        """The path of every leaf the partner was told."""
-        return frozenset(path for path, _ in leaves(self.data))
+        """The path of every leaf the partner was told, the person it is about among them."""
+        return frozenset(path for path, _ in self.told_leaves)
+
+    @property
+    def told_leaves(self) -> list[tuple[str, object]]:
+        """Every leaf the partner was told, with its path."""
+        person = [(SUBJECT, self.document["subject"])] if "subject" in self.document else []
+        return person + list(leaves(self.data))
 
 
 def require_verifier() -> None:
@@ -77,10 +92,7 @@ def open_letters(evidence: Evidence) -> tuple[list[Letter], int]:
         ):
             strays += 1
             continue
-        allowed = terms.scope[about.type]
-        letters.append(
-            Letter(received=received, terms=terms, told=about, allowed=allowed, document=document)
-        )
+        letters.append(Letter(received=received, terms=terms, told=about, document=document))
     return letters, strays
 
 
@@ -106,8 +118,8 @@ def count_verified(received: Iterable[Received], evidence: Evidence, *, shift: i
 def count_outside_scope(letters: Iterable[Letter]) -> int:
     """Count leaves, envelope members and ids that the subscription was not granted."""
     return sum(
-        sum(path not in letter.allowed for path, _ in leaves(letter.data))
-        + len(letter.document.keys() - ENVELOPE)
+        sum(path not in letter.allowed for path, _ in letter.told_leaves)
+        + len(letter.document.keys() - ENVELOPE - {"subject"})
         + (letter.document.get("id") != letter.received.webhook_id)
         + (letter.document.get("type") != letter.told.type)
         for letter in letters
@@ -115,14 +127,41 @@ def count_outside_scope(letters: Iterable[Letter]) -> int:
 
 
 def count_unfaithful(letters: Iterable[Letter]) -> int:
-    """Count granted leaves of the event that did not arrive, or not with their value."""
-    return sum(
-        (
-            count_leaves(letter.told.payload, letter.allowed)
-            - count_leaves(letter.data, letter.allowed)
-        ).total()
-        for letter in letters
-    )
+    """Count granted leaves of the event that did not arrive, or not with their value.
+
+    A leaf with an action must arrive, and not as it was.
+    """
+    found = 0
+    for letter in letters:
+        raw = letter.allowed - letter.actions.keys()
+        was, is_now = letter.told.payload, letter.data
+        found += (count_leaves(was, raw) - count_leaves(is_now, raw)).total()
+        changed = frozenset(letter.actions)
+        before, after = count_leaves(was, changed), count_leaves(is_now, changed)
+        found += abs(before.total() - after.total()) + (before & after).total()
+    return found
+
+
+def count_names(letters: Iterable[Letter]) -> int:
+    """Count the names that partners know people by, each partner for itself."""
+    return sum(len(names) for names in _names(letters).values())
+
+
+def count_shared_names(letters: Iterable[Letter]) -> int:
+    """Count names that two partners have in common, by which they could match people."""
+    partners = Counter(name for names in _names(letters).values() for name in names)
+    return sum(count > 1 for count in partners.values())
+
+
+def _names(letters: Iterable[Letter]) -> Mapping[str, set[object]]:
+    found: dict[str, set[object]] = defaultdict(set)
+    for letter in letters:
+        found[letter.terms.connector].update(
+            value
+            for path, value in letter.told_leaves
+            if letter.actions.get(path, "").startswith(PSEUDONYM)
+        )
+    return found
 
 
 def count_foreign_marks(letters: Iterable[Letter]) -> int:
@@ -206,7 +245,8 @@ def count_misreported(letters: Iterable[Letter], ledger: Sequence[LedgerRow]) ->
 
 def _granted_texts(letter: Letter) -> frozenset[object]:
     """What may be seen: one text may stand in two fields, and one of them be granted."""
-    return frozenset(v for path, v in leaves(letter.told.payload) if path in letter.allowed)
+    raw = letter.allowed - letter.actions.keys()
+    return frozenset(v for path, v in leaves(letter.told.payload) if path in raw)
 
 
 def _granted_marks(letter: Letter) -> set[str]:

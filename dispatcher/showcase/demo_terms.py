@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
 from dispatcher.showcase.demo_world import Told
+
+SUBJECT: Final = "@subject"
+PSEUDONYM: Final = "pseudonym"
+"""How the actions begin that give a person another name at each partner."""
 
 
 class Fate(StrEnum):
@@ -27,13 +31,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What one subscription may have, and where."""
+    """What one subscription may have, and where.
+
+    `scope` has the granted paths of each event type; `actions` those that do not pass as they are.
+    """
 
     subscription: str
     connector: str
     tenants: frozenset[str]
     url: SplitResult
     scope: Mapping[str, frozenset[str]]
+    actions: Mapping[str, Mapping[str, str]]
     fate: Fate
 
     @property
@@ -102,9 +110,20 @@ def _terms(
         connector=connector["name"],
         tenants=frozenset(connector["tenants"]),
         url=url,
-        scope={name: frozenset(paths) for name, paths in subscription["scope"].items()},
+        scope={
+            name: frozenset(grant.partition(" ")[0] for grant in grants)
+            for name, grants in subscription["scope"].items()
+        },
+        actions={
+            name: {path: action for path, _, action in map(_split, grants) if action}
+            for name, grants in subscription["scope"].items()
+        },
         fate=fate,
     )
+
+
+def _split(grant: str) -> tuple[str, str, str]:
+    return (SUBJECT, " ", PSEUDONYM) if grant == SUBJECT else grant.partition(" ")
 
 
 def _lists(entry: Mapping[str, Any], url: SplitResult) -> bool:

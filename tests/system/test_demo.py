@@ -214,6 +214,36 @@ def test_a_forbidden_text_is_found_even_in_a_granted_field_or_a_header(evidence:
         assert "planted texts where they were not granted" in names
 
 
+def test_a_name_that_two_partners_share_is_found(evidence: Evidence) -> None:
+    named = {
+        one.target: json.loads(one.body)["subject"]
+        for one in evidence.received
+        if b'"subject"' in one.body
+    }
+    (_, name), (there, _) = sorted(named.items())
+    received = list(evidence.received)
+    at = next(
+        at for at, one in enumerate(received) if one.target == there and b'"subject"' in one.body
+    )
+    document = json.loads(received[at].body) | {"subject": name}
+    received[at] = replace(received[at], body=json.dumps(document).encode())
+    _, names = failed(replace(evidence, received=tuple(received)))
+    assert "names of people that two partners could match" in names
+
+
+def test_a_value_that_should_have_been_masked_is_found(evidence: Evidence) -> None:
+    letters, _ = demo_disclosure.open_letters(evidence)
+    letter = next(each for each in letters if "$.customer.phone" in each.actions)
+    order, shown = letter.told.payload, json.loads(letter.received.body)["data"]["customer"]
+    received = list(evidence.received)
+    at = received.index(letter.received)
+    phone = {"phone": order["customer"]["phone"]}
+    received[at] = with_data(received[at], customer=shown | phone)
+    _, names = failed(replace(evidence, received=tuple(received)))
+    assert "granted fields missing or changed" in names
+    assert "planted texts where they were not granted" in names
+
+
 def test_an_undeclared_field_is_found(evidence: Evidence) -> None:
     _, names = failed(with_letter(evidence, lambda one: with_data(one, margin_note="x")))
     assert "undeclared fields on any wire" in names
