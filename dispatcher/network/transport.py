@@ -32,7 +32,7 @@ from dispatcher.network.troubles import (
     connect_trouble,
 )
 from dispatcher.network.versions import check_aiohttp
-from dispatcher.network.wire import write_headers, write_prefix
+from dispatcher.network.wire import write_prefix, write_request
 
 Depart = Callable[[], Departure | Stopped]
 Check = Callable[[], Stopped | None]
@@ -127,8 +127,9 @@ class Transport:
             departure = depart()
             if isinstance(departure, Stopped):
                 return departure
-            request = _join(prefix, departure, body)
-            if request is None:
+            try:
+                request = write_request(prefix, departure.headers, body)
+            except ValueError:
                 return _HEADER_INVALID
             # A process can be frozen between any two instructions: nothing comes between these.
             stopped = check()
@@ -175,11 +176,3 @@ def _add_prefix(line: Line, route: Route, sealed: Sealed) -> bytes:
     prefix = write_prefix(route.endpoint, route.headers, sealed.content_type)
     line.prefixes[sealed.content_type] = prefix
     return prefix
-
-
-def _join(prefix: bytes, departure: Departure, body: bytes) -> bytes | None:
-    try:
-        headers = write_headers(departure.headers)
-    except ValueError:
-        return None
-    return b"%b%d\r\n%b\r\n%b" % (prefix, len(body), headers, body)

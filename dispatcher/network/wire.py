@@ -1,7 +1,8 @@
-"""The bytes of a request head, made by hand so that exactly what was signed is what leaves.
+"""The bytes of a request, made by hand so that exactly what was signed is what leaves.
 
 Used by the transport: the part that never changes is made once per endpoint, the rest at the last
-instant. Pure; it must never let a byte pass that could end a header line early.
+instant. Used by previews, which send nothing. Pure; it must never let a byte pass that could end a
+header line early.
 """
 
 import re
@@ -44,3 +45,11 @@ def write_headers(headers: tuple[tuple[str, str], ...]) -> bytes:
     if not _LINES.match(lines) or lines.count(b"\n") != len(headers):
         raise ValueError("a header holds a character that no header may hold")
     return lines
+
+
+def write_request(prefix: bytes, headers: Headers, body: bytes) -> bytes:
+    """Write the whole request: `prefix`, the body's length, the headers of the instant, the body.
+
+    `ValueError` where a header is none.
+    """
+    return b"%b%d\r\n%b\r\n%b" % (prefix, len(body), write_headers(headers), body)
