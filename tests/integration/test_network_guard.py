@@ -111,6 +111,18 @@ async def test_c1_an_endpoint_with_no_vetted_address_is_never_dialled(dialled: l
     await door.aclose()
 
 
+async def test_c1_a_letter_without_an_address_does_not_leave_by_a_connection_that_is_open() -> None:
+    async with receiver(answers(200)) as partner:
+        door = transport_to(partner)
+        vetted = make_letter(partner.url("hooks.test"), "127.0.0.1")
+        assert await door.post(vetted, depart, go) == Answer(200)
+        blank = make_letter(partner.url("hooks.test"), "127.0.0.1")
+        object.__setattr__(blank.shaped.admitted, "addresses", ())
+        assert await door.post(blank, depart, go) == FORBIDDEN
+        assert len(partner.requests) == 1
+        await door.aclose()
+
+
 @pytest.mark.parametrize(
     "address", ["127.0.0.1", "::1", "169.254.169.254", "10.0.0.1", "::ffff:127.0.0.1", "224.0.0.1"]
 )
