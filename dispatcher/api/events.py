@@ -94,7 +94,7 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
             event_id = await enqueue(
                 connection,
                 wanted.type,
-                _payload(ask.raw),
+                payload_of(ask.raw),
                 tenant=wanted.tenant,
                 subjects=wanted.subjects,
                 producer=producer,
@@ -111,7 +111,7 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     return {"event": event_id}
 
 
-def _payload(body: bytes) -> bytes:
+def payload_of(body: bytes) -> bytes:
     """Give the payload of a body as it was sent."""
     try:
         return bytes(msgspec.json.decode(body, type=_Payload).payload)

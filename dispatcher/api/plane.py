@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
+from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.switches import SwitchControl
@@ -45,6 +46,7 @@ class Plane:
     switches: SwitchControl
     proofs: ProofControl
     producers: ProducerRule
+    previews: PreviewControl
     history: HistoryStore
     audit: AuditLog
     replies: ReplyStore

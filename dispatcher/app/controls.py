@@ -6,17 +6,20 @@ from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
 from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
-from dispatcher.app.clock import mint_secret
+from dispatcher.app.clock import mint_secret, mint_webhook_id
 from dispatcher.app.house import House
 from dispatcher.app.way_out import address_rules, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
+from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.resolver import Resolver
 from dispatcher.store.changes import ChangeStore
+from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.replies import ReplyStore
 
@@ -32,6 +35,21 @@ def change_control(house: House) -> ChangeControl:
         independent_approvers=house.config.registry.independent_approvers,
         loopback=house.config.network.inboxes,
         mint_secret=mint_secret,
+        wall_us=house.clock.wall_us,
+    )
+
+
+def preview_control(house: House) -> PreviewControl:
+    """Give what shows what a partner of this house would get."""
+    database = house.outbox_database
+    return PreviewControl(
+        registry=house.registry,
+        payloads=PayloadStore(database, house.open_payload),
+        scope_of=OutboxStore(database, house.open_payload).scope,
+        vault=house.vault,
+        tokens=house.tokens,
+        loopback=house.config.network.inboxes,
+        mint=mint_webhook_id,
         wall_us=house.clock.wall_us,
     )
 
@@ -59,6 +77,7 @@ def front(house: House) -> Front:
             wall_us=house.clock.wall_us,
         ),
         producers=ProducerRule(house.registry),
+        previews=preview_control(house),
         history=house.history,
         audit=house.audit,
         replies=ReplyStore(house.registry_database),

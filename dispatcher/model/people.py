@@ -53,6 +53,7 @@ class Right(StrEnum):
     PROVE = "prove endpoints"
     PEOPLE = "add people"
     INSPECT = "see why a destination is refused"
+    SEE_PAYLOADS = "see what events hold"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
@@ -60,7 +61,16 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.PLATFORM: frozenset({Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.PROVE}),
     Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
     Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE, Right.PROVE, Right.INSPECT}),
-    Role.PRIVACY: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
+    Role.PRIVACY: frozenset(
+        {
+            Right.READ,
+            Right.APPROVE,
+            Right.REJECT,
+            Right.HOLD,
+            Right.INSPECT,
+            Right.SEE_PAYLOADS,
+        }
+    ),
     Role.READER: frozenset({Right.READ, Right.INSPECT}),
     Role.ADMIN: frozenset({Right.READ, Right.PEOPLE, Right.INSPECT}),
 }

@@ -10,8 +10,10 @@ from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
 from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
+from dispatcher.app.clock import mint_webhook_id
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.people import People
+from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.switches import SwitchControl
@@ -22,12 +24,16 @@ from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.database import Database
 from dispatcher.store.history import HistoryStore
+from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.workers import WorkerStore
+from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
+from dispatcher.vault.tokens import TokenKeys
 from tests.support.databases import wall_us
 from tests.support.records import KEYRING, audit_of
 
@@ -74,6 +80,23 @@ NAMES = {
 looked_up: list[str] = []
 
 
+def open_payload(blob: bytes, tenant: str, event_id: str) -> bytes | None:
+    return Vault(KEYRING).open(blob, payload_place(tenant, event_id))
+
+
+def previews_of(database: Database) -> PreviewControl:
+    return PreviewControl(
+        registry=RegistryStore(database, audit_of(database)),
+        payloads=PayloadStore(database, open_payload),
+        scope_of=OutboxStore(database, open_payload).scope,
+        vault=Vault(KEYRING),
+        tokens=TokenKeys(KEYRING),
+        loopback=frozenset(),
+        mint=mint_webhook_id,
+        wall_us=wall_us,
+    )
+
+
 def plane_of(database: Database) -> Plane:
     audit = audit_of(database)
     registry = RegistryStore(database, audit)
@@ -91,6 +114,7 @@ def plane_of(database: Database) -> Plane:
             wall_us=wall_us,
         ),
         producers=ProducerRule(registry),
+        previews=previews_of(database),
         history=HistoryStore(database),
         audit=audit,
         replies=ReplyStore(database),

@@ -86,8 +86,11 @@ class Lab:
 
     async def apply(self, url: str, **policy: Any) -> Revision:
         """Make a registry with one subscription at this URL the active one."""
+        return await self.activate(registry_at(url, **policy))
+
+    async def activate(self, held: Registry) -> Revision:
+        """Make a registry with the subscription acme-orders the active one."""
         base = await self.house.registry.active()
-        held = registry_at(url, **policy)
         place = signing_key_place("acme-orders", fingerprint(SECRET))
         key = StoredKey("acme-orders", fingerprint(SECRET), self.house.vault.seal(SECRET, place))
         new = NewRevision(

@@ -1,0 +1,293 @@
+"""What would one partner get of one event, which of its fields, and why not the others?
+
+Called by `preview`. It asks the functions a worker asks, over a snapshot compiled of the policy in
+force, and sends nothing, mints nothing and writes nothing down. What it gives bears no signature
+and no ticket. Whether values may be shown at all is for whoever asked it to see to.
+"""
+
+from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from typing import Final, Protocol
+
+from dispatcher.control.rehearsing import Written, without_signature, write_letter
+from dispatcher.control.shown_tokens import ShownTokens
+from dispatcher.model.days import day_of
+from dispatcher.model.errors import DispatcherError, InvalidInput, NotFound
+from dispatcher.model.event import Event
+from dispatcher.model.headers import Headers
+from dispatcher.model.ids import ScopeId, WebhookId
+from dispatcher.model.keys import SigningKey
+from dispatcher.model.letter import Admitted
+from dispatcher.model.registry import Connector, Registry, Subscription
+from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.verdict import Reason, Refusal, refuse
+from dispatcher.stages.fanout.intake import check_payload
+from dispatcher.stages.fanout.plan import plan
+from dispatcher.stages.gates.rehearsal import rehearse
+from dispatcher.stages.revising.compiling import compile_snapshot
+from dispatcher.stages.shaping.account import Part, Shown, Terms, account
+from dispatcher.stages.shaping.shape import read_payload
+from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
+from dispatcher.store.payloads import Filed, PayloadStore
+from dispatcher.store.registry import RegistryStore, StoredKey
+from dispatcher.vault.places import signing_key_place
+from dispatcher.vault.sealer import Vault
+
+_NOTHING: Final = Scope.of(())
+
+
+class TokenSource(Protocol):
+    """Gives what makes the tokens of one tenant's values for one partner."""
+
+    def recipient(self, tenant: str, connector: str) -> Tokens:
+        """Give the tokens of one recipient."""
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What would be sent, as it may be shown: the first line, the headers, the exact body."""
+
+    line: str
+    headers: Headers
+    body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """What one subscription would get. `refusals` keep it from being sent, in the road's order."""
+
+    subscription: str
+    connector: str
+    refusals: tuple[Refusal, ...]
+    letter: Letter | None
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """The event that is shown; `filed` is the delivery it was taken from, if it was.
+
+    `is_given`: it was never enqueued, so whether it could be is judged too.
+    """
+
+    event: Event
+    is_given: bool = False
+    filed: Filed | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Filing:
+    """Id and scope as fan-out files them, or did; no scope where nothing would be filed."""
+
+    webhook_id: WebhookId
+    scope: Scope | None
+    refusals: tuple[Refusal, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The policy in force, cut down to the subscriptions that are asked about."""
+
+    registry: Registry
+    snapshot: Snapshot
+    keys: tuple[StoredKey, ...] = field(repr=False)
+
+    def parts(self, subscription: str) -> tuple[Subscription, Connector]:
+        """Give a subscription and its connector. Raises `NotFound`."""
+        found = next((e for e in self.registry.subscriptions if e.name == subscription), None)
+        owner = found.connector if found is not None else ""
+        connector = next((e for e in self.registry.connectors if e.name == owner), None)
+        if found is None or connector is None or subscription not in self.snapshot.routes:
+            raise _no_subscription(subscription)
+        return found, connector
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreviewControl:
+    """Previews of one registry and one outbox."""
+
+    registry: RegistryStore
+    payloads: PayloadStore
+    scope_of: Callable[[ScopeId], Awaitable[Scope | None]]
+    vault: Vault
+    tokens: TokenSource
+    loopback: frozenset[tuple[str, int]]
+    mint: Callable[[], WebhookId]
+    wall_us: Callable[[], int]
+
+    async def policy(self, names: Collection[str], tenant: str | None) -> Policy:
+        """Compile the policy in force for these subscriptions.
+
+        Raises `NotFound` for one that there is not, or that `tenant`, if one is given, has no part
+        in.
+        """
+        active, switches, keys, proofs = await self.registry.policy_now()
+        serving = {e.name for e in active.registry.connectors if tenant in (None, *e.tenants)}
+        subscriptions = tuple(
+            e for e in active.registry.subscriptions if e.name in names and e.connector in serving
+        )
+        snapshot = compile_snapshot(
+            replace(active.registry, subscriptions=subscriptions),
+            revision=active.revision,
+            epoch=active.epoch,
+            switches=switches,
+            proofs=proofs,
+            today=day_of(self.wall_us()),
+            loopback=self.loopback,
+            identities=None,  # it is workers who have them
+        )
+        held = replace(active.registry, subscriptions=subscriptions)
+        policy = Policy(registry=held, snapshot=snapshot, keys=keys)
+        for name in names:
+            policy.parts(name)
+        return policy
+
+    async def filed(self, delivery: int, subscription: str, tenant: str | None) -> Case:
+        """Give the event of a delivery of this subscription. Raises `NotFound`."""
+        found = await self.payloads.filed(delivery)
+        if found is None or tenant not in (None, found.event.tenant):
+            raise NotFound(
+                f"no planned delivery {delivery}",
+                where="delivery",
+                fix="'dispatcher deliveries' lists what there is",
+                code="delivery_unknown",
+            )
+        if found.subscription != subscription:
+            raise InvalidInput(
+                f"delivery {delivery} is for {found.subscription}",
+                where="delivery",
+                fix=f"ask for {found.subscription}, or compare with it",
+                code="delivery_of_another",
+            )
+        return Case(event=found.event, filed=found)
+
+    async def recent(self, types: Collection[str], tenants: Collection[str]) -> Case:
+        """Give the newest event of these types and tenants. Raises `NotFound`."""
+        event = await self.payloads.recent(types, tenants)
+        if event is None:
+            raise NotFound(
+                "no event of late would go there, or none has its payload any more",
+                where="recent",
+                fix="name another type or tenant, or give an event of your own",
+                code="event_unknown",
+            )
+        return Case(event=event)
+
+    async def preview(self, name: str, case: Case, policy: Policy, *, is_blind: bool) -> Preview:
+        """Say what one subscription would get of an event; `is_blind` shows no token of a value."""
+        subscription, connector = policy.parts(name)
+        event, snapshot = case.event, policy.snapshot
+        filing = await self._file(name, case, snapshot)
+        refusals, keys = list(filing.refusals), self._keys(policy, name)
+        scope, written = filing.scope, None
+        if scope is None:
+            scope = snapshot.routes[name].scopes.get(event.type, _NOTHING)
+        else:
+            rehearsed = rehearse(event, name, filing.webhook_id, scope, snapshot)
+            refusals += rehearsed.refusals
+            if rehearsed.admitted is not None:
+                scope = rehearsed.admitted.cleared.scope
+                written = self._write(rehearsed.admitted, keys, is_blind=is_blind)
+        if isinstance(written, Written):
+            refusals += [written.refusal] if written.refusal is not None else []
+        elif written is not None:
+            refusals.append(written)
+        shown = _shown(scope, written, refusals)
+        return Preview(
+            subscription=name,
+            connector=connector.name,
+            refusals=tuple(dict.fromkeys(refusals)),
+            letter=_letter(written, keys) if isinstance(written, Written) else None,
+            parts=_account(event, subscription, connector, policy.registry, shown),
+        )
+
+    async def _file(self, name: str, case: Case, snapshot: Snapshot) -> _Filing:
+        event, filed = case.event, case.filed
+        if filed is not None and filed.subscription == name:
+            scope = await self.scope_of(filed.scope)
+            unknown = (refuse(Reason.SCOPE_UNKNOWN),) if scope is None else ()
+            return _Filing(filed.webhook_id, scope, unknown)
+        planned = plan(event, snapshot, self.mint)
+        refusals = _intake(case, snapshot)
+        if isinstance(planned, Refusal):
+            return _Filing(self.mint(), None, (*refusals, planned))
+        mine = next((each for each in planned if each.subscription == name), None)
+        if mine is None:  # the gates say why
+            return _Filing(self.mint(), _NOTHING, refusals)
+        return _Filing(mine.webhook_id, mine.scope, refusals)
+
+    def _write(
+        self, admitted: Admitted, keys: tuple[SigningKey, ...], *, is_blind: bool
+    ) -> Written | Refusal:
+        """Write a rehearsed letter as it may be shown."""
+        cleared = admitted.cleared
+        real = self.tokens.recipient(cleared.leased.event.tenant, cleared.route.connector)
+        tokens = ShownTokens(real, is_blind=is_blind)
+        written = write_letter(admitted, tokens, keys, self.wall_us() // 1_000_000)
+        if isinstance(written, TokensWanted):  # of which there are none here
+            return refuse(Reason.TOKENS_UNAVAILABLE)
+        return written
+
+    def _keys(self, policy: Policy, name: str) -> tuple[SigningKey, ...]:
+        keys = []
+        for each in policy.keys:
+            if each.subscription != name:
+                continue
+            place = signing_key_place(name, each.fingerprint)
+            # A key that does not open is none to a worker either.
+            with suppress(DispatcherError):
+                keys.append(SigningKey(each.fingerprint, self.vault.open(each.sealed, place)))
+        return tuple(keys)
+
+
+def _intake(case: Case, snapshot: Snapshot) -> tuple[Refusal, ...]:
+    """Judge an event that nobody enqueued as its producer would be."""
+    kind, payload = snapshot.event_types.get(case.event.type), case.event.payload
+    if not case.is_given or kind is None or payload is None:
+        return ()
+    unfit = check_payload(payload, kind)
+    return () if unfit is None else (unfit,)
+
+
+def _shown(scope: Scope, written: Written | Refusal | None, refusals: list[Refusal]) -> Shown:
+    if isinstance(written, Written):
+        shaped = written.sealed.shaped
+        return Shown(scope=scope, disclosed=shaped.disclosed, dropped=shaped.dropped)
+    return Shown(scope=scope, refused=tuple(dict.fromkeys(r for e in refusals for r in e.reasons)))
+
+
+def _account(
+    event: Event, subscription: Subscription, connector: Connector, held: Registry, shown: Shown
+) -> tuple[Part, ...]:
+    kind = next((each for each in held.event_types if each.name == event.type), None)
+    document = read_payload(event)
+    if kind is None or isinstance(document, Refusal):
+        return ()
+    purpose = connector.purpose(subscription.purpose)
+    terms = Terms(
+        schema=kind.schema,
+        grants=tuple(subscription.scope.get(event.type, ())),
+        clearance=connector.clearance,
+        categories=frozenset(purpose.categories if purpose is not None else ()),
+    )
+    return account(document, bool(event.subjects), terms, shown)
+
+
+def _letter(written: Written, keys: tuple[SigningKey, ...]) -> Letter:
+    """Read the letter back from its own bytes, written without what would vouch for it."""
+    request = written.request(without_signature(written.headers, keys))
+    head, _, body = request.partition(b"\r\n\r\n")
+    line, *lines = head.decode("ascii").split("\r\n")
+    pairs = (each.partition(": ") for each in lines)
+    return Letter(line, tuple((name, value) for name, _, value in pairs), body)
+
+
+def _no_subscription(name: str) -> NotFound:
+    return NotFound(
+        f"the active revision has no subscription {name[:100]!r}",
+        where="subscription",
+        fix="ask for the list",
+        code="subscription_unknown",
+    )

@@ -1,0 +1,139 @@
+"""What is shown of a letter is what a partner receives of it, byte for byte, headers included.
+
+A real worker, a real database, a real inbox; the preview is asked for afterwards, with the same id
+and instant.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.app.controls import preview_control
+from dispatcher.control.previews import PreviewControl
+from dispatcher.control.rehearsing import Written, write_letter
+from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.keys import SigningKey
+from dispatcher.model.paper import Agreement, LegalBasis, Purpose
+from dispatcher.model.registry import OwnershipProof, Registry, Style, WireFormat
+from dispatcher.producer import enqueue
+from dispatcher.stages.gates.rehearsal import rehearse
+from dispatcher.stages.sealing.signature import fingerprint
+from tests.support.hostile import Receiver, Request, answers, receiver
+from tests.support.letters import rows
+from tests.support.proving import SECRET, Lab, a_lab, registry_at
+from tests.support.waiting import until
+from tests.unit.stages import builders
+
+NAME = "acme-orders"
+PAYLOAD = {
+    "id": "o-1",
+    "total": 2**70,
+    "customer": {"name": "Åsa", "email": "asa@people.example", "note": "n"},
+    "lines": [{"sku": "a", "qty": 1}, {"qty": 2}],
+}
+GRANTS = ("$.id", "$.total", "$.customer.name", "$.lines[*].sku")
+TOKENS = (
+    "$.id siv(order)",
+    "$.customer.name mask(first=1)",
+    "$.customer.email pseudonym(customer)",
+    "@subject",
+)
+TERMS: dict[str, dict[str, Any]] = {
+    "full": {"scope": {"order.paid": GRANTS}, "headers": {"X-Account": "n-42", "X-Zone": "b c"}},
+    "thin": {"scope": {"order.paid": (*GRANTS, "@subject")}, "style": Style.THIN},
+    "cloudevents": {"scope": {"order.paid": GRANTS}, "format": WireFormat.CLOUDEVENTS},
+    "tokens": {"scope": {"order.paid": TOKENS}},
+    "nothing": {"scope": {"order.paid": ()}},
+}
+
+
+@pytest.fixture(params=["sqlite_url", "postgres_url"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A migrated database of each engine in turn."""
+    found: str = request.getfixturevalue(request.param)
+    return found
+
+
+def registry_of(partner: Receiver, terms: dict[str, Any]) -> Registry:
+    held = registry_at(partner.url(target="/in?x=1"), ownership_proof=OwnershipProof.WAIVED)
+    (connector,), (subscription,) = held.connectors, held.subscriptions
+    basis = LegalBasis.CONTRACT
+    purpose = Purpose(name="fulfilment", categories=tuple(Category), legal_basis=basis)
+    connector = replace(
+        connector,
+        agreement=Agreement(reference="A-1", until=builders.FAR),
+        clearance=Sensitivity.CONFIDENTIAL,
+        purposes=(purpose,),
+    )
+    return replace(
+        held,
+        connectors=(connector,),
+        subscriptions=(replace(subscription, **terms),),
+    )
+
+
+async def delivered(lab: Lab, partner: Receiver, terms: dict[str, Any]) -> Request:
+    """Have one event delivered, and give the request as it was received."""
+    await lab.activate(registry_of(partner, terms))
+    async with lab.house.outbox_database.begin() as connection:
+        await enqueue(connection, "order.paid", PAYLOAD, tenant="north", subjects=["user-7"])
+    async with lab.worker():
+        await until(lambda: partner.requests)
+    (request,) = partner.requests
+    return request
+
+
+def instant_of(request: Request) -> int:
+    (line,) = [e for e in request.head.split(b"\r\n") if e.startswith(b"webhook-timestamp: ")]
+    return int(line.partition(b": ")[2])
+
+
+async def rewritten(lab: Lab, control: PreviewControl, instant: int) -> bytes:
+    """Write the letter of the one delivery anew, as its preview does before it hides a thing."""
+    policy = await control.policy([NAME], None)
+    (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
+    filed = (await control.filed(row["id"], NAME, None)).filed
+    assert filed is not None
+    scope = await control.scope_of(filed.scope)
+    assert scope is not None
+    made = rehearse(filed.event, NAME, filed.webhook_id, scope, policy.snapshot)
+    assert made.admitted is not None
+    keys = (SigningKey(fingerprint(SECRET), SECRET),)
+    tokens = lab.house.tokens.recipient("north", "acme")
+    written = write_letter(made.admitted, tokens, keys, instant)
+    assert isinstance(written, Written)
+    return written.request()
+
+
+@pytest.mark.parametrize("terms", TERMS.values(), ids=TERMS)
+async def test_a_preview_is_byte_for_byte_what_the_partner_received(
+    tmp_path: Path, database_url: str, terms: dict[str, Any]
+) -> None:
+    async with receiver(answers(200)) as partner, a_lab(tmp_path, database_url, partner) as lab:
+        request = await delivered(lab, partner, terms)
+        instant = instant_of(request)
+        control = replace(preview_control(lab.house), wall_us=lambda: instant * 1_000_000)
+        assert await rewritten(lab, control, instant) == request.head + request.body
+
+        # What is shown is that, but for the signature and the ticket.
+        policy = await control.policy([NAME], None)
+        (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
+        case = await control.filed(row["id"], NAME, None)
+        shown = await control.preview(NAME, case, policy, is_blind=False)
+        letter = shown.letter
+        assert letter is not None
+        assert shown.refusals == ()
+        lines = request.head.decode().split("\r\n")[:-2]
+        told = [letter.line, *(f"{name}: {value}" for name, value in letter.headers)]
+        assert len(told) == len(lines)
+        differing = [each for each in zip(told, lines, strict=True) if each[0] != each[1]]
+        (signature,) = differing
+        made = f"webhook-signature: v1,(made with key {fingerprint(SECRET)} when it is sent)"
+        assert signature[0] == made
+        ticket = json.loads(request.body).get("ticket", "")
+        hidden = ticket[:4] + "x" * (len(ticket) - 4)
+        assert letter.body == request.body.replace(ticket.encode(), hidden.encode())
+        assert len(partner.requests) == 1
