@@ -48,13 +48,12 @@ def enqueue(
     Services do this in their own transaction with 'dispatcher.producer.enqueue' or, in any
     language on PostgreSQL, with the function dispatcher.dispatcher_enqueue(...).
     """
-    content = sys.stdin.buffer.read() if payload == "-" else _file(payload)
     body = {
         "type": event_type,
         "tenant": tenant,
         "subjects": subjects,
         "producer": producer,
-        "payload": msgspec.Raw(_checked(content)),
+        "payload": read_payload(payload),
     }
     key = {"idempotency-key": idempotency_key} if idempotency_key is not None else {}
     done = where.ask("POST", "/v1/events", body, headers=key)
@@ -151,6 +150,11 @@ def _peer(attempt: dict[str, Any]) -> str:
         f"{attempt['peer_address']}, certificate by {attempt['peer_issuer']} until {until}, "
         f"{attempt['peer_spki']}"
     )
+
+
+def read_payload(path: str) -> msgspec.Raw:
+    """Read a payload from a file, or from standard input for `-`, to be sent as it is."""
+    return msgspec.Raw(_checked(sys.stdin.buffer.read() if path == "-" else _file(path)))
 
 
 def _file(path: str) -> bytes:

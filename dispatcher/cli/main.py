@@ -35,6 +35,7 @@ _COMMANDS: Final = {
     "export": ("dispatcher.cli.registry", "export", "Write the registry as files."),
     "revisions": ("dispatcher.cli.registry", "revisions", "List revisions and who made them."),
     "explain": ("dispatcher.cli.explain", "explain", "Say whether a URL may be sent to, and why."),
+    "preview": ("dispatcher.cli.previews", "preview", "Show what a partner would get of an event."),
     "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),
     "worker": ("dispatcher.cli.serving", "worker", "Run one worker of several."),
     "api": ("dispatcher.cli.serving", "api", "Serve the API of the control plane."),
