@@ -44,6 +44,7 @@ HELD = builders.registry(
     connectors=(ACME, OTHER),
     subscriptions=(
         builders.subscription(scope={"order.paid": GRANTS}),
+        builders.subscription("acme-people", scope={"order.paid": ("$.id", "@subject pass")}),
         builders.subscription("acme-thin", scope={"order.paid": GRANTS}, style=Style.THIN),
         builders.subscription("other-orders", connector="other", scope={"order.paid": ("$.id",)}),
     ),
@@ -110,7 +111,7 @@ async def test_whoever_may_not_see_what_events_hold_is_shown_how_one_is_built(
 ):
     await enqueue(api)
     await file(database, api)
-    for asked in ({}, {"delivery": 1}, {"against": "acme-thin"}):
+    for asked in ({}, {"delivery": 1}, {"against": "acme-thin"}, {"against": "acme-people"}):
         body = {"subscription": "acme-orders"} | asked
         reply = await api.call("POST", "/v1/previews", body, by=WORKER)
         assert reply.status == 200
@@ -118,8 +119,9 @@ async def test_whoever_may_not_see_what_events_hold_is_shown_how_one_is_built(
         assert [value for value in VALUES if value in told] == []
         found = json.loads(reply.body)
         assert found["is_redacted"]
-        data = json.loads(found["recipients"][0]["letter"]["body"])["data"]
-        assert data == {
+        letter = found["recipients"][0]["letter"]
+        assert {"name": "Content-Length", "value": "(up to 256 bytes)"} in letter["headers"]
+        assert json.loads(letter["body"])["data"] == {
             "customer": {"email": "<text, up to 64 characters>"},
             "id": "<text, up to 16 characters>",
             "lines": [{"sku": "<text, up to 16 characters>"}, "<up to 16 elements>"],
@@ -128,6 +130,8 @@ async def test_whoever_may_not_see_what_events_hold_is_shown_how_one_is_built(
         assert json.loads(found["event"]["payload"])["rates"] == {"<name>": "<number>"}
         paths = fates(found["recipients"][0])
         assert paths["$['<name>']"] == ("withheld", ["undeclared"])
+    people = json.loads(found["recipients"][1]["letter"]["body"])
+    assert people["subject"] == "<text, up to 16 characters>"
 
 
 async def test_a_privacy_officer_is_shown_the_kept_event_as_it_is(api: Caller, database: Database):
