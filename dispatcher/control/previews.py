@@ -19,6 +19,7 @@ from dispatcher.model.headers import Headers
 from dispatcher.model.ids import ScopeId, WebhookId
 from dispatcher.model.keys import SigningKey
 from dispatcher.model.letter import Admitted
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import Connector, Registry, Subscription
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Snapshot
@@ -41,8 +42,8 @@ _NOTHING: Final = Scope.of(())
 class TokenSource(Protocol):
     """Gives what makes the tokens of one tenant's values for one partner."""
 
-    def recipient(self, tenant: str, connector: str) -> Tokens:
-        """Give the tokens of one recipient."""
+    def recipient(self, tenant: str, connector: str, keys: tuple[PartnerKey, ...]) -> Tokens:
+        """Give the tokens of one recipient; `keys` are those it is encrypted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +223,8 @@ class PreviewControl:
         self, admitted: Admitted, keys: tuple[SigningKey, ...], *, is_blind: bool
     ) -> Written | Refusal:
         """Write a rehearsed letter as it may be shown."""
-        cleared = admitted.cleared
-        real = self.tokens.recipient(cleared.leased.event.tenant, cleared.route.connector)
+        route, tenant = admitted.cleared.route, admitted.cleared.leased.event.tenant
+        real = self.tokens.recipient(tenant, route.connector, route.keys)
         tokens = ShownTokens(real, is_blind=is_blind)
         written = write_letter(admitted, tokens, keys, self.wall_us() // 1_000_000)
         if isinstance(written, TokensWanted):  # of which there are none here

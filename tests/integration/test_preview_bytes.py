@@ -5,11 +5,13 @@ and instant.
 """
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
 from dispatcher.app.controls import preview_control
 from dispatcher.control.previews import PreviewControl
@@ -17,6 +19,7 @@ from dispatcher.control.rehearsing import Written, write_letter
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.keys import SigningKey
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import OwnershipProof, Registry, Style, WireFormat
 from dispatcher.producer import enqueue
 from dispatcher.stages.gates.rehearsal import rehearse
@@ -41,6 +44,7 @@ TOKENS = (
     "$.customer.email pseudonym(customer)",
     "@subject",
 )
+JWK = json.dumps(ECKey.generate_key("P-256").as_dict(private=False))
 TERMS: dict[str, dict[str, Any]] = {
     "full": {"scope": {"order.paid": GRANTS}, "headers": {"X-Account": "n-42", "X-Zone": "b c"}},
     "thin": {"scope": {"order.paid": (*GRANTS, "@subject")}, "style": Style.THIN},
@@ -67,6 +71,7 @@ def registry_of(partner: Receiver, terms: dict[str, Any]) -> Registry:
         agreement=Agreement(reference="A-1", until=builders.FAR),
         clearance=Sensitivity.CONFIDENTIAL,
         purposes=(purpose,),
+        keys=(PartnerKey(kid="k1", jwk=JWK),),
     )
     return replace(
         held,
@@ -102,7 +107,7 @@ async def rewritten(lab: Lab, control: PreviewControl, instant: int) -> bytes:
     made = rehearse(filed.event, NAME, filed.webhook_id, scope, policy.snapshot)
     assert made.admitted is not None
     keys = (SigningKey(fingerprint(SECRET), SECRET),)
-    tokens = lab.house.tokens.recipient("north", "acme")
+    tokens = lab.house.tokens.recipient("north", "acme", ())
     written = write_letter(made.admitted, tokens, keys, instant)
     assert isinstance(written, Written)
     return written.request()
@@ -137,3 +142,21 @@ async def test_a_preview_is_byte_for_byte_what_the_partner_received(
         hidden = ticket[:4] + "x" * (len(ticket) - 4)
         assert letter.body == request.body.replace(ticket.encode(), hidden.encode())
         assert len(partner.requests) == 1
+
+
+async def test_what_is_encrypted_is_encrypted_anew_and_all_else_is_the_same(
+    tmp_path: Path, database_url: str
+) -> None:
+    terms = {"scope": {"order.paid": ("$.id encrypt(k1)", "$.total")}}
+    async with receiver(answers(200)) as partner, a_lab(tmp_path, database_url, partner) as lab:
+        request = await delivered(lab, partner, terms)
+        control = preview_control(lab.house)
+        policy = await control.policy([NAME], None)
+        (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
+        case = await control.filed(row["id"], NAME, None)
+        letter = (await control.preview(NAME, case, policy, is_blind=True)).letter
+        assert letter is not None
+        assert letter.body != request.body
+        assert len(letter.body) == len(request.body)
+        jwe = re.compile(rb"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){4}")
+        assert jwe.sub(b"", letter.body) == jwe.sub(b"", request.body) != request.body
