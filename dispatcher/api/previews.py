@@ -5,6 +5,7 @@ alone who may see what events hold; to others it is the same answer with every v
 Every preview is on the record.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -30,6 +31,7 @@ from dispatcher.model.verdict import Refusal
 from dispatcher.stages.shaping.account import Fate, Part
 from dispatcher.stages.shaping.redaction import redact, size_class
 
+LARGE_BYTES: Final = 65_536
 PREVIEWED: Final = "event.previewed"
 _ENVELOPE: Final = frozenset(
     {
@@ -138,18 +140,24 @@ async def preview_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     case = await _case(plane, ask, question, policy, tenant)
     may_see = Right.SEE_PAYLOADS in ask.principal.rights
     is_redacted = not case.is_given and not may_see
-    previews = [
-        await plane.previews.preview(name, case, policy, is_blind=not may_see) for name in names
-    ]
     await plane.audit.record(_entry(ask.principal, case, names, is_redacted=is_redacted))
     schema = _schema(policy.snapshot, case.event.type)
     seen = _Seen(schema, is_redacted=is_redacted, is_told=may_see_reasons(ask.principal))
-    return {
-        "revision": policy.snapshot.revision,
-        "event": seen.event(case),
-        "is_redacted": is_redacted,
-        "recipients": [seen.recipient(each) for each in previews],
-    }
+
+    def show() -> dict[str, Any]:
+        previews = (
+            plane.previews.preview(name, case, policy, is_blind=not may_see) for name in names
+        )
+        return {
+            "revision": policy.snapshot.revision,
+            "event": seen.event(case),
+            "is_redacted": is_redacted,
+            "recipients": [seen.recipient(each) for each in previews],
+        }
+
+    # Others must not wait for a large event: somebody may want to stop something.
+    is_large = len(case.event.payload or b"") > LARGE_BYTES
+    return await asyncio.to_thread(show) if is_large else show()
 
 
 async def _case(

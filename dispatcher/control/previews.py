@@ -70,12 +70,14 @@ class Preview:
 class Case:
     """The event that is shown; `filed` is the delivery it was taken from, if it was.
 
-    `is_given`: it was never enqueued, so whether it could be is judged too.
+    `scope` is what that was filed under, if it is known. `is_given`: it was never enqueued, so
+    whether it could be is judged too.
     """
 
     event: Event
     is_given: bool = False
     filed: Filed | None = None
+    scope: Scope | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ class PreviewControl:
                 fix=f"ask for {found.subscription}, or compare with it",
                 code="delivery_of_another",
             )
-        return Case(event=found.event, filed=found)
+        return Case(event=found.event, filed=found, scope=await self.scope_of(found.scope))
 
     async def recent(self, types: Collection[str], tenants: Collection[str]) -> Case:
         """Give the newest event of these types and tenants. Raises `NotFound`."""
@@ -176,11 +178,14 @@ class PreviewControl:
             )
         return Case(event=event)
 
-    async def preview(self, name: str, case: Case, policy: Policy, *, is_blind: bool) -> Preview:
-        """Say what one subscription would get of an event; `is_blind` shows no token of a value."""
+    def preview(self, name: str, case: Case, policy: Policy, *, is_blind: bool) -> Preview:
+        """Say what one subscription would get of an event; `is_blind` shows no token of a value.
+
+        Of a large event it takes a while.
+        """
         subscription, connector = policy.parts(name)
         event, snapshot = case.event, policy.snapshot
-        filing = await self._file(name, case, snapshot)
+        filing = self._file(name, case, snapshot)
         refusals, keys = list(filing.refusals), self._keys(policy, name)
         scope, written = filing.scope, None
         if scope is None:
@@ -204,12 +209,11 @@ class PreviewControl:
             parts=_account(event, subscription, connector, policy.registry, shown),
         )
 
-    async def _file(self, name: str, case: Case, snapshot: Snapshot) -> _Filing:
+    def _file(self, name: str, case: Case, snapshot: Snapshot) -> _Filing:
         event, filed = case.event, case.filed
         if filed is not None and filed.subscription == name:
-            scope = await self.scope_of(filed.scope)
-            unknown = (refuse(Reason.SCOPE_UNKNOWN),) if scope is None else ()
-            return _Filing(filed.webhook_id, scope, unknown)
+            unknown = (refuse(Reason.SCOPE_UNKNOWN),) if case.scope is None else ()
+            return _Filing(filed.webhook_id, case.scope, unknown)
         planned = plan(event, snapshot, self.mint)
         refusals = _intake(case, snapshot)
         if isinstance(planned, Refusal):

@@ -12,7 +12,7 @@ from dispatcher.model.people import RIGHTS, Right, Role
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Style
 from dispatcher.store.database import Database
 from tests.conformance.test_api import activate, registry_document
-from tests.support.letters import Road, rows
+from tests.support.letters import Road, change, rows
 from tests.support.planes import Caller, open_payload, person, plane_of
 from tests.unit.stages import builders
 
@@ -316,3 +316,25 @@ async def test_only_those_with_the_right_are_shown_what_events_hold(api: Caller,
     found = await preview(api, person("rob", role))
     assert found["is_redacted"] is (role is not Role.PRIVACY)
     assert (EMAIL in found["event"]["payload"]) is (role is Role.PRIVACY)
+
+
+async def test_an_event_whose_payload_is_gone_is_said_to_be(api: Caller, database: Database):
+    await enqueue(api)
+    await file(database, api)
+    await change(database, "UPDATE {events} SET payload = NULL")
+    found = await preview(api, delivery=1)
+    (acme,) = found["recipients"]
+    assert [each["code"] for each in acme["refusals"]] == ["payload_gone"]
+    assert (found["event"]["payload"], acme["letter"], acme["fields"]) == (None, None, [])
+    body = {"subscription": "acme-orders"}
+    assert await api.refused("POST", "/v1/previews", body) == (404, "event_unknown")
+
+
+async def test_a_large_event_is_shown_whole(api: Caller):
+    lines = [{"sku": f"s{number}", "qty": 1} for number in range(9_000)]
+    kind = replace(HELD.event_types[0], payload_bytes_max=1_000_000)
+    await activate(api, replace(HELD, event_types=(kind,)))
+    (acme,) = (await preview(api, tenant="north", payload={"lines": lines}))["recipients"]
+    assert acme["is_sent"]
+    assert len(json.loads(acme["letter"]["body"])["data"]["lines"]) == 9_000
+    assert fates(acme)["$.lines[*].qty"] == ("withheld", ["ungranted"])

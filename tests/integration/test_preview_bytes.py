@@ -100,11 +100,10 @@ async def rewritten(lab: Lab, control: PreviewControl, instant: int) -> bytes:
     """Write the letter of the one delivery anew, as its preview does before it hides a thing."""
     policy = await control.policy([NAME], None)
     (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
-    filed = (await control.filed(row["id"], NAME, None)).filed
-    assert filed is not None
-    scope = await control.scope_of(filed.scope)
-    assert scope is not None
-    made = rehearse(filed.event, NAME, filed.webhook_id, scope, policy.snapshot)
+    case = await control.filed(row["id"], NAME, None)
+    assert case.filed is not None
+    assert case.scope is not None
+    made = rehearse(case.event, NAME, case.filed.webhook_id, case.scope, policy.snapshot)
     assert made.admitted is not None
     keys = (SigningKey(fingerprint(SECRET), SECRET),)
     tokens = lab.house.tokens.recipient("north", "acme", ())
@@ -127,7 +126,7 @@ async def test_a_preview_is_byte_for_byte_what_the_partner_received(
         policy = await control.policy([NAME], None)
         (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
         case = await control.filed(row["id"], NAME, None)
-        shown = await control.preview(NAME, case, policy, is_blind=False)
+        shown = control.preview(NAME, case, policy, is_blind=False)
         letter = shown.letter
         assert letter is not None
         assert shown.refusals == ()
@@ -154,7 +153,7 @@ async def test_what_is_encrypted_is_encrypted_anew_and_all_else_is_the_same(
         policy = await control.policy([NAME], None)
         (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
         case = await control.filed(row["id"], NAME, None)
-        letter = (await control.preview(NAME, case, policy, is_blind=True)).letter
+        letter = control.preview(NAME, case, policy, is_blind=True).letter
         assert letter is not None
         assert letter.body != request.body
         assert len(letter.body) == len(request.body)
