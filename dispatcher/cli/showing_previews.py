@@ -43,14 +43,38 @@ class _Number(str):
 def show_preview(found: Mapping[str, Any], console: Console) -> None:
     """Print a preview for a person."""
     event = found["event"]
-    names = filter(None, (event["id"], event["delivery"] and f"delivery {event['delivery']}"))
-    said = " ".join((event["type"], "of", event["tenant"], f"({event['source']})", *names))
+    said = f"{event['type']} of {event['tenant']} ({event['source']}) {event['id'] or ''}"
+    if event["delivery"] is not None:
+        said += f", delivery {event['delivery']}, {event['state']}"
     console.print(Text(readable(said), style="bold"))
     if found["is_redacted"]:
         console.print(Text("values are hidden: you may not see what events hold", style="yellow"))
     for recipient in found["recipients"]:
         console.print()
         _show_recipient(event, recipient, console)
+    if len(found["recipients"]) > 1:
+        console.print()
+        _compare(found["recipients"], console)
+
+
+def _compare(recipients: list[Mapping[str, Any]], console: Console) -> None:
+    """Print what becomes of each field here and there; what differs stands out."""
+    table = Table(title="beside each other", title_justify="left", box=box.SIMPLE)
+    table.add_column("field", overflow="fold")
+    found = []
+    for each in recipients:
+        table.add_column(each["subscription"], overflow="fold")
+        found.append({part["path"]: _fate_of(part) for part in each["fields"]})
+    for path in dict.fromkeys(path for each in found for path in each):
+        cells = [each.get(path, "") for each in found]
+        style = "bold" if len(set(cells)) > 1 else "dim"
+        table.add_row(*(Text(readable(cell), style=style) for cell in (path, *cells)))
+    console.print(table)
+
+
+def _fate_of(part: Mapping[str, Any]) -> str:
+    said = part["action"] if part["fate"] == "leaves" else part["fate"]
+    return f"{_MARKS[part['fate']]} {said}"
 
 
 def _show_recipient(

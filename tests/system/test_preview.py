@@ -40,6 +40,15 @@ def test_what_is_printed_as_json_is_the_answer_of_the_api(home: Home) -> None:
     assert json.loads(globex["letter"]["body"])["data"] == {}
 
 
+def test_two_partners_are_printed_beside_each_other(home: Home) -> None:
+    done = home.run(
+        "preview", "acme-orders", "--event", "-", "--against", "globex-orders", given=PAYLOAD
+    )
+    _, _, compared = done.out.partition("beside each other")
+    (order,) = [each.split() for each in compared.splitlines() if "$.order" in each]
+    assert order == ["$.order", "+", "pass", "-", "withheld"]
+
+
 def test_a_stop_is_told_and_exits_as_refused(home: Home) -> None:
     home.enqueue()
     home.hold("connector:acme")
@@ -55,7 +64,10 @@ def test_a_delivery_is_shown_with_its_own_id(home: Home) -> None:
     home.start_ready()
     home.until_states(delivered=2)
     rows = home.rows("SELECT id, webhook_id FROM {deliveries} WHERE subscription = 'acme-orders'")
-    done = home.run("preview", "acme-orders", "--delivery", str(rows[0].id), "--json")
+    number = str(rows[0].id)
+    said = " ".join(home.run("preview", "acme-orders", "--delivery", number).out.split())
+    assert f"delivery {number}, delivered" in said
+    done = home.run("preview", "acme-orders", "--delivery", number, "--json")
     body = json.loads(done.json["recipients"][0]["letter"]["body"])
     assert body["id"] == rows[0].webhook_id
     (received,) = [each for each in home.mailboxes[0].received if each.path == "/ok/acme"]
