@@ -57,7 +57,7 @@ connect_seconds = 0.5
 [api]
 port = 0
 """
-SCHEMA = '{"type": "object", "properties": {}}'
+SCHEMA = '{"type": "object", "additionalProperties": false}'
 FORBIDDEN = {
     "private": "10.0.0.1",
     "private-172": "172.16.0.1",

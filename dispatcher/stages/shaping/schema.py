@@ -1,9 +1,9 @@
 """Flatten a JSON Schema to its leaves: for each path, what may stand there and how it is classed.
 
-Called by `scopes` when grants are resolved. Only `properties`, `items` and schema-valued
-`additionalProperties` (a map) are followed. A node that says anything in another way (`$ref`,
-`anyOf`, ...) is not followed and nothing at or below it can be granted. It never guesses: what is
-not plainly a classified scalar is not a leaf.
+Called by `scopes` when grants are resolved; `linting` judges schemas by the same words. Only
+`properties`, `items` and schema-valued `additionalProperties` (a map) are followed. A node that
+says anything in another way (`$ref`, `anyOf`, ...) is not followed and nothing at or below it can
+be granted. It never guesses: what is not plainly a classified scalar is not a leaf.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from dispatcher.model.path import Path
 from dispatcher.model.schema import read_schema
 
 CLASSIFICATION: Final = "x-data-classification"
-_SCALARS: Final = frozenset({"string", "number", "integer", "boolean", "null"})
-_NOT_FOLLOWED: Final = frozenset(
+SCALARS: Final = frozenset({"string", "number", "integer", "boolean", "null"})
+NOT_FOLLOWED: Final = frozenset(
     {
         "$ref",
         "$dynamicRef",
@@ -91,12 +91,14 @@ def classify(node: Mapping[str, Any]) -> tuple[Category, Sensitivity] | None:
 def _visit(
     node: object, steps: tuple[str | None, ...], kinds: str, found: dict[Path, Leaf | Unfit]
 ) -> None:
+    if node is False:  # nothing can stand there
+        return
     path = Path(steps)
     if not isinstance(node, dict):
         found[path] = Unfit.UNCLASSIFIED
         return
-    types = _types(node)
-    if not _NOT_FOLLOWED.isdisjoint(node):
+    types = read_types(node)
+    if not NOT_FOLLOWED.isdisjoint(node):
         found[path] = Unfit.UNFOLLOWED
     elif types == {"object"}:
         found[path] = Unfit.CONTAINER
@@ -127,7 +129,7 @@ def _visit_object(
         _visit(each, (*steps, None), f"{kinds}map/", found)
 
 
-def _types(node: dict[str, Any]) -> frozenset[str]:
+def read_types(node: dict[str, Any]) -> frozenset[str]:
     """Give the node's declared types; a container's `null` is left out."""
     said = node.get("type")
     if said is None and "properties" in node:
@@ -139,7 +141,7 @@ def _types(node: dict[str, Any]) -> frozenset[str]:
 
 
 def _leaf(node: dict[str, Any], types: frozenset[str], kinds: str) -> Leaf | Unfit:
-    if not types <= _SCALARS:
+    if not types <= SCALARS:
         return Unfit.CONTAINER
     classes = classify(node)
     if not types or classes is None:

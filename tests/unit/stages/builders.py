@@ -58,7 +58,7 @@ ORDER = record(
         name=leaf(),
         email=leaf(category="contact", level="confidential"),
         token=leaf(category="secret"),
-        note={"type": "string"},
+        note=leaf(),
     ),
     lines={"type": "array", "items": record(sku=leaf(), qty=leaf("integer"))},
     rates={"type": "object", "additionalProperties": leaf("number")},

@@ -1,5 +1,7 @@
 """Everything that is wrong with a registry."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -86,7 +88,6 @@ def test_a_fault_of_a_subscription_names_its_key(change, key):
         ("id", "malformed"),
         ("$.ghost", "unknown"),
         ("$.customer", "container"),
-        ("$.customer.note", "unclassified"),
         ("$.customer.email", "over_clearance"),
         ("$.customer.token", "secret"),
     ],
@@ -108,25 +109,24 @@ def test_a_path_outside_the_purpose_is_a_fault():
     assert "cannot be granted: out_of_purpose" == fault.why
 
 
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"type": "nonsense"},
-        {"properties": {"a": {"pattern": "(?=x)"}}},
-        {"properties": {"a": {"$ref": "#/$defs/x"}}, "$defs": {"x": {}}},
-        {"$ref": "https://example.com/x.json"},
-        record(a=leaf(category="misc")),
-        record(a=leaf(level="ultra")),
-        record(a={"type": "string", "x-data-classification": None}),
-        [],
-    ],
-)
-def test_a_schema_that_is_not_plain_json_schema_is_a_fault(schema):
-    held = {
-        "event_types": (event_type(schema=schema),),
-        "subscriptions": (subscription(scope={}),),
-    }
-    assert ["event type 'order.paid': schema"] == places(**held)
+def test_a_leaf_without_a_class_is_a_fault_that_names_it():
+    kinds = (event_type(schema=record(id=leaf(), note={"type": "string"})),)
+    held = builders.registry(
+        event_types=kinds, subscriptions=(subscription(scope={"order.paid": ("$.id",)}),)
+    )
+    (fault,) = find_faults(held)
+    assert ("event type 'order.paid': schema $.note", "it has no class") == (fault.where, fault.why)
+
+
+def test_a_grant_that_no_longer_holds_under_a_new_version_is_a_fault():
+    milder = builders.registry(connectors=(connector(clearance=Sensitivity.INTERNAL),))
+    assert () == find_faults(milder)
+    changed = record(id=leaf(level="restricted"), lines={"type": "array", "items": leaf()})
+    held = replace(milder, event_types=(event_type(schema=changed, version=2),))
+    assert {
+        "subscription 'acme-orders': scope 'order.paid' $.id": "cannot be granted: over_clearance",
+        "subscription 'acme-orders': scope 'order.paid' $.lines[*].sku": "cannot be granted: unknown",
+    } == {fault.where: fault.why for fault in find_faults(held)}
 
 
 def test_a_payload_limit_out_of_range_is_a_fault():

@@ -44,7 +44,6 @@ def test_the_order_and_repetition_of_paths_do_not_matter():
         ("$.customer", Unfit.CONTAINER),
         ("$.lines", Unfit.CONTAINER),
         ("$.lines[*]", Unfit.CONTAINER),
-        ("$.customer.note", Unfit.UNCLASSIFIED),
         ("$.customer.token", Unfit.SECRET),
     ],
 )
@@ -67,6 +66,12 @@ def test_a_field_below_a_node_that_is_not_followed_is_withheld_as_such():
     schema = text_of({"type": "object", "properties": {"a": {"$ref": "#/x"}}})
     _, withheld = resolve_scope(schema, ("$.a.b",), Sensitivity.RESTRICTED, ALL)
     assert (Withheld("$.a.b", Unfit.UNFOLLOWED),) == withheld
+
+
+def test_a_leaf_without_a_class_is_withheld_whatever_registered_it():
+    schema = text_of({"type": "object", "properties": {"note": {"type": "string"}}})
+    scope, withheld = resolve_scope(schema, ("$.note",), Sensitivity.RESTRICTED, ALL)
+    assert ((), (Withheld("$.note", Unfit.UNCLASSIFIED),)) == (scope.fields, withheld)
 
 
 def test_a_broken_schema_grants_nothing():
