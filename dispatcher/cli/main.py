@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "rollback": ("dispatcher.cli.registry", "rollback", "Go back to an earlier revision."),
     "export": ("dispatcher.cli.registry", "export", "Write the registry as files."),
     "revisions": ("dispatcher.cli.registry", "revisions", "List revisions and who made them."),
+    "schema": ("dispatcher.cli.schema", "schema", "Write and check the schemas of events."),
     "explain": ("dispatcher.cli.explain", "explain", "Say whether a URL may be sent to, and why."),
     "preview": ("dispatcher.cli.previews", "preview", "Show what a partner would get of an event."),
     "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),

@@ -8,6 +8,7 @@ fetched from anywhere but the folder of the file that names it.
 import json
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -30,7 +31,7 @@ FILES_MAX: Final = 10_000
 FAULTS_MAX: Final = 1000
 """Faults that are told of; whoever has more begins with these."""
 
-_UNREADABLE: Final = (OSError, RuntimeError, ValueError)
+UNREADABLE: Final = (OSError, RuntimeError, ValueError)
 """What reading hostile files raises; too deep nesting and circles of links are `RuntimeError`."""
 
 _KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
@@ -48,7 +49,7 @@ def read_registry(paths: Iterable[Path]) -> Registry:
     paths = tuple(paths)
     faults: list[Fault] = []
     found: dict[str, list[Any]] = {section: [] for section, _ in _KINDS.values()}
-    files = _files(paths)
+    files = registry_files(paths)
     for file in files:
         _read_file(file, found, faults)
     if len(found["policies"]) > 1:
@@ -83,7 +84,8 @@ def named(paths: Iterable[Path]) -> str:
     return ", ".join(map(str, paths))
 
 
-def _files(paths: Sequence[Path]) -> list[Path]:
+def registry_files(paths: Sequence[Path]) -> list[Path]:
+    """Give every `.toml` file of the given files and folders. Raises `RegistryInvalid`."""
     files: list[Path] = []
     for path in paths:
         try:
@@ -111,9 +113,9 @@ def _files(paths: Sequence[Path]) -> list[Path]:
 
 def _read_file(file: Path, found: dict[str, list[Any]], faults: list[Fault]) -> None:
     try:
-        content = tomllib.loads(_read(file))
-    except _UNREADABLE as error:
-        faults.append(Fault(where=str(file), why=_said(error), fix="mend the file"))
+        content = tomllib.loads(read_text(file))
+    except UNREADABLE as error:
+        faults.append(Fault(where=str(file), why=said(error), fix="mend the file"))
         return
     for kind, found_here in content.items():
         documents = [found_here] if kind == _SINGLE else found_here
@@ -168,23 +170,42 @@ def _with_schema(
         )
         return None
     try:
-        schema = json.loads(_read(_inside(file.parent, named)))
-        canonical = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    except _UNREADABLE as error:
+        schema = read_schema_file(beside(file, named))
+    except UNREADABLE as error:
         where = f"{where}: schema {named!r}"
-        faults.append(Fault(where=where, why=_said(error), fix="mend it"))
+        faults.append(Fault(where=where, why=said(error), fix="mend it"))
         return None
-    return document | {"schema": canonical}
+    return document | {"schema": schema}
 
 
-def _inside(folder: Path, name: str) -> Path:
-    path = folder / name
+def read_schema_file(path: Path) -> str:
+    """Give the JSON of a file in its one form. Raises one of `UNREADABLE`."""
+    schema = json.loads(read_text(path), object_pairs_hook=_once, parse_constant=_no_number)
+    return json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        name = next(name for name, count in Counter(n for n, _ in members).items() if count > 1)
+        raise ValueError(f"a member is named twice: {name!r}")
+    return found
+
+
+def _no_number(word: str) -> None:
+    raise ValueError(f"{word} is not JSON")
+
+
+def beside(file: Path, name: str) -> Path:
+    """Give the path of a file that another names; `ValueError` when it lies outside its folder."""
+    folder, path = file.parent, file.parent / name
     if not path.resolve().is_relative_to(folder.resolve()):
         raise ValueError("it lies outside the registry file's folder")
     return path
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Read a file that may be anything. Raises one of `UNREADABLE`."""
     # A size on record means nothing for a device or a pipe, so those are never opened.
     if not stat.S_ISREG(path.stat().st_mode):
         raise ValueError("not a regular file")
@@ -195,7 +216,8 @@ def _read(path: Path) -> str:
     return content.decode()
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """Say for a person why a file could not be read."""
     if isinstance(error, RecursionError):
         return "cannot be read: nested too deeply"
     if isinstance(error, OSError) and error.strerror:

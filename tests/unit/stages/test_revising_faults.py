@@ -123,9 +123,10 @@ def test_a_grant_that_no_longer_holds_under_a_new_version_is_a_fault():
     assert () == find_faults(milder)
     changed = record(id=leaf(level="restricted"), lines={"type": "array", "items": leaf()})
     held = replace(milder, event_types=(event_type(schema=changed, version=2),))
+    of = "subscription 'acme-orders': scope 'order.paid'"
     assert {
-        "subscription 'acme-orders': scope 'order.paid' $.id": "cannot be granted: over_clearance",
-        "subscription 'acme-orders': scope 'order.paid' $.lines[*].sku": "cannot be granted: unknown",
+        f"{of} $.id": "cannot be granted: over_clearance",
+        f"{of} $.lines[*].sku": "cannot be granted: unknown",
     } == {fault.where: fault.why for fault in find_faults(held)}
 
 

@@ -109,7 +109,15 @@ def test_every_flaw_says_why_and_what_to_do():
 
 NODES = st.recursive(
     st.sampled_from(
-        [leaf(), leaf(category="misc"), {"type": "string"}, True, False, {}, leaf(["null", "object"])]
+        [
+            leaf(),
+            leaf(category="misc"),
+            {"type": "string"},
+            True,
+            False,
+            {},
+            leaf(["null", "object"]),
+        ]
     ),
     lambda inner: st.one_of(
         st.dictionaries(st.sampled_from("ab"), inner, max_size=2).map(lambda m: record(**m)),

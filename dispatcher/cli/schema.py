@@ -1,0 +1,51 @@
+"""`schema`: write, check and compare the schemas of event types; no database, no registry."""
+
+from pathlib import Path
+
+import click
+
+from dispatcher.cli.output import json_option, print_json
+from dispatcher.control.schema_files import read_schemas
+from dispatcher.stages.shaping.linting import lint_schema
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group()
+def schema() -> None:
+    """Write, check and compare the schemas of event types.
+
+    An event type is a JSON Schema (2020-12) in which every leaf carries its class:
+    "x-data-classification": {"category": "contact", "sensitivity": "confidential"}.
+    """
+
+
+@schema.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=_FILE)
+@json_option
+def lint(paths: tuple[Path, ...], as_json: bool) -> int:
+    """Find what keeps schemas from being registered: every leaf must say what it is.
+
+    FILE is a schema (.json), or a registry file or folder (.toml), of which every schema is
+    checked. Needs no database. Exits 1 when there is a finding, 2 when a file cannot be read.
+    """
+    files = read_schemas(paths)
+    found = [
+        {
+            "file": str(file.path),
+            "path": flaw.path,
+            "code": flaw.code.value,
+            "why": flaw.why,
+            "fix": flaw.fix,
+        }
+        for file in files
+        for flaw in lint_schema(file.text)
+    ]
+    if as_json:
+        print_json({"files": [str(file.path) for file in files], "findings": found})
+    else:
+        for row in found:
+            click.echo(f"{row['file']}: {row['path']}: {row['code']}: {row['why']}")
+            click.echo(f"  fix: {row['fix']}")
+        click.echo(f"schemas {len(files)}, findings {len(found)}")
+    return 1 if found else 0
