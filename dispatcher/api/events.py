@@ -16,6 +16,7 @@ from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
 from dispatcher.model.errors import EnqueueRefused, Forbidden, Malformed, NotFound
 from dispatcher.model.people import Right
 from dispatcher.model.producers import UNNAMED_PRODUCER
+from dispatcher.model.schema import has_twins
 from dispatcher.model.verdict import Reason
 from dispatcher.producer import enqueue
 from dispatcher.store.history import Filter
@@ -114,9 +115,14 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
 def payload_of(body: bytes) -> bytes:
     """Give the payload of a body as it was sent."""
     try:
-        return bytes(msgspec.json.decode(body, type=_Payload).payload)
+        document = msgspec.json.decode(body)
+        payload = bytes(msgspec.json.decode(body, type=_Payload).payload)
     except msgspec.MsgspecError:  # NaN and Infinity, which are not JSON
         raise Malformed("not JSON", where="body", fix="send numbers that JSON has") from None
+    # Where the payload itself names a member twice, `enqueue` says so.
+    if has_twins(body, document) and not has_twins(payload, document["payload"]):
+        raise Malformed("a member is named twice", where="body", fix="name each member once")
+    return payload
 
 
 async def list_events(plane: Plane, ask: Ask) -> dict[str, Any]:

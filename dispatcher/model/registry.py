@@ -21,10 +21,11 @@ STANDARD_RETRY_SECONDS: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventType:
-    """A dotted name in the past tense, its JSON Schema, and how large a payload may be.
+    """A dotted name in the past tense, its JSON Schema, and how much one event may hold.
 
-    Every leaf of the schema carries `x-data-classification`; a leaf without one is withheld.
-    Another schema is another `version`, so that a version means one thing to whoever names it.
+    Every leaf of the schema carries `x-data-classification`. Another schema is another `version`,
+    so that a version means one thing to whoever names it. One event is about `subjects_max`
+    different subjects at most.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -32,6 +33,7 @@ class EventType:
     name: str
     schema: str
     payload_bytes_max: int = 65536
+    subjects_max: int = 100
     version: int = 1
 
 

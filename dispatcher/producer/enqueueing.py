@@ -23,7 +23,7 @@ from dispatcher.model.producers import UNNAMED_PRODUCER, judge_producer
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.producer import wakeup
 from dispatcher.producer.submission import Submission, submit
-from dispatcher.stages.fanout.intake import check_payload
+from dispatcher.stages.fanout.intake import check_payload, check_subjects
 from dispatcher.store.enqueueing import (
     EventRow,
     Standing,
@@ -95,17 +95,18 @@ def enqueue(  # noqa: PLR0913 - what an event has, each by its name
 
     `target` is the session or connection of the caller's own transaction; with an asynchronous one
     the answer is to be awaited. `payload` is a mapping (or anything msgspec writes as a JSON
-    object), or bytes that hold one. `subjects` names whom the event is about, `[]` for nobody. The
-    same `idempotency_key` with the same payload gives the first event's id again. With a `vault`
-    the payload is sealed from the start; without one the relay seals it.
+    object), or bytes that hold one. `subjects` names whom the event is about, `[]` for nobody; who
+    is named twice counts once. The same `idempotency_key` with the same payload gives the first
+    event's id again. With a `vault` the payload is sealed from the start; without one the relay
+    seals it.
 
     Where the registry lists producers, `producer` names the one whose event this is. On PostgreSQL
     the role that logged in says so itself, unless it is dispatcher's own.
 
     Raises `EnqueueRefused`, whose `reason` is one of `tenant_missing`, `subjects_missing`,
-    `event_type_unknown`, `producer_not_allowed`, `payload_too_large`, `schema_invalid`,
-    `idempotency_conflict`, `occurred_at_naive`, `occurred_at_invalid`, `argument_invalid`,
-    `target_invalid`; nothing was written then.
+    `event_type_unknown`, `producer_not_allowed`, `too_many_subjects`, `payload_too_large`,
+    `schema_invalid`, `idempotency_conflict`, `occurred_at_naive`, `occurred_at_invalid`,
+    `argument_invalid`, `target_invalid`; nothing was written then.
     """
     submission = submit(
         event_type,
@@ -165,6 +166,14 @@ def _check(connection: Connection, submission: Submission) -> str:
             code=Reason.EVENT_TYPE_UNKNOWN,
         )
     producer = _check_producer(standing, submission)
+    refusal = check_subjects(submission.subject_count, standing.event_type)
+    if refusal is not None:
+        raise EnqueueRefused(
+            f"an event of {submission.type} is about fewer: {refusal.detail}",
+            where="subjects",
+            fix="enqueue one event for each of them, or raise the event type's subjects_max",
+            code=refusal.code,
+        )
     refusal = check_payload(submission.payload, standing.event_type)
     if refusal is not None:
         raise _refused(submission, refusal)

@@ -4,6 +4,7 @@ Called by `producer.enqueueing` before it touches the database. Every fault is a
 with a stable code; none of them quotes a value of the payload.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ class Submission:
     type: str
     tenant: str
     subjects: str
+    subject_count: int
     producer: str
     payload: bytes = field(repr=False)
     idempotency_key: str | None
@@ -47,10 +49,12 @@ def submit(
     traceparent: str | None,
 ) -> Submission:
     """Give the event in the form it is stored in, or raise `EnqueueRefused`."""
+    names = _check_subjects(subjects)
     return Submission(
         type=_check_type(event_type),
         tenant=_check_tenant(tenant),
-        subjects=_encode_subjects(subjects),
+        subjects=msgspec.json.encode(names).decode(),
+        subject_count=len(names),
         producer=_check_text("producer", producer),
         payload=_encode_payload(payload),
         idempotency_key=_check_optional("idempotency_key", idempotency_key),
@@ -82,19 +86,21 @@ def _check_tenant(tenant: object) -> str:
     return tenant
 
 
-def _encode_subjects(subjects: object) -> str:
+def _check_subjects(subjects: object) -> list[str]:
+    """Give each subject once, in the order given."""
     is_list = isinstance(subjects, Collection) and not isinstance(
         subjects, str | bytes | bytearray | Mapping
     )
     names = list(cast("Collection[object]", subjects)) if is_list else [None]
-    if not all(_is_text(name) for name in names):
+    texts = [name for name in names if _is_text(name)]
+    if len(texts) < len(names):
         raise EnqueueRefused(
             "it is not said whom the event is about",
             where="subjects",
             fix="pass a list of names, empty when it is about nobody: subjects=[]",
             code="subjects_missing",
         )
-    return msgspec.json.encode(names).decode()
+    return list(dict.fromkeys(texts))
 
 
 def _check_optional(name: str, value: object) -> str | None:
@@ -127,14 +133,33 @@ def _encode_payload(payload: object) -> bytes:
     if isinstance(payload, bytes | bytearray | memoryview):
         return bytes(payload)
     try:
-        return msgspec.json.encode(payload)
+        text = msgspec.json.encode(payload)
+        # NaN and the infinities would be written as null.
+        is_exact = b"null" not in text or _is_finite(msgspec.to_builtins(payload))
     except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        is_exact = False
+    if not is_exact:
         raise EnqueueRefused(
             "the payload cannot be written as JSON",
             where="payload",
             fix="pass a mapping of plain values, or bytes that hold a JSON object",
             code=Reason.SCHEMA_INVALID,
-        ) from None
+        )
+    return text
+
+
+def _is_finite(payload: object) -> bool:
+    """True when every number of plain values is one that JSON has."""
+    waiting = [payload]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, float) and not math.isfinite(node):
+            return False
+        if isinstance(node, dict):
+            waiting.extend(node.values())
+        elif isinstance(node, list | tuple):
+            waiting.extend(node)
+    return True
 
 
 def _microseconds(moment: object) -> int | None:

@@ -26,11 +26,11 @@ WHERE {publication}.revision < excluded.revision
 RETURNING revision
 """
 _UPSERT: Final = """
-INSERT INTO {catalogue} (event_type, schema, payload_bytes_max, version, revision)
-VALUES (:event_type, :schema, :payload_bytes_max, :version, :revision)
+INSERT INTO {catalogue} (event_type, schema, payload_bytes_max, subjects_max, version, revision)
+VALUES (:event_type, :schema, :payload_bytes_max, :subjects_max, :version, :revision)
 ON CONFLICT (event_type) DO UPDATE SET
     schema = excluded.schema, payload_bytes_max = excluded.payload_bytes_max,
-    version = excluded.version, revision = excluded.revision
+    subjects_max = excluded.subjects_max, version = excluded.version, revision = excluded.revision
 WHERE {catalogue}.revision <= excluded.revision
 """
 _RETIRE: Final = "DELETE FROM {catalogue} WHERE revision < :revision"
@@ -59,6 +59,7 @@ class CatalogueStore:
                 "event_type": each.name,
                 "schema": each.schema,
                 "payload_bytes_max": each.payload_bytes_max,
+                "subjects_max": each.subjects_max,
                 "version": each.version,
                 "revision": revision,
             }

@@ -24,7 +24,8 @@ OUTBOX_CHANNEL: Final = "dispatcher_outbox"
 # One round trip for all there is to know. A role that is not dispatcher's own is judged by itself,
 # and then the name it gives counts for nothing.
 _LOOKUP: Final = """
-SELECT c.schema, c.payload_bytes_max, w.role, w.is_open, p.producer, p.event_types, p.tenants
+SELECT c.schema, c.payload_bytes_max, c.subjects_max, w.role, w.is_open,
+    p.producer, p.event_types, p.tenants
 FROM (SELECT NULLIF({session}, {owner}) AS role,
              NOT EXISTS (SELECT 1 FROM {producers}) AS is_open) AS w
 LEFT JOIN {catalogue} c ON c.event_type = :type
@@ -84,7 +85,7 @@ class Standing:
 def look_up(connection: Connection, event_type: str, producer: str) -> Standing:
     """Read from the catalogue's copy what an event of this type, by this name, is judged by."""
     given = {"type": event_type, "producer": producer}
-    schema, bytes_max, role, is_open, name, types, tenants = connection.execute(
+    schema, bytes_max, subjects_max, role, is_open, name, types, tenants = connection.execute(
         _text(_LOOKUP, connection), given
     ).one()
     found: dict[str, Rights] = {}
@@ -93,7 +94,12 @@ def look_up(connection: Connection, event_type: str, producer: str) -> Standing:
     return Standing(
         event_type=None
         if schema is None
-        else EventType(name=event_type, schema=schema, payload_bytes_max=bytes_max),
+        else EventType(
+            name=event_type,
+            schema=schema,
+            payload_bytes_max=bytes_max,
+            subjects_max=subjects_max,
+        ),
         writer=Writer(producer, role),
         producers=Producers(
             is_open=bool(is_open),

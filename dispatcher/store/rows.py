@@ -56,9 +56,12 @@ def event_from(
 
 
 def read_subjects(text: str) -> tuple[str, ...] | None:
-    """Read whom an event is about; `None` when a row written by hand does not say it properly."""
+    """Read whom an event is about; `None` when a row written by hand does not say it properly.
+
+    Whoever is named twice is one subject.
+    """
     try:
-        return _subjects.decode(text)
+        return tuple(dict.fromkeys(_subjects.decode(text)))
     except (msgspec.MsgspecError, UnicodeError):
         return None
 

@@ -55,6 +55,7 @@ OUTBOX_TABLES: Final = (
     "catalogue",
     "producers",
     "publication",
+    "triage",
 )
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
@@ -209,6 +210,7 @@ def outbox_metadata(dialect: str) -> MetaData:
         Column("payload_bytes_max", Integer, nullable=False),
         Column("revision", BigInteger, nullable=False),
         Column("version", Integer, nullable=False, server_default=text("1")),
+        Column("subjects_max", Integer, nullable=False, server_default=text("100")),
     )
     _table(
         metadata,
@@ -226,6 +228,16 @@ def outbox_metadata(dialect: str) -> MetaData:
         "publication",
         Column("id", Integer, primary_key=True, autoincrement=False),
         Column("revision", BigInteger, nullable=False),
+    )
+    _table(
+        metadata,
+        dialect,
+        "triage",
+        Column("event_type", Text, primary_key=True),
+        Column("path", Text, primary_key=True),
+        Column("reason", Text, nullable=False),
+        Column("first_seen_us", BigInteger, nullable=False),
+        Column("last_seen_us", BigInteger, nullable=False),
     )
     return metadata
 

@@ -16,7 +16,7 @@ from dispatcher.model.ids import DeliveryId, LeaseToken
 from dispatcher.model.letter import Leased, Planned
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.verdict import Reason, Refusal, refuse
-from dispatcher.stages.fanout.intake import check_payload
+from dispatcher.stages.fanout.intake import check_payload, check_subjects
 from dispatcher.stages.fanout.plan import plan
 from dispatcher.store.outbox import Filing, Intake, NewEvent
 from dispatcher.vault.places import payload_place
@@ -125,7 +125,7 @@ class Relay:
         event, snapshot = new.event, batch.snapshot
         planned = plan(event, snapshot, self._kit.mint_webhook_id)
         if not isinstance(planned, Refusal):
-            planned = self._judge_payload(new, snapshot) or planned
+            planned = self._judge_content(new, snapshot) or planned
         if isinstance(planned, Refusal):
             yield Filing(event=event, slot=new.slot, state=State.PARKED, refusal=planned)
             return
@@ -138,7 +138,7 @@ class Relay:
             yield Filing(event=event, slot=slot, state=state, planned=delivery)
             slot = None
 
-    def _judge_payload(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
+    def _judge_content(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
         """Check a row that no producer library has checked; theirs come sealed."""
         if not new.has_subjects:
             return refuse(Reason.SUBJECTS_INVALID)
@@ -146,7 +146,9 @@ class Relay:
         is_checked = new.is_sealed and not new.is_parked_before
         if is_checked or event_type is None or new.event.payload is None:
             return None
-        return check_payload(new.event.payload, event_type)
+        return check_subjects(len(new.event.subjects), event_type) or check_payload(
+            new.event.payload, event_type
+        )
 
     def _has_room(self, delivery: Planned, route: Route, batch: _Batch) -> bool:
         if delivery.lane in batch.snapshot.closed:

@@ -17,10 +17,11 @@ from dispatcher.store.database import Database
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.record import is_signed
 from tests.conformance.test_changes import LARGE, OTHER, SMALL
+from tests.support import payloads
 from tests.support.databases import open_for_tests
 from tests.support.letters import change, rows
 from tests.support.planes import EVERYBODY, Caller, person, plane_of
-from tests.unit.stages.builders import connector, producer
+from tests.unit.stages.builders import connector, event_type, leaf, producer, record
 
 EVENT = {"type": "order.paid", "tenant": "north", "subjects": ["user-7"], "payload": {"id": "o-1"}}
 ASKED: dict[str, Right] = {
@@ -163,6 +164,49 @@ async def test_an_event_that_does_not_fit_is_refused_and_not_written(
     ):
         assert await api.refused("POST", "/v1/events", EVENT | spoiled) == (422, code)
     assert await rows(database, "SELECT id FROM {events}") == []
+
+
+async def test_what_readers_of_json_read_differently_is_refused_or_kept_to_the_digit(
+    api: Caller, database: Database
+):
+    schema = record(id=leaf(), total=leaf("integer"))
+    small = replace(LARGE, event_types=(event_type(schema=schema),), subscriptions=())
+    await activate(api, small)
+
+    def event(payload: bytes, more: bytes = b"") -> dict[str, Any]:
+        head = b'{"type":"order.paid","tenant":"north","subjects":[],'
+        headers = {"content-type": "application/json"}
+        return {"raw": head + more + b'"payload":' + payload + b"}", "headers": headers}
+
+    for case, (payload, detail) in payloads.REFUSED.items():
+        reply = await api.call("POST", "/v1/events", **event(payload))
+        document = json.loads(reply.body)
+        assert (reply.status, document["code"]) in ((422, "schema_invalid"), (400, "malformed")), (
+            case
+        )
+        if detail == payloads.NAMED_TWICE:
+            assert (reply.status, detail in document["why"]) == (422, True), case
+    for more in (b'"tenant":"south",', b'"payload":{},', b'"subjects":["a"],'):
+        reply = await api.call("POST", "/v1/events", **event(b'{"id":"a"}', more))
+        assert (reply.status, json.loads(reply.body)["why"]) == (400, "a member is named twice")
+    refused = await api.refused("POST", "/v1/events", **event(payloads.LARGE))
+    assert refused == (422, "payload_too_large")
+    for payload in payloads.EXACT:
+        await api.ask("POST", "/v1/events", **event(payload))
+    stored = await rows(database, "SELECT id, tenant, payload FROM {events} ORDER BY seq")
+    opened = [
+        api.plane.vault.open(bytes(row["payload"]), payload_place("north", row["id"]))
+        for row in stored
+    ]
+    assert opened == list(payloads.EXACT)
+
+
+async def test_an_event_about_too_many_is_refused_at_the_door(api: Caller):
+    kind = replace(LARGE.event_types[0], subjects_max=2)
+    await activate(api, replace(LARGE, event_types=(kind,)))
+    many = EVENT | {"subjects": ["a", "b", "c"]}
+    assert await api.refused("POST", "/v1/events", many) == (422, "too_many_subjects")
+    await api.ask("POST", "/v1/events", EVENT | {"subjects": ["a", "b", "a"]})
 
 
 async def test_a_principal_enqueues_in_the_name_of_its_own_producer_and_of_no_other(

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -17,8 +18,9 @@ from dispatcher.model.registry import Producer
 from dispatcher.producer import EnqueueRefused, enqueue, open_vault
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import payload_place
+from tests.support import payloads
 from tests.support.doors import KINDS, Door
-from tests.support.letters import Road, rows
+from tests.support.letters import ORDER_PLACED, Road, rows
 
 TYPE = "order.placed"
 GOOD = {"id": "o1"}
@@ -244,6 +246,46 @@ async def test_a_refusal_has_a_code_and_a_fix_and_leaves_everything_as_it_was(
     assert "hidden value" not in str(caught.value)
     assert [event["id"] for event in await stored(road)] == [before, after]
     assert len(await road.deliveries()) == 2
+
+
+async def test_what_readers_of_json_read_differently_is_refused_or_kept_to_the_digit(
+    door: Door, road: Road
+):
+    await road.publish(replace(ORDER_PLACED, payload_bytes_max=20_000), revision=2)
+    async with door.transaction() as target:
+        for payload, detail in payloads.REFUSED.values():
+            with pytest.raises(EnqueueRefused, match=f"schema_invalid.*{detail}"):
+                await door.send(target, TYPE, payload)
+        with pytest.raises(EnqueueRefused, match="payload_too_large"):
+            await door.send(target, TYPE, payloads.LARGE)
+        for payload in payloads.EXACT:
+            await door.send(target, TYPE, payload)
+    assert [bytes(event["payload"]) for event in await stored(road)] == list(payloads.EXACT)
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"id": "a", "total": float("nan")},
+        {"id": "a", "more": [{"deep": float("inf")}]},
+        {"id": "a", "more": None, "deep": (float("-inf"),)},
+        {1: "a", "1": "b"},
+    ],
+)
+async def test_a_mapping_that_json_would_change_is_refused(door: Door, road: Road, payload: Any):
+    async with door.transaction() as target:
+        with pytest.raises(EnqueueRefused, match="schema_invalid"):
+            await door.send(target, TYPE, payload)
+
+
+async def test_an_event_is_about_so_many_subjects_at_most_each_counted_once(door: Door, road: Road):
+    await road.publish(replace(ORDER_PLACED, subjects_max=2), revision=2)
+    async with door.transaction() as target:
+        with pytest.raises(EnqueueRefused, match=r"too_many_subjects.*3 subjects, at most 2"):
+            await door.send(target, TYPE, GOOD, subjects=["ann", "bob", "cyd"])
+        await door.send(target, TYPE, GOOD, subjects=["bob", "ann", "bob"])
+    (event,) = await stored(road)
+    assert json.loads(event["subjects"]) == ["bob", "ann"]
 
 
 async def test_a_payload_of_exactly_the_limit_is_taken(door: Door, road: Road):

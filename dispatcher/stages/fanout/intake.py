@@ -1,4 +1,4 @@
-"""Judge a payload against its event type before it is taken in.
+"""Judge an event against its event type before it is taken in: its payload, and its subjects.
 
 Called by the producer before anything is written, and by the relay for rows another language wrote.
 It never puts a value, nor a member name that only the data knows, into its answer: places are named
@@ -20,6 +20,15 @@ _EACH: Final = frozenset(
 )
 _EACH_NAMED: Final = frozenset({"patternProperties", "prefixItems"})
 _NAMED: Final = frozenset({"dependentSchemas", "$defs"})
+
+
+def check_subjects(count: int, event_type: EventType) -> Refusal | None:
+    """Say why an event about so many subjects may not be taken in, or nothing if it may."""
+    if count <= event_type.subjects_max:
+        return None
+    return refuse(
+        Reason.TOO_MANY_SUBJECTS, detail=f"{count} subjects, at most {event_type.subjects_max}"
+    )
 
 
 def check_payload(payload: bytes, event_type: EventType) -> Refusal | None:

@@ -211,10 +211,14 @@ def _compare_events(where: str, old: Flow, new: Flow) -> Iterator[Change]:
         yield Change(WIDENS, Aspect.EVENTS, where, what)
     elif not accepts_no_more(now.schema, was.schema):
         yield Change(NARROWS, Aspect.EVENTS, where, f"{now.name}: the schema keeps more out")
-    if was.payload_bytes_max != now.payload_bytes_max:
-        direction = WIDENS if now.payload_bytes_max > was.payload_bytes_max else NARROWS
-        what = f"{now.name}: up to {now.payload_bytes_max} bytes, was {was.payload_bytes_max}"
-        yield Change(direction, Aspect.EVENTS, where, what)
+    for most, before, of in (
+        (now.payload_bytes_max, was.payload_bytes_max, "bytes"),
+        (now.subjects_max, was.subjects_max, "subjects"),
+    ):
+        if most != before:
+            direction = WIDENS if most > before else NARROWS
+            what = f"{now.name}: up to {most} {of}, was {before}"
+            yield Change(direction, Aspect.EVENTS, where, what)
 
 
 def _scope(flow: Flow) -> Scope:

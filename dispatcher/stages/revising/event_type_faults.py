@@ -1,4 +1,4 @@
-"""What is wrong with an event type: its version, its limit, its schema, its classes."""
+"""What is wrong with an event type: its version, its limits, its schema, its classes."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -8,6 +8,7 @@ from dispatcher.stages.revising.fault import Fault, out_of_range
 from dispatcher.stages.shaping.linting import lint_schema
 
 PAYLOAD_BYTES_LIMIT: Final = 16 * 1024 * 1024
+SUBJECTS_LIMIT: Final = 1000
 VERSION_LIMIT: Final = 1_000_000
 OWN_PREFIX: Final = "dispatcher."
 """What is sent under such a name comes from nobody's outbox: a challenge, for one."""
@@ -20,6 +21,8 @@ def check_event_type(event_type: EventType) -> Iterator[Fault]:
         yield Fault(f"{of}: name", f"{OWN_PREFIX}* are dispatcher's own", "choose another name")
     if not 1 <= event_type.payload_bytes_max <= PAYLOAD_BYTES_LIMIT:
         yield out_of_range(f"{of}: payload_bytes_max", 1, PAYLOAD_BYTES_LIMIT)
+    if not 0 <= event_type.subjects_max <= SUBJECTS_LIMIT:
+        yield out_of_range(f"{of}: subjects_max", 0, SUBJECTS_LIMIT)
     if not 1 <= event_type.version <= VERSION_LIMIT:
         yield out_of_range(f"{of}: version", 1, VERSION_LIMIT)
     for flaw in lint_schema(event_type.schema):

@@ -39,6 +39,15 @@ def test_subjects_keep_their_order(subjects: Any):
     assert make(subjects=subjects).subjects == '["ann","bob"]'
 
 
+def test_whoever_is_named_twice_is_one_subject():
+    made = make(subjects=["ann", "bob", "ann"])
+    assert (made.subjects, made.subject_count) == ('["ann","bob"]', 2)
+
+
+def test_a_null_that_was_meant_is_kept():
+    assert make(payload={"a": None, "b": 1.5}).payload == b'{"a":null,"b":1.5}'
+
+
 def test_an_event_about_nobody_says_so():
     assert make(subjects=[]).subjects == "[]"
 

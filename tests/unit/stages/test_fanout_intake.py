@@ -1,10 +1,46 @@
 """Which payloads are taken in."""
 
-import pytest
+import json
+from random import Random
+from typing import Any
 
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dispatcher.model.schema import has_twins
 from dispatcher.model.verdict import Reason, Refusal
-from dispatcher.stages.fanout.intake import check_payload
+from dispatcher.stages.fanout.intake import check_payload, check_subjects
+from tests.support import payloads
 from tests.unit.stages import builders
+
+TOTALS = {"properties": {"id": {"type": "string"}, "total": {"type": "integer"}}}
+
+
+class Members(list[tuple[str, Any]]):
+    """The members of an object as they are written, namesakes too."""
+
+
+def is_doubled(node: object) -> bool:
+    if isinstance(node, Members):
+        names = [name for name, _ in node]
+        return len(set(names)) < len(names) or any(is_doubled(each) for _, each in node)
+    return isinstance(node, list) and any(map(is_doubled, node))
+
+
+def written(node: object, chance: Random) -> str:
+    """Write a document with blanks and escapes wherever they may stand."""
+    if isinstance(node, Members):
+        members = (
+            f"{written(name, chance)}{chance.choice(['', ' '])}:{written(inner, chance)}"
+            for name, inner in node
+        )
+        return f"{{{','.join(members)}}}"
+    if isinstance(node, list):
+        return f"[{', '.join(written(each, chance) for each in node)}]"
+    text = json.dumps(node)
+    return text.replace(":", chance.choice([":", "\\u003a", "\\u003A"]))
 
 
 def refusal_of(payload: bytes, schema=None, **more) -> Refusal:
@@ -111,6 +147,46 @@ def test_an_integer_beyond_64_bits_is_an_integer():
     schema = {"properties": {"a": {"type": "integer"}}}
     payload = b'{"a":18446744073709551617}'
     assert check_payload(payload, builders.event_type(schema=schema)) is None
+
+
+@pytest.mark.parametrize("case", payloads.REFUSED)
+def test_what_readers_of_json_read_differently_is_refused(case):
+    payload, detail = payloads.REFUSED[case]
+    assert detail == refusal_of(payload, TOTALS).detail
+
+
+@pytest.mark.parametrize("payload", payloads.EXACT)
+def test_what_can_be_kept_to_the_digit_is_taken_in(payload):
+    assert check_payload(payload, builders.event_type(schema=TOTALS)) is None
+
+
+NAMES = st.text(st.sampled_from('a:"\\u003 '), max_size=4)
+MEMBERS = st.recursive(
+    st.one_of(NAMES, st.none(), st.integers()),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(st.tuples(NAMES, inner), max_size=3).map(Members),
+    ),
+)
+
+
+@given(MEMBERS, st.randoms(use_true_random=False))
+def test_a_name_given_twice_is_found_however_the_text_is_written(node, chance):
+    text = written(node, chance).encode()
+    assert has_twins(text, msgspec.json.decode(text)) is is_doubled(node)
+
+
+@pytest.mark.parametrize(
+    ("most", "count", "is_taken"), [(2, 2, True), (2, 3, False), (0, 1, False)]
+)
+def test_an_event_is_about_so_many_at_most(most, count, is_taken):
+    verdict = check_subjects(count, builders.event_type(subjects_max=most))
+    assert (verdict is None) is is_taken
+    if verdict is not None:
+        assert ("too_many_subjects", f"{count} subjects, at most {most}") == (
+            verdict.code,
+            verdict.detail,
+        )
 
 
 def test_a_broken_schema_takes_nothing_in():

@@ -160,6 +160,11 @@ STEPS = [
         held(kind={"payload_bytes_max": 200}),
         [("events", "order.paid: up to 200 bytes, was 100")],
     ),
+    (
+        held(kind={"subjects_max": 1}),
+        held(kind={"subjects_max": 9}),
+        [("events", "order.paid: up to 9 subjects, was 1")],
+    ),
 ]
 # Who may enqueue, on the left and on the right, and what is gained on the way.
 ONE = producer("one", database_roles=("one_app",), principals=("one-svc",))

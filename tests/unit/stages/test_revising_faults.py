@@ -138,6 +138,12 @@ def test_a_payload_limit_out_of_range_is_a_fault():
     ] == places(event_types=limits)
 
 
+@pytest.mark.parametrize("most", [-1, 1001])
+def test_a_limit_of_subjects_out_of_range_is_a_fault(most):
+    kinds = (event_type(subjects_max=most),)
+    assert ["event type 'order.paid': subjects_max"] == places(event_types=kinds)
+
+
 @pytest.mark.parametrize("version", [0, -1, 10**9])
 def test_a_version_out_of_range_is_a_fault(version):
     kinds = (event_type(version=version),)

@@ -1,0 +1,115 @@
+"""Step 1 of the road, for rows that no producer library has checked: what the relay parks."""
+
+import itertools
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from dispatcher.model.ids import LeaseToken, WebhookId
+from dispatcher.store.database import Database
+from dispatcher.telemetry.metrics import Metrics
+from dispatcher.vault.sealer import Vault
+from dispatcher.worker.kit import WorkerSettings
+from dispatcher.worker.relay import Relay
+from tests.support import payloads
+from tests.support.letters import Road, change, rows
+from tests.support.records import KEYRING
+from tests.unit.stages import builders
+from tests.unit.stages.builders import leaf, record
+
+KIND = builders.event_type(
+    schema=record(id=leaf(), total=leaf("integer")), payload_bytes_max=20_000, subjects_max=2
+)
+INSERT = """
+INSERT INTO {events} (id, tenant, type, producer, subjects, payload, is_sealed, occurred_us,
+    enqueued_us)
+VALUES (:id, 'north', 'order.paid', 'hand', :subjects, :payload, false, 0, 0)
+"""
+FUNCTION = """
+SELECT dispatcher.dispatcher_enqueue('north', 'order.paid', CAST(:subjects AS text[]),
+    CAST(:payload AS json))
+"""
+PARKED = "SELECT state, code FROM {deliveries} ORDER BY event_seq"
+
+
+def relay_of(road: Road, **more: Any) -> Relay:
+    """A relay that plans one event after another, none of which is due at once."""
+    held = builders.registry(
+        event_types=(replace(KIND, **more),),
+        subscriptions=(builders.subscription(scope={"order.paid": ("$.id",)}),),
+    )
+    numbers = itertools.count()
+    kit: Any = SimpleNamespace(
+        outbox=road.outbox,
+        vault=Vault(KEYRING),
+        settings=WorkerSettings(),
+        clock=SimpleNamespace(boot=lambda: 0.0, wall_us=lambda: 0),
+        mint_token=lambda: LeaseToken("t"),
+        mint_webhook_id=lambda: WebhookId(f"msg_{next(numbers)}"),
+        step=lambda _: None,
+        metrics=Metrics(CollectorRegistry()),
+    )
+    policy: Any = SimpleNamespace(
+        snapshot=builders.snapshot(held), lease_ends=9.0, delivery_lease_seconds=60.0
+    )
+    desk: Any = SimpleNamespace(room=lambda *_: 0, accept=list)
+    return Relay(kit, policy, desk)
+
+
+async def judged(road: Road) -> list[tuple[str, str | None]]:
+    """What became of each event, in the order they came."""
+    await relay_of(road).turn()
+    return [(row["state"], row["code"]) for row in await rows(road.database, PARKED)]
+
+
+async def by_hand(road: Road, payload: bytes, subjects: str = "[]") -> None:
+    number = len(await rows(road.database, "SELECT id FROM {events}"))
+    given = {"id": f"evt_{number}", "payload": payload, "subjects": subjects}
+    await change(road.database, INSERT, **given)
+
+
+async def test_what_readers_of_json_read_differently_is_parked_or_planned_as_it_is(road: Road):
+    for payload, _ in payloads.REFUSED.values():
+        await by_hand(road, payload)
+    await by_hand(road, payloads.LARGE)
+    for payload in payloads.EXACT:
+        await by_hand(road, payload)
+    assert await judged(road) == [
+        *[("parked", "schema_invalid")] * len(payloads.REFUSED),
+        ("parked", "payload_too_large"),
+        *[("waiting", None)] * len(payloads.EXACT),
+    ]
+
+
+async def test_what_the_function_lets_in_is_parked_or_planned_as_it_is(postgres: Database):
+    road = Road(postgres)
+    await road.publish(KIND)
+    refused = []
+    for case, (payload, _) in payloads.REFUSED.items():
+        try:
+            await change(postgres, FUNCTION, subjects=[], payload=payload.decode())
+        except Exception as error:  # noqa: BLE001 - what the database itself knows to be no JSON
+            refused.append((case, type(error).__name__))
+    assert [case for case, _ in refused] == ["no number", "no end"]
+    for payload in payloads.EXACT:
+        await change(postgres, FUNCTION, subjects=[], payload=payload.decode())
+    assert await judged(road) == [
+        *[("parked", "schema_invalid")] * (len(payloads.REFUSED) - len(refused)),
+        *[("waiting", None)] * len(payloads.EXACT),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("subjects", "outcome"),
+    [
+        ('["a", "b", "a"]', ("waiting", None)),
+        ('["a", "b", "c"]', ("parked", "too_many_subjects")),
+        ('["a", 1]', ("parked", "subjects_invalid")),
+    ],
+)
+async def test_an_event_about_too_many_is_parked(road: Road, subjects: str, outcome: Any):
+    await by_hand(road, b'{"id":"a"}', subjects)
+    assert await judged(road) == [outcome]
