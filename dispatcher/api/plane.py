@@ -20,6 +20,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.triage import TriageStore
 from dispatcher.vault.sealer import Vault
 
 
@@ -48,6 +49,7 @@ class Plane:
     producers: ProducerRule
     previews: PreviewControl
     history: HistoryStore
+    triage: TriageStore
     audit: AuditLog
     replies: ReplyStore
     outbox: Database

@@ -19,6 +19,7 @@ from dispatcher.api import (
     subscriptions,
     switches,
     tokens,
+    triage,
 )
 from dispatcher.api.routes import Route
 
@@ -27,6 +28,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *deliveries.ROUTES,
     *disclosures.ROUTES,
     *event_types.ROUTES,
+    *triage.ROUTES,
     *connectors.ROUTES,
     *subscriptions.ROUTES,
     *proofs.ROUTES,

@@ -22,6 +22,7 @@ from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.triage import TriageStore
 
 
 def change_control(house: House) -> ChangeControl:
@@ -79,6 +80,7 @@ def front(house: House) -> Front:
         producers=ProducerRule(house.registry),
         previews=preview_control(house),
         history=house.history,
+        triage=TriageStore(house.outbox_database),
         audit=house.audit,
         replies=ReplyStore(house.registry_database),
         outbox=house.outbox_database,

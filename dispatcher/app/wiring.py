@@ -27,6 +27,7 @@ from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.peers import PeerStore
 from dispatcher.store.registry import POLICY_CHANNEL
 from dispatcher.store.retention import RetentionStore
+from dispatcher.store.triage import TriageStore
 from dispatcher.store.wakeup import listen, watch_epoch
 from dispatcher.telemetry.log import logger
 from dispatcher.telemetry.metrics import Metrics
@@ -69,6 +70,7 @@ async def open_kit(
         peers=PeerStore(outbox),
         catalogue=house.catalogue,
         retention=RetentionStore(outbox),
+        triage=TriageStore(outbox),
         registry=house.registry,
         proofs=house.proofs,
         workers=house.workers,

@@ -1,10 +1,14 @@
-"""`schema`: write, check and compare the schemas of event types; no database, no registry."""
+"""`schema`: write, check and compare the schemas of event types, and hear what they leave out.
+
+All but `triage` need no database and no registry.
+"""
 
 from pathlib import Path
 
 import click
 
-from dispatcher.cli.output import json_option, print_json
+from dispatcher.cli.asking import Where, where_options
+from dispatcher.cli.output import json_option, moment, print_json, print_table
 from dispatcher.control.schema_files import read_schemas
 from dispatcher.stages.shaping.linting import lint_schema
 
@@ -49,3 +53,26 @@ def lint(paths: tuple[Path, ...], as_json: bool) -> int:
             click.echo(f"  fix: {row['fix']}")
         click.echo(f"schemas {len(files)}, findings {len(found)}")
     return 1 if found else 0
+
+
+@schema.command()
+@click.argument("event_type", required=False)
+@click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
+@where_options
+def triage(event_type: str | None, limit: int, where: Where, as_json: bool) -> None:
+    """List the fields that events carry and no schema classes: nobody is sent them.
+
+    'undeclared' is not in the schema at all, 'unclassified' has no class there. [*] stands for
+    members whose names may be values, and for elements. Workers look at one event of each type a
+    second. A field leaves this list when a revision classes it, or after 30 days unseen.
+    """
+    rows = where.list("/v1/triage", limit, {"event_type": event_type})
+    if as_json:
+        print_json(rows)
+        return
+    names = ("event_type", "path", "reason")
+    cells = [
+        (*(row[name] for name in names), moment(row["first_seen_us"]), moment(row["last_seen_us"]))
+        for row in rows
+    ]
+    print_table("triage", (*names, "first seen", "last seen"), cells)

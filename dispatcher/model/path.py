@@ -18,7 +18,13 @@ SUBJECT: Final = Path(("", "subject"))
 _STEP: Final = re.compile(
     r"\.(?P<name>[A-Za-z_][A-Za-z0-9_-]*)|\['(?P<quoted>[^'\\\x00-\x1f]+)'\]|(?P<each>\[\*\])"
 )
+_QUOTABLE: Final = re.compile(r"[^'\\\x00-\x1f]+\Z")
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
+
+
+def is_nameable(name: str) -> bool:
+    """True for a member's name that a path can be written with."""
+    return _QUOTABLE.match(name) is not None
 
 
 def parse_path(text: str) -> Path:

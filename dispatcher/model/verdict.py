@@ -26,7 +26,6 @@ class Reason(StrEnum):
     PAYLOAD_UNREADABLE = "payload_unreadable"
     EVENT_UNREADABLE = "event_unreadable"
     SUBJECTS_INVALID = "subjects_invalid"
-    TOO_MANY_SUBJECTS = "too_many_subjects"
     SCOPE_UNKNOWN = "scope_unknown"
     INTERNAL_FAULT = "internal_fault"
     TENANT_MISSING = "tenant_missing"

@@ -69,6 +69,12 @@ class Metrics:
             ("subscription", "event_type"),
             registry=registry,
         )
+        self.fields_withheld = Counter(
+            "dispatcher_fields_withheld",
+            "Places in events that no schema classes; at most one event a second is looked at.",
+            ("event_type", "reason"),
+            registry=registry,
+        )
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )

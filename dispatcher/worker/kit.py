@@ -23,6 +23,7 @@ from dispatcher.store.peers import PeerStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.retention import RetentionStore
+from dispatcher.store.triage import TriageStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.sealer import Vault
@@ -136,6 +137,7 @@ class Kit:
     peers: PeerStore
     catalogue: CatalogueStore
     retention: RetentionStore
+    triage: TriageStore
     registry: RegistryStore
     proofs: ProofStore
     workers: WorkerStore

@@ -28,6 +28,7 @@ from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.prover import Prover
 from dispatcher.worker.relay import Relay
+from dispatcher.worker.triage import Triage
 from dispatcher.worker.upkeep import Upkeep
 
 TURN_SECONDS: Final = 5.0
@@ -53,9 +54,10 @@ class Worker:
         )
         self.courier = Courier(kit, self.policy, self._disclosures, self._settlements)
         self.desk = Desk(kit, self.courier)
-        self._relay = Relay(kit, self.policy, self.desk)
+        triage = Triage(kit)
+        self._relay = Relay(kit, self.policy, self.desk, triage)
         self._leaser = Leaser(kit, self.policy, self.desk)
-        self._upkeep = Upkeep(kit, self.policy)
+        self._upkeep = Upkeep(kit, self.policy, triage)
         self._prover = Prover(kit, self.policy)
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()

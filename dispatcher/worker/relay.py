@@ -23,6 +23,7 @@ from dispatcher.vault.places import payload_place
 from dispatcher.worker.desk import Desk
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.triage import Triage
 
 LIMIT_MIN: Final = 16
 DOUBLINGS_MAX: Final = 16
@@ -41,8 +42,9 @@ class _Batch:
 class Relay:
     """Plans new events, batch by batch."""
 
-    def __init__(self, kit: Kit, policy: PolicyWatch, desk: Desk) -> None:
+    def __init__(self, kit: Kit, policy: PolicyWatch, desk: Desk, triage: Triage) -> None:
         self._kit = kit
+        self._triage = triage
         self._policy = policy
         self._desk = desk
         self._floor_us = 0
@@ -129,6 +131,7 @@ class Relay:
         if isinstance(planned, Refusal):
             yield Filing(event=event, slot=new.slot, state=State.PARKED, refusal=planned)
             return
+        self._triage.look(event, snapshot.event_types[event.type])
         if not planned:
             yield Filing(event=event, slot=new.slot, state=State.DROPPED)
         slot: DeliveryId | None = new.slot

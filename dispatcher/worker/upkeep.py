@@ -1,5 +1,5 @@
 """The slow chores: rescue lost leases, judge parked rows again, refresh the outbox's catalogue,
-drop payloads whose time is over, forget workers long gone.
+note fields nobody has classed, drop payloads whose time is over, forget workers long gone.
 
 Runs beside the road in small batches; a chore that fails is logged and tried again next time.
 """
@@ -12,6 +12,7 @@ from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.verdict import Reason
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.triage import Triage
 
 RETENTION_ROWS: Final = 1000
 REJUDGE_ROWS: Final = 1000
@@ -25,7 +26,8 @@ _HOUR_US: Final = 3_600_000_000
 class Upkeep:
     """Does every chore in turn."""
 
-    def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
+    def __init__(self, kit: Kit, policy: PolicyWatch, triage: Triage) -> None:
+        self._triage = triage
         self._kit = kit
         self._policy = policy
         self._published = Revision(0)
@@ -55,6 +57,7 @@ class Upkeep:
             if await kit.claims.rejudge(snapshot.epoch, rows_max=REJUDGE_ROWS) < REJUDGE_ROWS:
                 break
         await self._park_orphans(snapshot)
+        await self._triage.write(snapshot)
         if self._turns % RETENTION_EVERY == 0:
             await self._forget()
         self._turns += 1
@@ -80,4 +83,5 @@ class Upkeep:
             after = max(dropped)
         if count:
             kit.log.info("payloads_dropped", count=count)
+        await self._triage.expire()
         await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)

@@ -14,6 +14,7 @@ from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.sealer import Vault
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.relay import Relay
+from dispatcher.worker.triage import Triage
 from tests.support import payloads
 from tests.support.letters import Road, change, rows
 from tests.support.records import KEYRING
@@ -56,7 +57,7 @@ def relay_of(road: Road, **more: Any) -> Relay:
         snapshot=builders.snapshot(held), lease_ends=9.0, delivery_lease_seconds=60.0
     )
     desk: Any = SimpleNamespace(room=lambda *_: 0, accept=list)
-    return Relay(kit, policy, desk)
+    return Relay(kit, policy, desk, Triage(kit))
 
 
 async def judged(road: Road) -> list[tuple[str, str | None]]:

@@ -30,6 +30,7 @@ from dispatcher.store.people import PeopleStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.triage import TriageStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
@@ -116,6 +117,7 @@ def plane_of(database: Database) -> Plane:
         producers=ProducerRule(registry),
         previews=previews_of(database),
         history=HistoryStore(database),
+        triage=TriageStore(database),
         audit=audit,
         replies=ReplyStore(database),
         outbox=database,

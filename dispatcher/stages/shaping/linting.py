@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.path import Path, format_path
+from dispatcher.model.path import Path, format_path, is_nameable
 from dispatcher.model.schema import compile_schema, read_schema
 from dispatcher.stages.shaping.schema import (
     CLASSIFICATION,
@@ -38,6 +38,7 @@ class FlawCode(StrEnum):
     NOT_FOLLOWED = "not_followed"
     MEMBERS_MISSING = "members_missing"
     MAP_WITH_MEMBERS = "map_with_members"
+    NAME_UNWRITABLE = "name_unwritable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,7 @@ _FIXES: Final[Mapping[FlawCode, str]] = {
     FlawCode.NOT_FOLLOWED: "write it with properties, items or additionalProperties alone",
     FlawCode.MEMBERS_MISSING: "declare properties, items or additionalProperties below it",
     FlawCode.MAP_WITH_MEMBERS: "declare members, or a map: not both in one object",
+    FlawCode.NAME_UNWRITABLE: "rename it, or leave it undeclared: then it is withheld",
 }
 
 
@@ -116,7 +118,11 @@ def _lint_object(node: dict[str, Any], steps: tuple[str | None, ...]) -> Iterato
     members, others = node.get("properties"), node.get("additionalProperties")
     named = members if isinstance(members, dict) else {}
     for name, inner in named.items():
-        yield from _lint(inner, (*steps, name))
+        if is_nameable(name):
+            yield from _lint(inner, (*steps, name))
+        else:
+            why = "a member's name is empty, or holds a quote, a backslash or a control character"
+            yield _flaw(FlawCode.NAME_UNWRITABLE, steps, why)
     if named and isinstance(others, dict):
         why = "a grant of the map would reach its declared members too"
         yield _flaw(FlawCode.MAP_WITH_MEMBERS, (*steps, None), why)

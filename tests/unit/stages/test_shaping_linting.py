@@ -74,6 +74,8 @@ def test_what_is_plain_is_no_flaw(schema):
         ({"type": "array"}, "$.a", FlawCode.MEMBERS_MISSING),
         ({"type": "array", "items": True}, "$.a[*]", FlawCode.CLASS_MISSING),
         ({"type": "array", "items": {"type": "object"}}, "$.a[*]", FlawCode.MEMBERS_MISSING),
+        (record(**{"": leaf()}), "$.a", FlawCode.NAME_UNWRITABLE),
+        (record(**{"it's": leaf()}), "$.a", FlawCode.NAME_UNWRITABLE),
         (
             record(b=leaf()) | {"additionalProperties": leaf()},
             "$.a[*]",
