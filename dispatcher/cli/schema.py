@@ -3,13 +3,16 @@
 All but `triage` need no database and no registry.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import json_option, moment, print_json, print_table
-from dispatcher.control.schema_files import read_schemas
+from dispatcher.control.schema_files import read_schema, read_schemas
+from dispatcher.model.errors import InvalidInput
+from dispatcher.stages.revising.evolution import compare_schemas
 from dispatcher.stages.shaping.linting import lint_schema
 
 _FILE = click.Path(path_type=Path)
@@ -53,6 +56,37 @@ def lint(paths: tuple[Path, ...], as_json: bool) -> int:
             click.echo(f"  fix: {row['fix']}")
         click.echo(f"schemas {len(files)}, findings {len(found)}")
     return 1 if found else 0
+
+
+@schema.command()
+@click.argument("old", type=_FILE)
+@click.argument("new", type=_FILE)
+@json_option
+def compare(old: Path, new: Path, as_json: bool) -> int:
+    """Say what the schema NEW changes for those who know OLD, and whom it breaks.
+
+    Producers break where an event they send would be refused; consumers where they would miss a
+    field, meet a value they have never seen, or lose a grant. Needs no database. Exits 1 when it
+    breaks somebody, 2 when a file cannot be read.
+    """
+    try:
+        found = compare_schemas(read_schema(old).text, read_schema(new).text)
+    except ValueError as error:
+        raise InvalidInput(
+            str(error), where=f"{old}, {new}", fix="name two schemas", code="schema_unreadable"
+        ) from None
+    broken = sorted({side for each in found for side in each.breaks})
+    verdict = "breaking" if broken else "compatible"
+    if as_json:
+        print_json(
+            {"verdict": verdict, "breaks": broken, "differences": [asdict(each) for each in found]}
+        )
+    else:
+        for each in found:
+            breaks = f"  breaks {' and '.join(each.breaks)}" if each.breaks else ""
+            click.echo(f"{each.kind:12} {each.path}: {each.what}{breaks}")
+        click.echo(f"{verdict}{': ' if broken else ''}{' and '.join(broken)}")
+    return 1 if broken else 0
 
 
 @schema.command()

@@ -1,8 +1,8 @@
 """Does a changed schema let in events that the old one kept out?
 
-Asked when an event type changes: what a schema newly accepts would flow to its subscribers. The
-answer is safe, not complete: it says "no more" only for what it understands keyword by keyword, and
-treats everything else that differs as more.
+Asked when an event type changes: what a schema newly accepts would flow to its subscribers; and by
+`evolution`, of one place at a time. The answer is safe, not complete: it says "no more" only for
+what it understands keyword by keyword, and treats everything else that differs as more.
 """
 
 from collections.abc import Mapping
@@ -30,16 +30,16 @@ _RESTRICTING: Final = (
 @lru_cache(maxsize=1024)
 def accepts_no_more(old_text: str, new_text: str) -> bool:
     """True only when every payload the new schema accepts was accepted by the old one."""
-    return old_text == new_text or _is_within(read_schema(new_text), read_schema(old_text))
+    return old_text == new_text or is_within(read_schema(new_text), read_schema(old_text))
 
 
-def _is_within(new: Any, old: Any) -> bool:
+def is_within(new: Any, old: Any) -> bool:
     """True when `new` is sure to accept nothing that `old` refuses."""
-    if old is True or new is False or _is_same(new, old):
+    if old is True or new is False or is_same(new, old):
         return True
     if not isinstance(new, Mapping) or not isinstance(old, Mapping):
         return False
-    was, now = _assertions(old), _assertions(new)
+    was, now = assertions(old), assertions(new)
     for keyword in (was.keys() | now.keys()) - _STRUCTURE:
         if keyword not in was:
             if keyword not in _RESTRICTING:
@@ -49,7 +49,7 @@ def _is_within(new: Any, old: Any) -> bool:
     return _are_members_within(now, was)
 
 
-def _assertions(schema: Mapping[str, Any]) -> dict[str, Any]:
+def assertions(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what only describes."""
     return {
         keyword: said
@@ -59,14 +59,14 @@ def _assertions(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_stricter(keyword: str, now: Any, was: Any) -> bool:
-    if _is_same(now, was):
+    if is_same(now, was):
         return True
     if keyword == "items":
-        return _is_within(now, was)
+        return is_within(now, was)
     if keyword == "type":
-        return _types(now) <= _types(was)
+        return accepted_types(now) <= accepted_types(was)
     if keyword == "enum":
-        return all(any(_is_same(each, other) for other in was) for each in now)
+        return all(any(is_same(each, other) for other in was) for each in now)
     if keyword == "required":
         return set(was) <= set(now)
     if keyword in _AT_MOST:
@@ -76,37 +76,38 @@ def _is_stricter(keyword: str, now: Any, was: Any) -> bool:
 
 def _are_members_within(now: dict[str, Any], was: dict[str, Any]) -> bool:
     if "patternProperties" in now or "patternProperties" in was:
-        return all(_is_same(now.get(keyword), was.get(keyword)) for keyword in _STRUCTURE)
+        return all(is_same(now.get(keyword), was.get(keyword)) for keyword in _STRUCTURE)
     old_members, new_members = was.get("properties", {}), now.get("properties", {})
     old_others, new_others = (
         was.get("additionalProperties", True),
         now.get("additionalProperties", True),
     )
     return (
-        _is_within(new_others, old_others)
+        is_within(new_others, old_others)
         and all(
-            _is_within(new_members.get(name, new_others), member)
+            is_within(new_members.get(name, new_others), member)
             for name, member in old_members.items()
         )
         and all(
-            _is_within(member, old_others)
+            is_within(member, old_others)
             for name, member in new_members.items()
             if name not in old_members
         )
     )
 
 
-def _types(said: Any) -> set[str]:
+def accepted_types(said: Any) -> set[str]:
+    """Give the types that the keyword `type` lets in."""
     names = {said} if isinstance(said, str) else set(said)
     return names | {"integer"} if "number" in names else names
 
 
-def _is_same(one: Any, other: Any) -> bool:
+def is_same(one: Any, other: Any) -> bool:
     """Compare as JSON does: `true` is not `1`."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
-        return len(one) == len(other) and all(map(_is_same, one, other))
+        return len(one) == len(other) and all(map(is_same, one, other))
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(_is_same(one[k], other[k]) for k in one)
+        return one.keys() == other.keys() and all(is_same(one[k], other[k]) for k in one)
     return bool(one == other)

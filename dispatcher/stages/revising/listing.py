@@ -17,6 +17,7 @@ from dispatcher.model.registry import Connector, Destination, OwnershipProof, Po
 from dispatcher.model.tls import Tls
 from dispatcher.stages.gates.aliases import is_within_any, zones_of
 from dispatcher.stages.gates.listing import granted_range
+from dispatcher.stages.revising.evolution import Kind, compare_schemas
 from dispatcher.stages.revising.tls_terms import compare_tls
 from dispatcher.stages.shaping.schema import Leaf, flatten
 
@@ -89,13 +90,22 @@ def compare_classes(old: Registry, new: Registry) -> Iterator[Change]:
 
 
 def compare_versions(old: Registry, new: Registry) -> Iterator[Change]:
-    """Give the versions that event types move between; what a schema lets in is told beside it."""
-    was = {each.name: each.version for each in old.event_types}
+    """Give the versions that event types move between, and what that means for who uses them.
+
+    Neutral by itself: what a schema lets in, and what is classed otherwise, is told beside it.
+    """
+    was = {each.name: each for each in old.event_types}
     for each in new.event_types:
-        before = was.get(each.name, each.version)
-        if before != each.version:
-            what = f"version {each.version}, was {before}"
-            yield Change(Direction.NEUTRAL, Aspect.TERMS, f"event type {each.name}", what)
+        before = was.get(each.name, each)
+        where = f"event type {each.name}"
+        if before.version != each.version:
+            what = f"version {each.version}, was {before.version}"
+            yield Change(Direction.NEUTRAL, Aspect.TERMS, where, what)
+        for one in compare_schemas(before.schema, each.schema):
+            if one.kind is not Kind.RECLASSIFIED:
+                breaks = f" (breaks {' and '.join(one.breaks)})" if one.breaks else ""
+                what = f"{one.path} {one.kind}: {one.what}{breaks}"
+                yield Change(Direction.NEUTRAL, Aspect.EVENTS, where, what)
 
 
 def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:

@@ -80,3 +80,37 @@ def test_a_file_that_cannot_be_read_is_bad_input_and_named(run, name, content):
 def test_a_file_that_is_not_there_is_bad_input(run):
     for name in ("gone.json", "gone.toml", "gone"):
         assert run("lint", name)[0] == 2
+
+
+def test_compare_says_whom_a_version_breaks_and_ends_accordingly(run):
+    old, new = write("1.json", record(a=leaf())), write("2.json", record(a=leaf(), b=leaf()))
+    assert run("compare", old, new) == (
+        0,
+        "added        $.b: string, public other\ncompatible\n",
+        "",
+    )
+    status, out, _ = run("compare", new, old)
+    assert (status, out.splitlines()[-1]) == (1, "breaking: consumers")
+    status, out, _ = run("compare", new, old, "--json")
+    assert (status, json.loads(out)) == (
+        1,
+        {
+            "verdict": "breaking",
+            "breaks": ["consumers"],
+            "differences": [
+                {
+                    "kind": "removed",
+                    "path": "$.b",
+                    "breaks": ["consumers"],
+                    "what": "was string, public other",
+                }
+            ],
+        },
+    )
+
+
+def test_compare_refuses_what_is_no_schema(run):
+    good = write("good.json", record(a=leaf()))
+    for name, content in (("a.json", "[]"), ("b.json", "{")):
+        status, _, err = run("compare", good, write(name, content), "--json")
+        assert (status, json.loads(err)["error"]["code"]) == (2, "schema_unreadable")
