@@ -3,6 +3,7 @@
 All but `triage` need no database and no registry.
 """
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import click
 
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import json_option, moment, print_json, print_table
-from dispatcher.control.schema_files import read_schema, read_schemas
+from dispatcher.control.schema_files import read_samples, read_schema, read_schemas
 from dispatcher.model.errors import InvalidInput
 from dispatcher.stages.revising.evolution import compare_schemas
+from dispatcher.stages.shaping.inferring import infer_schema
 from dispatcher.stages.shaping.linting import lint_schema
 
 _FILE = click.Path(path_type=Path)
@@ -56,6 +58,34 @@ def lint(paths: tuple[Path, ...], as_json: bool) -> int:
             click.echo(f"  fix: {row['fix']}")
         click.echo(f"schemas {len(files)}, findings {len(found)}")
     return 1 if found else 0
+
+
+@schema.command()
+@click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=_FILE)
+@json_option
+def infer(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Propose a schema with classes from sample payloads, and say why of each leaf.
+
+    FILE holds one JSON object, a list of them, or one on each line; '-' is standard input. The
+    proposal passes 'schema lint', every sample fits it, and it holds no value of them. Unrecognised
+    fields are confidential. Read it before you register it: it is a guess. Needs no database.
+    """
+    samples = read_samples(paths)
+    try:
+        proposed, reasons = infer_schema(samples)
+    except ValueError as error:
+        raise InvalidInput(
+            str(error), where=", ".join(map(str, paths)), fix="give more samples", code="no_schema"
+        ) from None
+    if as_json:
+        told = [asdict(each) for each in reasons]
+        print_json({"samples": len(samples), "schema": proposed, "reasons": told})
+        return
+    click.echo(json.dumps(proposed, indent=2, ensure_ascii=False))
+    classed = json.dumps(proposed, ensure_ascii=False)
+    for each in reasons:
+        if json.dumps(each.why, ensure_ascii=False) not in classed:  # not said at the leaf itself
+            click.echo(f"{each.path}: {each.why}", err=True)
 
 
 @schema.command()

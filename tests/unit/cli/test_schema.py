@@ -114,3 +114,42 @@ def test_compare_refuses_what_is_no_schema(run):
     for name, content in (("a.json", "[]"), ("b.json", "{")):
         status, _, err = run("compare", good, write(name, content), "--json")
         assert (status, json.loads(err)["error"]["code"]) == (2, "schema_unreadable")
+
+
+SAMPLES = [{"id": "o-1", "to": "ann@shop.example"}, {"id": "o-2"}]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps(SAMPLES),
+        "\n".join(map(json.dumps, SAMPLES)),
+        "\n\n".join(json.dumps(each) + "\r" for each in SAMPLES),
+    ],
+    ids=["a list", "lines", "lines with blanks"],
+)
+def test_infer_proposes_a_schema_that_lint_lets_pass(run, content):
+    status, out, err = run("infer", write("samples", content))
+    assert (status, err) == (0, "")
+    proposed = json.loads(out)
+    assert proposed["required"] == ["id"]
+    assert "ann" not in out
+    assert proposed["properties"]["to"]["x-data-classification"]["category"] == "contact"
+    assert run("lint", write("made.json", out))[0] == 0
+    found = json.loads(run("infer", "samples", "--json")[1])
+    assert (found["samples"], found["schema"]) == (2, proposed)
+    assert {each["path"] for each in found["reasons"]} == {"$.id", "$.to"}
+
+
+def test_infer_says_beside_the_schema_what_it_left_out(run):
+    status, out, err = run("infer", write("samples", '{"id": 1, "a b": 2}'))
+    assert (status, list(json.loads(out)["properties"])) == (0, ["id"])
+    assert err == "$[*]: left undeclared: members whose names may be values\n"
+
+
+@pytest.mark.parametrize(
+    "content", ["", "[]", "[1]", '"x"', "{", '{"a":1,"a":2}', '{"a":1}\n{', "[[{}]]"]
+)
+def test_infer_refuses_what_are_no_samples_and_quotes_nothing(run, content):
+    status, out, err = run("infer", write("samples", content), "--json")
+    assert (status, out, json.loads(err)["error"]["code"]) == (2, "", "sample_unreadable")
