@@ -7,7 +7,7 @@ Every preview is on the record.
 
 import asyncio
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 from pydantic import Field
@@ -19,7 +19,7 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NUMBER_MAX, Text, View
-from dispatcher.control.previews import Case, Letter, Policy, Preview
+from dispatcher.control.previews import Case, Letter, Policy, Preview, Source
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.event import Event
@@ -30,6 +30,7 @@ from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.verdict import Refusal
 from dispatcher.stages.shaping.account import Fate, Part
 from dispatcher.stages.shaping.redaction import redact, size_class
+from dispatcher.stages.shaping.synthetic import synthesise
 
 LARGE_BYTES: Final = 65_536
 PREVIEWED: Final = "event.previewed"
@@ -45,6 +46,8 @@ _ENVELOPE: Final = frozenset(
 class PreviewQuestion(View):
     """Whose view of which event: `payload` of your own, a kept `delivery`, or else the newest.
 
+    `synthetic` has one made of nothing but its schema: the same for the same text.
+
     `type` and `tenant` say what a payload is, or which event is the newest; they may be left out
     where the subscription leaves but one.
     """
@@ -55,13 +58,14 @@ class PreviewQuestion(View):
     tenant: Text | None = None
     subjects: Annotated[list[Loose], Field(max_length=1000)] = Field(default_factory=list)
     payload: dict[str, Any] | None = None
+    synthetic: Text | None = None
     delivery: Annotated[int, Field(ge=1, le=NUMBER_MAX)] | None = None
 
 
 class ShownEvent(View):
     """The event that is shown; `payload` is its JSON text, without values where they are hidden."""
 
-    source: Literal["given", "delivery", "recent"]
+    source: Source
     id: str | None
     type: str
     tenant: str
@@ -139,7 +143,7 @@ async def preview_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     policy = await plane.previews.policy(names, ask.principal.tenant)
     case = await _case(plane, ask, question, policy, tenant)
     may_see = Right.SEE_PAYLOADS in ask.principal.rights
-    is_redacted = not case.is_given and not may_see
+    is_redacted = case.is_kept and not may_see
     await plane.audit.record(_entry(ask.principal, case, names, is_redacted=is_redacted))
     schema = _schema(policy.snapshot, case.event.type)
     seen = _Seen(schema, is_redacted=is_redacted, is_told=may_see_reasons(ask.principal))
@@ -167,16 +171,19 @@ async def _case(
     subscription, connector = policy.parts(question.subscription)
     types = [question.type] if question.type is not None else list(subscription.scope)
     tenants = [tenant] if tenant is not None else list(connector.tenants)
+    named = (question.delivery, question.payload, question.synthetic)
+    if sum(each is not None for each in named) > 1:
+        raise _refused("the request", "it names more than one event", "name one")
     if question.delivery is not None:
-        if question.payload is not None:
-            raise _refused("payload", "give a payload or name a delivery, not both", "one of them")
         return await plane.previews.filed(
             question.delivery, subscription.name, ask.principal.tenant
         )
-    if question.payload is None:
+    if question.payload is None and question.synthetic is None:
         return await plane.previews.recent(types, tenants)
     kind = _only(types, "type", "dispatcher does not know what kind of event it is")
     whose = _only(tenants, "tenant", "dispatcher does not know whose event it is")
+    seed = question.synthetic
+    payload = payload_of(ask.raw) if seed is None else _made(policy.snapshot, kind, seed)
     event = Event(
         seq=0,
         id=EventId(""),
@@ -185,9 +192,22 @@ async def _case(
         producer=_producer(policy.snapshot, kind, whose),
         subjects=tuple(question.subjects),
         occurred_us=plane.wall_us(),
-        payload=payload_of(ask.raw),
+        payload=payload,
     )
-    return Case(event=event, is_given=True)
+    return Case(event=event, source=Source.GIVEN if seed is None else Source.SYNTHETIC)
+
+
+def _made(snapshot: Snapshot, kind: str, seed: str) -> bytes:
+    """Make a payload of nothing but its schema."""
+    try:
+        return msgspec.json.encode(synthesise(_schema(snapshot, kind), seed))
+    except ValueError as error:
+        raise InvalidInput(
+            str(error),
+            where="synthetic",
+            fix="name a type that the registry has, or give a payload of your own",
+            code="synthetic_impossible",
+        ) from None
 
 
 def _producer(snapshot: Snapshot, kind: str, tenant: str) -> str:
@@ -215,17 +235,11 @@ def _schema(snapshot: Snapshot, kind: str) -> str:
     return found.schema if found is not None else ""
 
 
-def _source(case: Case) -> str:
-    if case.is_given:
-        return "given"
-    return "recent" if case.filed is None else "delivery"
-
-
 def _entry(principal: Principal, case: Case, names: list[str], *, is_redacted: bool) -> Entry:
     detail = {
         "event": case.event.id or None,
         "delivery": case.filed.id if case.filed is not None else None,
-        "source": _source(case),
+        "source": case.source,
         "values": "hidden" if is_redacted else "shown",
     }
     about = f"subscription {', '.join(names)}"
@@ -243,7 +257,7 @@ class _Seen:
     def event(self, case: Case) -> dict[str, Any]:
         event, filed = case.event, case.filed
         return {
-            "source": _source(case),
+            "source": case.source,
             "id": event.id or None,
             "type": event.type,
             "tenant": event.tenant,

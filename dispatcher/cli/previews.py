@@ -24,7 +24,9 @@ REFUSED: Final = 4
 )
 @click.option("--recent", is_flag=True, help="The newest event that would go there (the default).")
 @click.option("--delivery", type=NUMBER, help="The event of this delivery, with its own id.")
-@click.option("--type", "event_type", help="The type of the event, where there are several.")
+@click.option("--synthetic", is_flag=True, help="An event made of nothing but its schema.")
+@click.option("--seed", default="1", show_default=True, help="Another seed makes another.")
+@click.option("--type", help="The type of the event, where there are several.")
 @click.option("--tenant", help="Whose event it is, where the partner serves several.")
 @click.option("--subject", "subjects", multiple=True, help="With --event: a person it is about.")
 @click.option("--against", metavar="SUBSCRIPTION", help="Show what this one would get, too.")
@@ -34,12 +36,11 @@ def preview(
     file: str | None,
     recent: bool,
     delivery: int | None,
-    event_type: str | None,
-    tenant: str | None,
-    subjects: tuple[str, ...],
-    against: str | None,
+    synthetic: bool,
+    seed: str,
     where: Where,
     as_json: bool,
+    **terms: Any,
 ) -> int:
     """Show what SUBSCRIPTION would get of an event: the exact body and headers, and nothing sent.
 
@@ -53,20 +54,18 @@ def preview(
 
     Exits 0 when it would be sent, 4 when something keeps it here.
     """
-    if sum((file is not None, recent, delivery is not None)) > 1:
+    if sum((file is not None, recent, synthetic, delivery is not None)) > 1:
         raise InvalidInput(
-            "--event, --recent and --delivery each name the event",
+            "--event, --recent, --delivery and --synthetic each name the event",
             where="dispatcher preview",
             fix="give one of them",
             code="usage",
         )
-    body: dict[str, Any] = {
+    body = {
         "subscription": subscription,
-        "against": against,
-        "type": event_type,
-        "tenant": tenant,
         "delivery": delivery,
-        "subjects": subjects,
+        "synthetic": seed if synthetic else None,
+        **terms,  # in the API's own words
     }
     if file is not None:
         body["payload"] = read_payload(file)

@@ -8,6 +8,7 @@ and no ticket. Whether values may be shown at all is for whoever asked it to see
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Final, Protocol
 
 from dispatcher.control.rehearsing import Written, without_signature, write_letter
@@ -66,18 +67,31 @@ class Preview:
     parts: tuple[Part, ...]
 
 
+class Source(StrEnum):
+    """Where the event that is shown comes from."""
+
+    GIVEN = "given"
+    SYNTHETIC = "synthetic"
+    DELIVERY = "delivery"
+    RECENT = "recent"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """The event that is shown; `filed` is the delivery it was taken from, if it was.
 
-    `scope` is what that was filed under, if it is known. `is_given`: it was never enqueued, so
-    whether it could be is judged too.
+    `scope` is what that was filed under, if it is known.
     """
 
     event: Event
-    is_given: bool = False
+    source: Source
     filed: Filed | None = None
     scope: Scope | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """False where it was never enqueued: nobody's value but the asker's own is in it."""
+        return self.source in (Source.DELIVERY, Source.RECENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +178,12 @@ class PreviewControl:
                 fix=f"ask for {found.subscription}, or compare with it",
                 code="delivery_of_another",
             )
-        return Case(event=found.event, filed=found, scope=await self.scope_of(found.scope))
+        return Case(
+            event=found.event,
+            source=Source.DELIVERY,
+            filed=found,
+            scope=await self.scope_of(found.scope),
+        )
 
     async def recent(self, types: Collection[str], tenants: Collection[str]) -> Case:
         """Give the newest event of these types and tenants. Raises `NotFound`."""
@@ -176,7 +195,7 @@ class PreviewControl:
                 fix="name another type or tenant, or give an event of your own",
                 code="event_unknown",
             )
-        return Case(event=event)
+        return Case(event=event, source=Source.RECENT)
 
     def preview(self, name: str, case: Case, policy: Policy, *, is_blind: bool) -> Preview:
         """Say what one subscription would get of an event; `is_blind` shows no token of a value.
@@ -250,7 +269,7 @@ class PreviewControl:
 def _intake(case: Case, snapshot: Snapshot) -> tuple[Refusal, ...]:
     """Judge an event that nobody enqueued as its producer would be."""
     kind, payload = snapshot.event_types.get(case.event.type), case.event.payload
-    if not case.is_given or kind is None or payload is None:
+    if case.is_kept or kind is None or payload is None:
         return ()
     unfit = check_payload(payload, kind)
     return () if unfit is None else (unfit,)

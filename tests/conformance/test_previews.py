@@ -338,3 +338,20 @@ async def test_a_large_event_is_shown_whole(api: Caller):
     assert acme["is_sent"]
     assert len(json.loads(acme["letter"]["body"])["data"]["lines"]) == 9_000
     assert fates(acme)["$.lines[*].qty"] == ("withheld", ["ungranted"])
+
+
+async def test_a_synthetic_event_is_the_same_for_the_same_seed_and_holds_nobody(api: Caller):
+    shown = [
+        (await preview(api, WORKER, tenant="north", synthetic=seed))["event"]
+        for seed in ("1", "1", "2")
+    ]
+    assert shown[0] == shown[1] != shown[2]
+    assert shown[0]["source"] == "synthetic"
+    found = await preview(api, WORKER, tenant="north", synthetic="1")
+    assert not found["is_redacted"]
+    assert found["recipients"][0]["is_sent"]
+    body = {"subscription": "acme-orders", "tenant": "north", "synthetic": "1"}
+    refused = await api.refused("POST", "/v1/previews", body | {"payload": {}})
+    assert refused == (422, "preview_ambiguous")
+    refused = await api.refused("POST", "/v1/previews", body | {"type": "order.lost"})
+    assert refused == (422, "synthetic_impossible")

@@ -40,6 +40,12 @@ def test_what_is_printed_as_json_is_the_answer_of_the_api(home: Home) -> None:
     assert json.loads(globex["letter"]["body"])["data"] == {}
 
 
+def test_a_synthetic_event_needs_nobodys_data(home: Home) -> None:
+    done = home.run("preview", "acme-orders", "--synthetic", "--seed", "7", "--json")
+    assert done.json["event"]["source"] == "synthetic"
+    assert "order" in json.loads(done.json["event"]["payload"])
+
+
 def test_two_partners_are_printed_beside_each_other(home: Home) -> None:
     done = home.run(
         "preview", "acme-orders", "--event", "-", "--against", "globex-orders", given=PAYLOAD
