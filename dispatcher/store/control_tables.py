@@ -1,6 +1,7 @@
 """The registry plane's tables of people and their doings, and of what endpoints have shown.
 
-Called by `tables.registry_metadata`, which says by `make` where a table lives and what its name is.
+Also of the keys that tokens of values hang on. Called by `tables.registry_metadata`, which says by
+`make` where a table lives and what its name is.
 """
 
 from collections.abc import Callable
@@ -83,4 +84,22 @@ def make_proofs(make: Make) -> None:
         Column("holder", Text, nullable=False),
         Column("echo", Text, nullable=False),
         Column("dns", Text, nullable=False),
+    )
+
+
+def make_token_keys(make: Make) -> None:
+    """Make the keys that partners' tokens hang on, and the count of who turned tokens back."""
+    make(
+        "token_keys",
+        Column("connector", Text, primary_key=True),
+        Column("version", Integer, primary_key=True, autoincrement=False),
+        Column("sealed", LargeBinary),
+        Column("created_us", BigInteger, nullable=False),
+        Column("destroyed_us", BigInteger),
+    )
+    make(
+        "token_reads",
+        Column("principal", Text, primary_key=True),
+        Column("window_us", BigInteger, nullable=False),
+        Column("count", Integer, nullable=False),
     )

@@ -7,7 +7,7 @@ bumps the epoch in the same transaction, which also puts it on the record.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,9 +24,19 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.store.changes import Decision, note_active, note_rejected
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
+from dispatcher.store.token_keys import (
+    StoredTokenKey,
+    TokenKeyChange,
+    change_token_keys,
+    read_token_keys,
+)
 
 POLICY_CHANNEL: Final = "dispatcher_policy"
+NO_CHANGE: Final = TokenKeyChange()
 
+_ERASED: Final = """
+UPDATE {policy} SET epoch = epoch + 1, erasures = erasures + 1 WHERE id = 1 RETURNING epoch
+"""
 _BUMP: Final = "UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch"
 _ACTIVATE: Final = """
 UPDATE {policy} SET epoch = epoch + 1, revision = :number
@@ -37,7 +47,7 @@ INSERT INTO {revisions} (number, parent_hash, hash, author, approver, reason, cr
 VALUES (:number, :parent_hash, :hash, :author, :approver, :reason, {now}, :content)
 """
 _ACTIVE: Final = """
-SELECT p.revision, p.epoch, r.hash, r.content
+SELECT p.revision, p.epoch, p.erasures, r.hash, r.content
 FROM {policy} p LEFT JOIN {revisions} r ON r.number = p.revision WHERE p.id = 1
 """
 _NOW: Final = "SELECT revision FROM {policy} WHERE id = 1"
@@ -73,12 +83,16 @@ VALUES (:subscription, :fingerprint, :sealed, {now})
 
 @dataclass(frozen=True, slots=True)
 class Active:
-    """The policy in force: a revision (0 is the empty registry) and the switch epoch."""
+    """The policy in force: a revision (0 is the empty registry) and the switch epoch.
+
+    `erasures` counts the people erased so far: a worker that remembers tokens from before forgets.
+    """
 
     revision: Revision
     epoch: Epoch
     hash: str
     registry: Registry
+    erasures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,18 +143,32 @@ class RegistryStore:
 
     async def policy_now(
         self,
-    ) -> tuple[Active, tuple[Switch, ...], tuple[StoredKey, ...], tuple[Proof, ...]]:
-        """Read revision, switches, keys and proofs in one consistent view."""
+    ) -> tuple[
+        Active,
+        tuple[Switch, ...],
+        tuple[StoredKey, ...],
+        tuple[Proof, ...],
+        tuple[StoredTokenKey, ...],
+    ]:
+        """Read revision, switches, signing keys, proofs and token keys in one consistent view."""
         async with self._database.view() as connection:
             active = _active((await self._database.execute(connection, _ACTIVE)).one())
             switches = await self._switches(connection)
             found = await self._database.execute(connection, _KEYS)
             keys = tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in found)
             proofs = await self._database.execute(connection, _PROOFS)
-            return active, switches, keys, tuple(_proof(row) for row in proofs)
+            met = tuple(_proof(row) for row in proofs)
+            return active, switches, keys, met, await read_token_keys(self._database, connection)
 
-    async def activate(self, new: NewRevision, keys: Sequence[StoredKey]) -> tuple[Revision, Epoch]:
+    async def activate(
+        self,
+        new: NewRevision,
+        keys: Sequence[StoredKey],
+        token_keys: TokenKeyChange = NO_CHANGE,
+    ) -> tuple[Revision, Epoch]:
         """Write a revision with the keys of its new subscriptions and make it the active one.
+
+        Token keys are made and destroyed with it.
 
         Raises `Conflict`: `base_moved` when another revision became active meanwhile,
         `change_set_moved` when the change set it comes from is no longer as it was approved.
@@ -176,13 +204,14 @@ class RegistryStore:
                 for k in keys
             ]
             await self._database.execute_many(connection, _ADD_KEY, rows)
+            await change_token_keys(self._database, connection, token_keys)
             if new.approval is not None:
                 await note_active(self._database, recording, new.approval, number)
             if new.instead_of is not None:
                 why = f"amended to what needs no approval: revision {number}"
                 rejection = Decision(new.instead_of, new.author, why)
                 await note_rejected(self._database, recording, rejection)
-            recording.note(_activated(new, number, digest, keys))
+            recording.note(_activated(new, number, digest, keys, token_keys))
             await self._notify(connection)
         return number, Epoch(epoch)
 
@@ -211,6 +240,20 @@ class RegistryStore:
         async with self._database.look() as connection:
             keys = await self._database.execute(connection, _KEYS)
             return tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in keys)
+
+    async def token_keys(self) -> tuple[StoredTokenKey, ...]:
+        """Read every token key, by partner and version."""
+        async with self._database.look() as connection:
+            return await read_token_keys(self._database, connection)
+
+    async def note_erased(self, entry: Entry) -> Epoch:
+        """Put an erasure on the record, and give the epoch from which workers have forgotten."""
+        async with self._audit.recording() as recording:
+            connection = recording.connection
+            epoch = (await self._database.execute(connection, _ERASED)).scalar_one()
+            recording.note(replace(entry, detail={**entry.detail, "epoch": epoch}))
+            await self._notify(connection)
+        return Epoch(epoch)
 
     async def switches(self) -> tuple[Switch, ...]:
         """Read the switches that are on."""
@@ -268,7 +311,7 @@ class RegistryStore:
 
 def _active(row: Any) -> Active:
     registry = decode_registry(row.content) if row.content else Registry()
-    return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry)
+    return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry, row.erasures)
 
 
 def _proof(row: Any) -> Proof:
@@ -282,13 +325,21 @@ def _proof(row: Any) -> Proof:
     )
 
 
-def _activated(new: NewRevision, number: Revision, digest: str, keys: Sequence[StoredKey]) -> Entry:
+def _activated(
+    new: NewRevision,
+    number: Revision,
+    digest: str,
+    keys: Sequence[StoredKey],
+    token_keys: TokenKeyChange,
+) -> Entry:
     detail = {
         "hash": digest,
         "parent_hash": new.base.hash,
         "author": new.author,
         "change_set": new.approval.change.number if new.approval is not None else None,
         "keys_made": [f"{key.subscription} {key.fingerprint}" for key in keys[:CHANGES_MAX]],
+        "token_keys_made": [f"{k.connector} {k.version}" for k in token_keys.made[:CHANGES_MAX]],
+        "token_keys_destroyed": list(token_keys.destroyed[:CHANGES_MAX]),
         **diff_detail(new.diff),
     }
     return Entry(

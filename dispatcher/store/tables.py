@@ -27,7 +27,12 @@ from sqlalchemy import (
     text,
 )
 
-from dispatcher.store.control_tables import make_audit, make_people, make_proofs
+from dispatcher.store.control_tables import (
+    make_audit,
+    make_people,
+    make_proofs,
+    make_token_keys,
+)
 
 SCHEMA: Final = "dispatcher"
 REGISTRY_TABLES: Final = (
@@ -44,6 +49,8 @@ REGISTRY_TABLES: Final = (
     "replies",
     "proofs",
     "challenges",
+    "token_keys",
+    "token_reads",
 )
 OUTBOX_TABLES: Final = (
     "events",
@@ -56,6 +63,8 @@ OUTBOX_TABLES: Final = (
     "producers",
     "publication",
     "triage",
+    "vault_tokens",
+    "vault_subjects",
 )
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
@@ -141,6 +150,7 @@ def registry_metadata(dialect: str) -> MetaData:
         Column("id", Integer, primary_key=True, autoincrement=False),
         Column("revision", BigInteger, nullable=False),
         Column("epoch", BigInteger, nullable=False),
+        Column("erasures", BigInteger, nullable=False, server_default=text("0")),
     )
     _table(
         metadata,
@@ -183,6 +193,7 @@ def registry_metadata(dialect: str) -> MetaData:
     _change_sets(metadata, dialect)
     make_audit(make)
     make_proofs(make)
+    make_token_keys(make)
     return metadata
 
 
@@ -239,6 +250,7 @@ def outbox_metadata(dialect: str) -> MetaData:
         Column("first_seen_us", BigInteger, nullable=False),
         Column("last_seen_us", BigInteger, nullable=False),
     )
+    _vault(metadata, dialect)
     return metadata
 
 
@@ -353,6 +365,30 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("first_seen_us", BigInteger, nullable=False),
     )
     _index(peers, "host", "connector", "host")
+
+
+def _vault(metadata: MetaData, dialect: str) -> None:
+    tokens = _table(
+        metadata,
+        dialect,
+        "vault_tokens",
+        Column("token", Text, primary_key=True),
+        *_texts("tenant", "connector", "domain"),
+        Column("blind", Text),
+        Column("sealed", LargeBinary),
+        Column("created_us", BigInteger, nullable=False),
+        Column("erased_us", BigInteger),
+    )
+    # An erased row has no blind index, and any number of them may stand there.
+    _index(tokens, "blind", "connector", "tenant", "domain", "blind", unique=True)
+    subjects = _table(
+        metadata,
+        dialect,
+        "vault_subjects",
+        Column("subject", Text, primary_key=True),
+        Column("token", Text, primary_key=True),
+    )
+    _index(subjects, "token", "token")
 
 
 def _texts(*names: str) -> Iterator[Column[Any]]:

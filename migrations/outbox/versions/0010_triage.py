@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "outbox_0010"
-down_revision = "outbox_0006"
+down_revision = "outbox_0007"
 branch_labels = None
 depends_on = None
 

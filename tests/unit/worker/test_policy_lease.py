@@ -42,8 +42,8 @@ class World:
     async def policy_now(self) -> Any:
         self.epoch += 1
         self.now += 0.15
-        active = SimpleNamespace(registry=Registry(), revision=1, epoch=self.epoch)
-        return active, (), (), ()
+        active = SimpleNamespace(registry=Registry(), revision=1, epoch=self.epoch, erasures=0)
+        return active, (), (), (), ()
 
 
 def watch(world: World) -> PolicyWatch:
