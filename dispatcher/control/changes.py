@@ -17,6 +17,7 @@ from dispatcher.control.documents import invalid
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import new_keys
 from dispatcher.control.texts import require_reason
+from dispatcher.control.token_keys import new_token_keys
 from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
 from dispatcher.model.days import day_of
 from dispatcher.model.disclosure import Direction, DisclosureDiff
@@ -279,7 +280,10 @@ class ChangeControl:
         secrets, keys = new_keys(
             new.registry, await self.registry.keys(), self.vault, self.mint_secret
         )
-        revision, epoch = await self.registry.activate(new, keys)
+        token_keys = new_token_keys(
+            new.registry, await self.registry.token_keys(), self.vault, self.mint_secret
+        )
+        revision, epoch = await self.registry.activate(new, keys, token_keys)
         await self._publish(new.registry, revision)
         return Outcome(
             revision=revision, epoch=epoch, diff=new.diff, is_active=True, secrets=secrets

@@ -89,6 +89,7 @@ class Connector:
     `escalation` is the person to turn to when it no longer does. Through `report_only_until` an
     https destination that nothing lists is reported and not refused; all else is judged as ever.
     `keys` are the partner's own, for fields that only they shall read.
+    Another `token_version` gives it other pseudonyms and tokens from then on.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -107,6 +108,7 @@ class Connector:
     agreement: Agreement | None = None
     assessment: Assessment | None = None
     keys: tuple[PartnerKey, ...] = ()
+    token_version: int = 1
 
     def purpose(self, name: str) -> Purpose | None:
         """Find a purpose by name."""

@@ -50,6 +50,7 @@ class Route:
     tls: Tls = field(default=Tls())
     close_after_each: bool = False
     headers: Headers = ()
+    token_version: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

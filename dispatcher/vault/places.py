@@ -21,3 +21,8 @@ def signing_key_place(subscription: str, fingerprint: str) -> Place:
 def reply_place(principal: str, key: str) -> Place:
     """Say where an answer lies that is given again for the same idempotency key."""
     return Place(table="replies", column="sealed", tenant="", row=f"{principal}/{key}")
+
+
+def token_key_place(connector: str, version: int) -> Place:
+    """Say where the secret lies that a partner's tokens hang on."""
+    return Place(table="token_keys", column="sealed", tenant="", row=f"{connector}/{version}")

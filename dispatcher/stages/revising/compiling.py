@@ -177,6 +177,7 @@ def _route(
         tls=terms.tls if terms is not None else Tls(),
         close_after_each=terms is not None and terms.close_after_each,
         headers=headers,
+        token_version=connector.token_version,
     )
 
 

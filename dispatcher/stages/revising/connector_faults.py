@@ -8,6 +8,7 @@ from typing import Final
 from dispatcher.model.host import as_address, is_public_suffix, parse_host, parse_name
 from dispatcher.model.paper import LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination
+from dispatcher.model.token import VERSION_MAX
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.listing import WILDCARD, has_hidden_steps
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
@@ -29,6 +30,8 @@ def check_connector(connector: Connector) -> Iterator[Fault]:
         yield from _check_purpose(f"{of}: purposes {purpose.name!r}", purpose)
     if any(not tenant.strip() for tenant in connector.tenants):
         yield Fault(f"{of}: tenants", "a tenant is blank", "name the tenant")
+    if not 1 <= connector.token_version <= VERSION_MAX:
+        yield out_of_range(f"{of}: token_version", 1, VERSION_MAX)
     yield from _check_paper(of, connector)
     yield from check_keys(of, connector.keys)
     keys = Counter(

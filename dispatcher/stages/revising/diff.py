@@ -28,6 +28,7 @@ from dispatcher.stages.revising.listing import (
     compare_ownership,
     compare_revoked,
     compare_terms,
+    compare_tokens,
     compare_versions,
 )
 from dispatcher.stages.revising.producer_rights import compare_producers
@@ -56,6 +57,7 @@ def diff(
         *compare_ownership(old.policy, new.policy),
         *compare_classes(old, new),
         *compare_versions(old, new),
+        *compare_tokens(old, new),
         *compare_producers(old, new),
         *compare_terms(old, new),
         *tell_reaches(now, Ground(new.policy, today, loopback)),

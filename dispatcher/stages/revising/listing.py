@@ -108,6 +108,22 @@ def compare_versions(old: Registry, new: Registry) -> Iterator[Change]:
                 yield Change(Direction.NEUTRAL, Aspect.EVENTS, where, what)
 
 
+def compare_tokens(old: Registry, new: Registry) -> Iterator[Change]:
+    """Give the partners whose tokens will be others, or can never be turned back again."""
+    was = _connectors(old)
+    for each in new.connectors:
+        before, where = was.get(each.name), f"connector {each.name}"
+        if before is None:
+            continue
+        if before.token_version != each.token_version:
+            what = "every pseudonym and token is another: "
+            what += f"token_version {each.token_version}, was {before.token_version}"
+            yield Change(Direction.WIDENS, Aspect.TERMS, where, what)
+        if before.state is not each.state is ConnectorState.RETIRED:
+            what = "its token keys are destroyed: what it holds can never be turned back"
+            yield Change(Direction.NARROWS, Aspect.TERMS, where, what)
+
+
 def compare_terms(old: Registry, new: Registry) -> Iterator[Change]:
     """Name every object that changed, and its keys, so that nothing goes past whoever approves.
 

@@ -61,6 +61,11 @@ def test_other_terms_than_those_it_was_shaped_under_stop_the_letter(change):
     assert Stopped(Reason.POLICY_CHANGED) == ask(builders.snapshot(held, revision=2))
 
 
+def test_another_version_of_tokens_stops_the_letter():
+    held = builders.registry(connectors=(builders.connector(token_version=2),))
+    assert Stopped(Reason.POLICY_CHANGED) == ask(builders.snapshot(held, revision=2))
+
+
 @pytest.mark.parametrize(
     "change",
     [{"private_range": "10.20.0.0/16"}, {"alias_zones": ("acme.example",)}],

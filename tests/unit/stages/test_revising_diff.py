@@ -331,6 +331,23 @@ def test_a_retired_partner_narrows_by_all_it_had():
     assert ("narrows", "destination", "https://hooks.acme.example:443/") in found
 
 
+def test_whoever_approves_reads_that_a_retired_partners_tokens_can_never_be_turned_back():
+    gone = held(partner={"state": ConnectorState.RETIRED})
+    what = "its token keys are destroyed: what it holds can never be turned back"
+    assert ("narrows", "terms", what) in said(held(), gone)
+    assert ("narrows", "terms", what) not in said(gone, gone)
+
+
+@pytest.mark.parametrize("versions", [(1, 2), (2, 1)])
+def test_another_version_of_tokens_widens_either_way_for_new_ones_are_given_out(versions):
+    was, now = (held(partner={"token_version": version}) for version in versions)
+    what = f"every pseudonym and token is another: token_version {versions[1]}, was {versions[0]}"
+    assert said(was, now) == [
+        ("widens", "terms", what),
+        ("neutral", "terms", "changed: token_version"),
+    ]
+
+
 def test_every_key_that_changed_is_named_whatever_else_is_told():
     new = held(partner={"destinations": (INBOX, ELSEWHERE), "contact": "x@acme.example"})
     assert ("neutral", "terms", "changed: contact, destinations") in said(held(), new)
