@@ -28,6 +28,7 @@ from dispatcher.store.peers import PeerStore
 from dispatcher.store.registry import POLICY_CHANNEL
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.triage import TriageStore
+from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.wakeup import listen, watch_epoch
 from dispatcher.telemetry.log import logger
 from dispatcher.telemetry.metrics import Metrics
@@ -73,6 +74,7 @@ async def open_kit(
         triage=TriageStore(outbox),
         registry=house.registry,
         proofs=house.proofs,
+        vault_tokens=VaultStore(outbox),
         workers=house.workers,
         vault=house.vault,
         tokens=house.tokens,

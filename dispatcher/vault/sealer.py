@@ -16,12 +16,11 @@ from functools import lru_cache
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from dispatcher.model.errors import SealBroken
+from dispatcher.vault.deriving import derive, prefixed
 from dispatcher.vault.keyring import Keyring
-from dispatcher.vault.xaes import KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes
+from dispatcher.vault.xaes import NONCE_BYTES, TAG_BYTES, Xaes
 
 FORMAT: Final = 1
 TENANTS_CACHED_MAX: Final = 4096
@@ -49,17 +48,17 @@ class Vault:
 
     def __init__(self, keyring: Keyring) -> None:
         self._primary = keyring.primary
-        self._header = _FORMAT_BYTE + _prefixed(keyring.primary, 1)
+        self._header = _FORMAT_BYTE + prefixed(keyring.primary, 1)
         root = keyring.key(keyring.root)
 
         def cipher(key_id: str, tenant: str) -> Xaes:
-            return Xaes(_derive(keyring.key(key_id), _SEALING, tenant))
+            return Xaes(derive(keyring.key(key_id), _SEALING, tenant))
 
         def naming_key(tenant: str) -> bytes:
-            return _derive(root, _NAMING, tenant)
+            return derive(root, _NAMING, tenant)
 
         remember = lru_cache(maxsize=TENANTS_CACHED_MAX)
-        self._owning_key = _derive(root, _OWNING, "")
+        self._owning_key = derive(root, _OWNING, "")
         self._cipher: Callable[[str, str], Xaes] = remember(cipher)
         self._naming_key: Callable[[str], bytes] = remember(naming_key)
 
@@ -86,7 +85,7 @@ class Vault:
 
     def ownership_token(self, connector: str, host: str) -> str:
         """Give what a host's DNS record says for a connector: always the same, and no secret."""
-        code = hmac.digest(self._owning_key, _prefixed(connector) + _prefixed(host), "sha256")
+        code = hmac.digest(self._owning_key, prefixed(connector) + prefixed(host), "sha256")
         return code[:_TOKEN_BYTES].hex()
 
     def __repr__(self) -> str:
@@ -107,24 +106,13 @@ def _read_header(blob: bytes) -> tuple[str, int]:
 
 
 def _bind(place: Place, key_id: str) -> bytes:
-    return _binding(place.table, place.column, place.tenant, key_id) + _prefixed(place.row)
+    return _binding(place.table, place.column, place.tenant, key_id) + prefixed(place.row)
 
 
 @lru_cache(maxsize=TENANTS_CACHED_MAX)
 def _binding(table: str, column: str, tenant: str, key_id: str) -> bytes:
-    parts = (_prefixed(part) for part in (table, column, tenant, key_id))
+    parts = (prefixed(part) for part in (table, column, tenant, key_id))
     return len(_FORMAT_BYTE).to_bytes(4, "big") + _FORMAT_BYTE + b"".join(parts)
-
-
-def _prefixed(text: str, length_bytes: int = 4) -> bytes:
-    """Encode text behind its length: no two lists of texts encode alike."""
-    encoded = text.encode()
-    return len(encoded).to_bytes(length_bytes, "big") + encoded
-
-
-def _derive(key: bytes, purpose: str, tenant: str) -> bytes:
-    info = _prefixed(purpose) + _prefixed(tenant)
-    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(key)
 
 
 def _broken(why: str, place: Place) -> SealBroken:

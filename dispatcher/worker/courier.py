@@ -32,14 +32,13 @@ from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
-from dispatcher.stages.shaping.shape import shape
-from dispatcher.stages.shaping.tokens import TokensWanted
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
+from dispatcher.worker.tokens import LetterTokens, TokenDesk
 
 
 class Courier:
@@ -49,6 +48,7 @@ class Courier:
         self,
         kit: Kit,
         policy: PolicyWatch,
+        tokens: TokenDesk,
         disclosures: GroupCommit[Disclosure, bool],
         settlements: GroupCommit[Settled, None],
     ) -> None:
@@ -57,6 +57,7 @@ class Courier:
         self._disclosures = disclosures
         self._settlements = settlements
         self._peers = PeerWatch(kit, policy)
+        self._tokens = tokens
         self._scopes: dict[ScopeId, Scope] = {}
 
     async def carry(self, leased: Leased) -> Health:
@@ -83,7 +84,8 @@ class Courier:
             self._settle(leased, snapshot, admitted)
             return Health.UNSAID  # who answers for names is not the destination
         step(Step.SHAPE)
-        shaped = self._shape(admitted)
+        tokens = self._tokens.of(cleared)
+        shaped = await self._shape(admitted, tokens)
         if isinstance(shaped, Refusal):
             self._settle(leased, snapshot, shaped)
             return Health.UNSAID
@@ -93,7 +95,7 @@ class Courier:
         if not await self._disclose(sealed, snapshot):
             return Health.UNSAID
         step(Step.POST)
-        result, seconds = await self._post(sealed, filed, snapshot)
+        result, seconds = await self._post(sealed, filed, tokens, snapshot)
         step(Step.SETTLE)
         met = None
         try:
@@ -130,15 +132,10 @@ class Courier:
                 self._scopes[scope_id] = known
         return known
 
-    def _shape(self, admitted: Admitted) -> Shaped | Refusal:
-        cleared = admitted.cleared
-        route, tenant = cleared.route, cleared.leased.event.tenant
-        tokens = self._kit.tokens.recipient(tenant, route.connector, route.keys)
-        shaped = shape(admitted, tokens)
-        if isinstance(shaped, TokensWanted):
-            return hold(Reason.TOKENS_UNAVAILABLE)
+    async def _shape(self, admitted: Admitted, tokens: LetterTokens) -> Shaped | Refusal:
+        shaped = await self._tokens.shape(admitted, tokens)
         if isinstance(shaped, Shaped) and shaped.dropped:
-            labels = (route.subscription, cleared.leased.event.type)
+            labels = (admitted.cleared.route.subscription, admitted.cleared.leased.event.type)
             self._kit.metrics.fields_dropped.labels(*labels).inc(len(shaped.dropped))
         return shaped
 
@@ -173,7 +170,7 @@ class Courier:
             return False
 
     async def _post(
-        self, sealed: Sealed, filed: Scope, snapshot: Snapshot
+        self, sealed: Sealed, filed: Scope, tokens: LetterTokens, snapshot: Snapshot
     ) -> tuple[Answer | Trouble | Stopped, float]:
         """Give what came back, and the seconds it took."""
 
@@ -183,6 +180,8 @@ class Courier:
             return depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
 
         def check() -> Stopped | None:
+            if not self._tokens.is_current(tokens):
+                return Stopped(Reason.POLICY_CHANGED)  # somebody was erased meanwhile
             return self._may_begin(sealed.cleared, filed)
 
         began = self._kit.clock.boot()

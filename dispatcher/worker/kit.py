@@ -24,6 +24,7 @@ from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.triage import TriageStore
+from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.sealer import Vault
@@ -140,6 +141,7 @@ class Kit:
     triage: TriageStore
     registry: RegistryStore
     proofs: ProofStore
+    vault_tokens: VaultStore
     workers: WorkerStore
     vault: Vault
     tokens: TokenKeys

@@ -28,6 +28,7 @@ from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.prover import Prover
 from dispatcher.worker.relay import Relay
+from dispatcher.worker.tokens import TokenDesk
 from dispatcher.worker.triage import Triage
 from dispatcher.worker.upkeep import Upkeep
 
@@ -52,13 +53,14 @@ class Worker:
             rows_max=settings.commit_rows_max,
             gather_seconds=settings.commit_gather_seconds,
         )
-        self.courier = Courier(kit, self.policy, self._disclosures, self._settlements)
+        tokens = TokenDesk(kit, self.policy)
+        self.courier = Courier(kit, self.policy, tokens, self._disclosures, self._settlements)
         self.desk = Desk(kit, self.courier)
         triage = Triage(kit)
         self._relay = Relay(kit, self.policy, self.desk, triage)
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy, triage)
-        self._prover = Prover(kit, self.policy)
+        self._prover = Prover(kit, self.policy, tokens)
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
         self._leaving = asyncio.Event()

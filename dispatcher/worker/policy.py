@@ -45,6 +45,9 @@ class PolicyWatch:
         self._kit = kit
         self.snapshot = NOTHING
         self.keys: Mapping[str, tuple[SigningKey, ...]] = {}
+        self.token_keys: Mapping[tuple[str, int], bytes] = {}
+        self.retired: frozenset[str] = frozenset()
+        self.erasures = 0
         self.lease_ends = 0.0
         self.in_flight = 0
         self.hint = asyncio.Event()
@@ -114,7 +117,7 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         kit = self._kit
-        active, switches, stored, proofs = await kit.registry.policy_now()
+        active, switches, stored, proofs, token_keys = await kit.registry.policy_now()
         today = self._date()
         snapshot = compile_snapshot(
             active.registry,
@@ -133,6 +136,13 @@ class PolicyWatch:
         if is_new or today != self.today:
             self._warn_of_paper(active.registry, today)
         self.today, self.keys, self.snapshot = today, keys, snapshot
+        self.token_keys = {
+            (each.connector, each.version): each.sealed
+            for each in token_keys
+            if each.sealed is not None
+        }
+        self.retired = frozenset(each.connector for each in token_keys if each.is_destroyed)
+        self.erasures = active.erasures
         # A lease shorter than an attempt would never let that attempt begin.
         longest = max((route.attempt_seconds for route in snapshot.routes.values()), default=0.0)
         self.delivery_lease_seconds = max(kit.settings.lease_seconds, 2 * longest)

@@ -15,7 +15,7 @@ from dispatcher.model.ids import Epoch
 from dispatcher.model.letter import Admitted, Answer, Cleared, Departure, Stopped, Trouble
 from dispatcher.model.proof import ProofKey, ProofMethod, Unproven, proof_key, txt_name
 from dispatcher.model.snapshot import Route, Snapshot
-from dispatcher.model.verdict import Reason, Refusal, hold
+from dispatcher.model.verdict import Refusal
 from dispatcher.stages.gates.challenge import (
     ECHO_BYTES_MAX,
     clear_challenge,
@@ -27,12 +27,11 @@ from dispatcher.stages.gates.challenge import (
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.settling.outcome import code_of, is_success
-from dispatcher.stages.shaping.shape import shape
-from dispatcher.stages.shaping.tokens import TokensWanted
 from dispatcher.store.proofs import Claim
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
+from dispatcher.worker.tokens import TokenDesk
 
 TRIES_MAX: Final = 16
 """How many endpoints are asked at once."""
@@ -50,9 +49,10 @@ TXT_IMPOSSIBLE: Final = "txt_impossible"
 class Prover:
     """Asks one endpoint after the other, as long as there are some without a proof."""
 
-    def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
+    def __init__(self, kit: Kit, policy: PolicyWatch, tokens: TokenDesk) -> None:
         self._kit = kit
         self._policy = policy
+        self._tokens = tokens
         self._epoch = Epoch(-1)
         self._looks: dict[ProofKey, float] = {}
         self._tries: dict[ProofKey, asyncio.Task[None]] = {}
@@ -168,9 +168,7 @@ class Prover:
         admitted = await reach(kit, cleared)
         if not isinstance(admitted, Admitted):
             return admitted
-        shaped = shape(admitted, kit.tokens.recipient(cleared.leased.event.tenant, route.connector))
-        if isinstance(shaped, TokensWanted):  # a challenge is nobody's, and has no tokens
-            return hold(Reason.TOKENS_UNAVAILABLE)
+        shaped = await self._tokens.shape(admitted, self._tokens.of(cleared))
         if isinstance(shaped, Refusal):
             return shaped
         sealed = seal(shaped)

@@ -1,5 +1,6 @@
 """The slow chores: rescue lost leases, judge parked rows again, refresh the outbox's catalogue,
-note fields nobody has classed, drop payloads whose time is over, forget workers long gone.
+note fields nobody has classed, drop payloads whose time is over, empty the vault of retired
+partners, forget workers long gone.
 
 Runs beside the road in small batches; a chore that fails is logged and tried again next time.
 """
@@ -15,6 +16,7 @@ from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.triage import Triage
 
 RETENTION_ROWS: Final = 1000
+VAULT_ROWS: Final = 1000
 REJUDGE_ROWS: Final = 1000
 REJUDGE_BATCHES: Final = 20
 RETENTION_EVERY: Final = 60
@@ -53,6 +55,7 @@ class Upkeep:
             event_types = snapshot.event_types.values()
             await kit.catalogue.publish(event_types, snapshot.producers, snapshot.revision)
             self._published = snapshot.revision
+            await self._empty_vault()
         for _ in range(REJUDGE_BATCHES):
             if await kit.claims.rejudge(snapshot.epoch, rows_max=REJUDGE_ROWS) < REJUDGE_ROWS:
                 break
@@ -67,6 +70,14 @@ class Upkeep:
         known = {lane for lane, _ in snapshot.open_lanes} | snapshot.closed.keys()
         for lane in (await self._kit.claims.waiting_lanes()).keys() - known:
             await self._kit.claims.park_lane(lane, Reason.SUBSCRIPTION_UNKNOWN, snapshot.epoch)
+
+    async def _empty_vault(self) -> None:
+        """Delete the tokens of retired partners; without their keys they mean nothing by now."""
+        kit, count = self._kit, VAULT_ROWS
+        while count == VAULT_ROWS:
+            count = await kit.vault_tokens.purge(self._policy.retired, rows_max=VAULT_ROWS)
+            if count:
+                kit.log.info("vault_emptied", count=count)
 
     async def _forget(self) -> None:
         kit, count, after = self._kit, 0, 0
@@ -84,4 +95,6 @@ class Upkeep:
         if count:
             kit.log.info("payloads_dropped", count=count)
         await self._triage.expire()
+        # A letter that was under way at the time may have left one.
+        await self._empty_vault()
         await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)

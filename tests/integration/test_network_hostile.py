@@ -30,6 +30,7 @@ from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.kit import WorkerSettings
+from dispatcher.worker.tokens import TokenDesk
 from tests.support.hostile import (
     Receiver,
     Script,
@@ -115,6 +116,8 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
         snapshot=snapshot,
         lease_ends=1e12,
         keys={"acme-orders": (SigningKey("k1", b"s" * 32),)},
+        token_keys={},
+        erasures=0,
         in_flight=0,
         today=builders.TODAY,
     )
@@ -128,6 +131,7 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
         chance=lambda: 0.5,
         vault=SimpleNamespace(pseudonym=lambda _tenant, subject: subject),
         peers=SimpleNamespace(known=_nobody),
+        vault_tokens=MagicMock(),
         metrics=MagicMock(),
         log=MagicMock(),
     )
@@ -143,7 +147,7 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
         put=lambda row: settled.append(row.settlement)
     )
     kit.outbox = SimpleNamespace(scope=_todays(snapshot))
-    courier = Courier(kit, policy, disclosures, settlements)
+    courier = Courier(kit, policy, TokenDesk(kit, policy), disclosures, settlements)
     return Walk(partner, courier, door, names, disclosed, settled)
 
 

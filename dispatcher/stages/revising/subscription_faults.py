@@ -40,6 +40,7 @@ _FIXES: Final[dict[Unfit, str]] = {
     Unfit.UNCLASSIFIED: f"give the field a scalar type and {CLASSIFICATION} in the schema",
     Unfit.SECRET: "take the path out: secrets and credentials never leave",
     Unfit.UNSUITED: "choose an action that is made for the field's type",
+    Unfit.PERSONAL: "write vault(...) instead of siv(...): what is about a person must be erasable",
     Unfit.OVER_CLEARANCE: "take the path out, choose an action that tells less, or raise the "
     "connector's clearance",
     Unfit.OUT_OF_PURPOSE: "take the path out, or add its category to the purpose",

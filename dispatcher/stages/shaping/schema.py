@@ -50,6 +50,7 @@ class Unfit(StrEnum):
     UNCLASSIFIED = "unclassified"
     SECRET = "secret"  # noqa: S105 - a reason's name
     UNSUITED = "unsuited"
+    PERSONAL = "personal"
     OVER_CLEARANCE = "over_clearance"
     OUT_OF_PURPOSE = "out_of_purpose"
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from dispatcher.model.action import ActionKind
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.grant import Grant, parse_grant
 from dispatcher.model.path import SUBJECT, Path
@@ -65,6 +66,8 @@ def _judge(
         return Unfit.SECRET
     if not suits(grant.action, leaf.type.rpartition("/")[2]):
         return Unfit.UNSUITED
+    if grant.action.kind is ActionKind.SIV and leaf.category.is_personal:
+        return Unfit.PERSONAL  # nobody could be erased from what needs no memory
     field = Field(grant.path, str(grant.action), leaf.type, leaf.category, leaf.sensitivity)
     if not field.effective.is_within(clearance):
         return Unfit.OVER_CLEARANCE

@@ -1,8 +1,8 @@
 """What shaping asks of whoever has keys: the tokens that stand for one tenant's values.
 
-`vault.tokens` answers for one recipient; a preview and a producer's tests have answers of their
-own. Shaping holds no key and rolls no dice: a token that must be random and remembered is minted
-by the worker before the letter is shaped.
+`vault.tokens` answers for one recipient, `worker.tokens` for one letter; a preview and a producer's
+tests have answers of their own. Shaping holds no key and rolls no dice: a token that must be random
+and remembered is minted by the worker before the letter is shaped.
 """
 
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from typing import Protocol
 class Tokens(Protocol):
     """Makes the tokens of one tenant's values for one recipient.
 
-    `text` is the value in its one written form; the same text gives the same token.
+    `text` is a value as `model.token` writes it; the same value gives the same token.
     """
 
     def pseudonym(self, domain: str, text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from dispatcher.model.action import Action, ActionKind
+from dispatcher.model.token import write_value
 from dispatcher.stages.shaping.draft import Draft
 
 HIDDEN: Final = "***"
@@ -60,11 +61,6 @@ def compile_action(action: Action) -> Transform:
             raise ValueError(f"{action} needs no function")
 
 
-def text_of(value: object) -> str:
-    """Write a value as tokens are made of it: text and number of the same digits differ."""
-    return value if isinstance(value, str) else f"\x00{value}"
-
-
 def _mask(first: int, last: int) -> Transform:
     def mask(value: object, _: Draft) -> object:
         # Of a short value nothing is shown: what is kept would be most of it.
@@ -77,13 +73,13 @@ def _mask(first: int, last: int) -> Transform:
 
 def _token(kind: ActionKind, domain: str) -> Transform:
     def pseudonym(value: object, draft: Draft) -> object:
-        return draft.tokens.pseudonym(domain, text_of(value))
+        return draft.tokens.pseudonym(domain, write_value(value))
 
     def siv(value: object, draft: Draft) -> object:
-        return draft.tokens.siv(domain, text_of(value))
+        return draft.tokens.siv(domain, write_value(value))
 
     def vault(value: object, draft: Draft) -> object:
-        text = text_of(value)
+        text = write_value(value)
         token = draft.tokens.vault(domain, text)
         if token is None:
             draft.wanted.add((domain, text))

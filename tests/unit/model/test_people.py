@@ -12,7 +12,15 @@ MAY: dict[Role, set[Right]] = {
     Role.PLATFORM: {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.PROVE},
     Role.APPROVER: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
     Role.SRE: {Right.READ, Right.HOLD, Right.RELEASE, Right.PROVE, Right.INSPECT},
-    Role.PRIVACY: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
+    Role.PRIVACY: {
+        Right.READ,
+        Right.APPROVE,
+        Right.REJECT,
+        Right.HOLD,
+        Right.INSPECT,
+        Right.DETOKENISE,
+        Right.ERASE,
+    },
     Role.READER: {Right.READ, Right.INSPECT},
     Role.ADMIN: {Right.READ, Right.PEOPLE, Right.INSPECT},
 }

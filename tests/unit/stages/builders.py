@@ -24,6 +24,7 @@ from dispatcher.model.registry import (
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.switch import Switch, Target
+from dispatcher.model.token import TokenKey
 from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.revising.compiling import compile_snapshot, plan_routes
@@ -33,7 +34,7 @@ from tests.support.records import KEYRING
 TODAY = date(2026, 6, 1)
 FAR = date(2099, 12, 31)
 NO_LOOPBACK: frozenset[tuple[str, int]] = frozenset()
-TOKENS = TokenKeys(KEYRING).recipient("north", "acme")
+TOKENS = TokenKeys(KEYRING).recipient("north", TokenKey("acme", 1, b"s" * 32))
 
 
 def leaf(kind: str | list[str] = "string", category: str = "other", level: str = "public") -> Any:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.paper import Agreement, Assessment, Purpose
+from dispatcher.model.paper import Agreement, Assessment, LegalBasis, Purpose
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import Destination, Policy
 from dispatcher.model.text import is_readable
@@ -258,6 +258,33 @@ def test_a_purpose_that_covers_personal_data_names_its_ground():
 )
 def test_a_fault_of_a_paper_names_its_key(paper, key):
     assert [f"connector 'acme': {key}"] == places(connectors=(connector(**paper),))
+
+
+@pytest.mark.parametrize("version", [0, -1, 10_000])
+def test_a_version_of_tokens_is_a_number_that_a_token_can_bear(version):
+    held = {"connectors": (connector(token_version=version),)}
+    assert ["connector 'acme': token_version"] == places(**held)
+
+
+def test_what_is_about_a_person_is_not_given_a_token_that_needs_no_memory():
+    held = builders.registry(
+        connectors=(
+            connector(
+                clearance=Sensitivity.CONFIDENTIAL,
+                agreement=Agreement(reference="A", until=builders.FAR),
+                purposes=(
+                    Purpose(
+                        name="fulfilment",
+                        categories=(Category.CONTACT,),
+                        legal_basis=LegalBasis.CONTRACT,
+                    ),
+                ),
+            ),
+        ),
+        subscriptions=(subscription(scope={"order.paid": ("$.customer.email siv(email)",)}),),
+    )
+    (fault,) = find_faults(held)
+    assert "vault(...)" in fault.fix
 
 
 @pytest.mark.parametrize(

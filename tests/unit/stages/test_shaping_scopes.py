@@ -79,6 +79,14 @@ def test_a_broken_schema_grants_nothing():
     assert () == scope.fields
 
 
+@pytest.mark.parametrize("grant", ["$.customer.email siv(a)", "@subject siv(a)"])
+def test_what_is_about_a_person_is_not_given_a_token_that_nobody_can_erase(grant):
+    scope, withheld = resolve(grant)
+    assert ((), (Withheld(grant, Unfit.PERSONAL),)) == (scope.fields, withheld)
+    assert resolve(grant.replace("siv", "vault"))[1] == ()
+    assert resolve("$.id siv(a)")[1] == ()
+
+
 @pytest.mark.parametrize(
     ("grant", "clearance"),
     [

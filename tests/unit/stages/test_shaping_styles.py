@@ -11,6 +11,7 @@ from dispatcher.model.letter import Shaped
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Style, WireFormat
+from dispatcher.model.token import write_value
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.stages.shaping.tokens import TokensWanted
@@ -83,7 +84,7 @@ def test_a_field_for_the_partner_alone_needs_its_key():
 
 def test_random_tokens_are_asked_for_before_anything_is_shaped():
     wanted = shape(admitted(PAYLOAD, "$.customer.email vault(mail)", "$.id"), TOKENS)
-    assert wanted == TokensWanted(frozenset({("mail", "ada@example.com")}))
+    assert wanted == TokensWanted(frozenset({("mail", "sada@example.com")}))
     assert "ada" not in repr(wanted)
 
 
@@ -93,7 +94,7 @@ def test_the_person_is_named_only_where_that_is_granted():
 
 def test_the_person_is_named_by_a_pseudonym():
     found = body("@subject", subjects=("user-1",))
-    assert found["subject"] == TOKENS.pseudonym("subject", "user-1")
+    assert found["subject"] == TOKENS.pseudonym("subject", write_value("user-1"))
     assert list(found) == ["id", "type", "timestamp", "subject", "data"]
     assert ["@subject pseudonym(subject)"] == fields(shaped("@subject", subjects=("user-1",)))
 
@@ -105,7 +106,9 @@ def test_the_raw_id_of_a_person_leaves_by_an_exception():
 def test_several_people_are_named_in_a_list():
     found = body("@subject", subjects=("user-1", "user-2"))
     assert "subject" not in found
-    assert [TOKENS.pseudonym("subject", each) for each in ("user-1", "user-2")] == found["subjects"]
+    assert [
+        TOKENS.pseudonym("subject", write_value(each)) for each in ("user-1", "user-2")
+    ] == found["subjects"]
 
 
 def test_an_event_about_nobody_names_nobody():
@@ -137,7 +140,7 @@ def test_a_structured_cloudevent_is_one_to_a_library_of_the_cncf():
     assert event.get_id() == "msg_1"
     assert event.get_type() == "order.paid"
     assert event.get_source() == "urn:dispatcher:acme-orders"
-    assert event.get_subject() == TOKENS.pseudonym("subject", "user-1")
+    assert event.get_subject() == TOKENS.pseudonym("subject", write_value("user-1"))
     assert event.get_time() == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert event.get_data() == {"id": "o1"}
     assert letter.content_type == "application/cloudevents+json"
