@@ -120,7 +120,8 @@ class Front:
         answered = await route.answer(self._plane, ask)
         adapter = route.replies
         document = adapter.dump_json(adapter.validate_python(answered))
-        return Reply(route.status, document, {"content-type": JSON})
+        headers = {"cache-control": "no-store"} if route.is_shown_once else {}
+        return Reply(route.status, document, {"content-type": JSON, **headers})
 
     async def _once(self, call: Call, route: Route, ask: Ask, key: str) -> Reply:
         """Do what a request with a key asks, unless it was done already."""

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.detokenising import Detokenising
+from dispatcher.control.erasing import Erasing
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -48,6 +50,8 @@ class Plane:
     proofs: ProofControl
     producers: ProducerRule
     previews: PreviewControl
+    detokenising: Detokenising
+    erasing: Erasing
     history: HistoryStore
     triage: TriageStore
     audit: AuditLog

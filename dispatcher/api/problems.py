@@ -20,6 +20,7 @@ from dispatcher.model.errors import (
     NotFound,
     SchemaMismatch,
     StoreUnavailable,
+    TooOften,
     Unauthenticated,
     UnsupportedMediaType,
 )
@@ -85,6 +86,7 @@ _STATUS: Final[tuple[tuple[type[DispatcherError], int], ...]] = (
     (BodyTooSlow, 408),
     (BodyTooLarge, 413),
     (TooManyFailures, 429),
+    (TooOften, 429),
     (DispatcherError, 500),
 )
 

@@ -30,6 +30,7 @@ class Route:
 
     `is_tenant_bound`: it keeps to the tenant of a token that has one; others refuse such a token.
     `privileged`: what the audit log calls a read that must be on the record.
+    `is_shown_once`: nothing on the way may keep its answer.
     `keeps_replies`: the same idempotency key is given the same answer again.
     `links`: operations that its answer leads to, and where in the answer their parameters are.
     """
@@ -45,6 +46,7 @@ class Route:
     refusals: tuple[int, ...] = ()
     is_tenant_bound: bool = False
     privileged: str = ""
+    is_shown_once: bool = False
     keeps_replies: bool = False
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

@@ -56,9 +56,10 @@ class OutboxSection(_DatabaseSection):
 
 
 class VaultSection(Section):
-    """`[vault]`: the keys that seal what is at rest."""
+    """`[vault]`: the keys that seal what is at rest, and how often tokens may be turned back."""
 
     keyring: Path = Path(DATA_FOLDER) / "keyring.json"
+    detokenisations_per_hour: Count = 60
 
 
 class AuditSection(Section):

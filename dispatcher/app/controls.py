@@ -10,6 +10,8 @@ from dispatcher.app.clock import mint_secret, mint_webhook_id
 from dispatcher.app.house import House
 from dispatcher.app.way_out import address_rules, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.detokenising import Detokenising
+from dispatcher.control.erasing import Erasing
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -22,7 +24,9 @@ from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.token_keys import TokenReads
 from dispatcher.store.triage import TriageStore
+from dispatcher.store.vault_tokens import VaultStore
 
 
 def change_control(house: House) -> ChangeControl:
@@ -79,6 +83,21 @@ def front(house: House) -> Front:
         ),
         producers=ProducerRule(house.registry),
         previews=preview_control(house),
+        detokenising=Detokenising(
+            registry=house.registry,
+            tokens=VaultStore(house.outbox_database),
+            reads=TokenReads(house.registry_database, house.audit),
+            vault=house.vault,
+            keys=house.tokens,
+            per_hour=house.config.vault.detokenisations_per_hour,
+        ),
+        erasing=Erasing(
+            registry=house.registry,
+            workers=house.workers,
+            tokens=VaultStore(house.outbox_database),
+            audit=house.audit,
+            vault=house.vault,
+        ),
         history=house.history,
         triage=TriageStore(house.outbox_database),
         audit=house.audit,

@@ -48,6 +48,12 @@ _COMMANDS: Final = {
     "switches": ("dispatcher.cli.switches", "switches", "List what is stopped, and why."),
     "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),
     "prove": ("dispatcher.cli.proofs", "prove", "Have an endpoint show that it is its partner's."),
+    "detokenise": (
+        "dispatcher.cli.privacy",
+        "detokenise",
+        "Say what a partner's token stands for.",
+    ),
+    "erase": ("dispatcher.cli.privacy", "erase", "Erase a person from the vault of tokens."),
     "principal": ("dispatcher.cli.people", "principal", "Add and list people and services."),
     "token": ("dispatcher.cli.people", "token", "Issue, list and revoke tokens."),
     "audit": ("dispatcher.cli.audit", "audit", "Read and verify the record of every change."),

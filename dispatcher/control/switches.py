@@ -1,24 +1,19 @@
 """Stops and starts: trip a switch and wait until every live worker has confirmed it; release it.
 
 Called by `hold` and `release`. A stop is recorded first and confirmed afterwards, so that nothing
-can undo it while we wait. A worker counts as stopped when it confirmed the epoch, or when its
-policy lease has run out and it was fenced: it must read the policy again before it may send.
+can undo it while we wait.
 """
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
+from dispatcher.control.confirming import confirmed
 from dispatcher.control.texts import require_reason
-from dispatcher.model.errors import NotConfirmed
 from dispatcher.model.ids import Epoch
 from dispatcher.model.switch import Target
 from dispatcher.stages.revising.compiling import count_lanes
 from dispatcher.store.registry import RegistryStore
-from dispatcher.store.workers import WorkerRow, WorkerStore
-
-POLL_SECONDS: Final = 0.01
+from dispatcher.store.workers import WorkerStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +51,7 @@ class SwitchControl:
         require_reason(reason)
         began_us = self.wall_us()
         switch, epoch = await self.registry.trip(target, reason=reason, actor=actor)
-        rows = await self._confirmed(epoch, wait_seconds)
+        rows = await confirmed(self.workers, epoch, wait_seconds, done="the switch is on")
         confirmed_us = self.wall_us()
         active = await self.registry.active()
         return Held(
@@ -78,26 +73,3 @@ class SwitchControl:
         """
         require_reason(reason)
         return await self.registry.release(target, actor=actor, reason=reason)
-
-    async def _confirmed(self, epoch: Epoch, wait_seconds: float) -> list[WorkerRow]:
-        deadline = asyncio.get_running_loop().time() + wait_seconds
-        while True:
-            rows = await self.workers.all()
-            late = [row for row in rows if not _is_stopped(row, epoch)]
-            if late and any(row.silent_us > row.lease_us for row in late):
-                rows = await self.workers.fence_silent()
-                late = [row for row in rows if not _is_stopped(row, epoch)]
-            if not late:
-                return rows
-            if asyncio.get_running_loop().time() > deadline:
-                names = ", ".join(row.id for row in late)
-                raise NotConfirmed(
-                    f"the switch is on, but {len(late)} of {len(rows)} workers have not confirmed",
-                    where=names,
-                    fix="they stop by themselves when their policy lease runs out; look at them",
-                )
-            await asyncio.sleep(POLL_SECONDS)
-
-
-def _is_stopped(row: WorkerRow, epoch: Epoch) -> bool:
-    return row.is_fenced or row.confirmed_epoch >= epoch

@@ -92,6 +92,12 @@ class Forbidden(DispatcherError):
     code = "forbidden"
 
 
+class TooOften(DispatcherError):
+    """Whoever is asking has asked that too often of late."""
+
+    code = "too_often"
+
+
 class StoreUnavailable(DispatcherError):
     """The database cannot be reached or refused the connection."""
 

@@ -54,6 +54,8 @@ class Right(StrEnum):
     PEOPLE = "add people"
     INSPECT = "see why a destination is refused"
     SEE_PAYLOADS = "see what events hold"
+    DETOKENISE = "turn tokens back"
+    ERASE = "erase people"
 
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
@@ -69,6 +71,8 @@ RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
             Right.HOLD,
             Right.INSPECT,
             Right.SEE_PAYLOADS,
+            Right.DETOKENISE,
+            Right.ERASE,
         }
     ),
     Role.READER: frozenset({Right.READ, Right.INSPECT}),

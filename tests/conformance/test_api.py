@@ -34,6 +34,8 @@ ASKED: dict[str, Right] = {
     "POST /v1/switches": Right.HOLD,
     "POST /v1/switches/release": Right.RELEASE,
     "POST /v1/subscriptions/{name}/proof": Right.PROVE,
+    "POST /v1/detokenisations": Right.DETOKENISE,
+    "POST /v1/erasures": Right.ERASE,
     "POST /v1/principals": Right.PEOPLE,
     "POST /v1/tokens": Right.PEOPLE,
     "DELETE /v1/tokens/{token}": Right.PEOPLE,

@@ -12,6 +12,8 @@ from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_webhook_id
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.detokenising import Detokenising
+from dispatcher.control.erasing import Erasing
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -30,7 +32,9 @@ from dispatcher.store.people import PeopleStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.token_keys import TokenReads
 from dispatcher.store.triage import TriageStore
+from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
@@ -48,6 +52,7 @@ def person(
     return Principal(name=name, kind=kind, roles=frozenset(roles), tenant=tenant)
 
 
+READS_PER_HOUR = 20
 EVERYBODY = person("ann", *Role)
 
 
@@ -116,6 +121,21 @@ def plane_of(database: Database) -> Plane:
         ),
         producers=ProducerRule(registry),
         previews=previews_of(database),
+        detokenising=Detokenising(
+            registry=registry,
+            tokens=VaultStore(database),
+            reads=TokenReads(database, audit),
+            vault=Vault(KEYRING),
+            keys=TokenKeys(KEYRING),
+            per_hour=READS_PER_HOUR,
+        ),
+        erasing=Erasing(
+            registry=registry,
+            workers=WorkerStore(database),
+            tokens=VaultStore(database),
+            audit=audit,
+            vault=Vault(KEYRING),
+        ),
         history=HistoryStore(database),
         triage=TriageStore(database),
         audit=audit,
