@@ -5,7 +5,6 @@ alone who may see what events hold; to others it is the same answer with every v
 Every preview is on the record.
 """
 
-import asyncio
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
@@ -19,7 +18,7 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NUMBER_MAX, Text, View
-from dispatcher.control.previews import Case, Letter, Policy, Preview, Source
+from dispatcher.control.previews import Case, Letter, Policy, Preview, Source, unhurried
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.event import Event
@@ -32,7 +31,6 @@ from dispatcher.stages.shaping.account import Fate, Part
 from dispatcher.stages.shaping.redaction import redact, size_class
 from dispatcher.stages.shaping.synthetic import synthesise
 
-LARGE_BYTES: Final = 65_536
 PREVIEWED: Final = "event.previewed"
 _ENVELOPE: Final = frozenset(
     {
@@ -148,10 +146,11 @@ async def preview_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     schema = _schema(policy.snapshot, case.event.type)
     seen = _Seen(schema, is_redacted=is_redacted, is_told=may_see_reasons(ask.principal))
 
+    previews = [
+        await plane.previews.preview(name, case, policy, is_blind=not may_see) for name in names
+    ]
+
     def show() -> dict[str, Any]:
-        previews = (
-            plane.previews.preview(name, case, policy, is_blind=not may_see) for name in names
-        )
         return {
             "revision": policy.snapshot.revision,
             "event": seen.event(case),
@@ -159,9 +158,7 @@ async def preview_event(plane: Plane, ask: Ask) -> dict[str, Any]:
             "recipients": [seen.recipient(each) for each in previews],
         }
 
-    # Others must not wait for a large event: somebody may want to stop something.
-    is_large = len(case.event.payload or b"") > LARGE_BYTES
-    return await asyncio.to_thread(show) if is_large else show()
+    return await unhurried(case.event, show)
 
 
 async def _case(

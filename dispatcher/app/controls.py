@@ -53,6 +53,7 @@ def preview_control(house: House) -> PreviewControl:
         scope_of=OutboxStore(database, house.open_payload).scope,
         vault=house.vault,
         tokens=house.tokens,
+        vault_tokens=VaultStore(database),
         loopback=house.config.network.inboxes,
         mint=mint_webhook_id,
         wall_us=house.clock.wall_us,

@@ -5,25 +5,33 @@ force, and sends nothing, mints nothing and writes nothing down. What it gives b
 and no ticket. Whether values may be shown at all is for whoever asked it to see to.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, TypeVar
 
 from dispatcher.control.rehearsing import Written, without_signature, write_letter
 from dispatcher.control.shown_tokens import ShownTokens
 from dispatcher.model.days import day_of
-from dispatcher.model.errors import DispatcherError, InvalidInput, NotFound
+from dispatcher.model.errors import (
+    DispatcherError,
+    InvalidInput,
+    KeyMissing,
+    NotFound,
+    SealBroken,
+)
 from dispatcher.model.event import Event
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import ScopeId, WebhookId
 from dispatcher.model.keys import SigningKey
 from dispatcher.model.letter import Admitted
-from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import Connector, Registry, Subscription
 from dispatcher.model.scope import Scope
-from dispatcher.model.snapshot import Snapshot
+from dispatcher.model.snapshot import Route, Snapshot
+from dispatcher.model.token import TokenKey
 from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
@@ -31,20 +39,18 @@ from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.shaping.account import Part, Shown, Terms, account
 from dispatcher.stages.shaping.shape import read_payload
-from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
+from dispatcher.stages.shaping.tokens import TokensWanted
 from dispatcher.store.payloads import Filed, PayloadStore
 from dispatcher.store.registry import RegistryStore, StoredKey
-from dispatcher.vault.places import signing_key_place
+from dispatcher.store.token_keys import StoredTokenKey
+from dispatcher.store.vault_tokens import VaultStore
+from dispatcher.vault.places import signing_key_place, token_key_place
 from dispatcher.vault.sealer import Vault
+from dispatcher.vault.tokens import Recipient, TokenKeys
 
+T = TypeVar("T")
+LARGE_BYTES: Final = 65_536
 _NOTHING: Final = Scope.of(())
-
-
-class TokenSource(Protocol):
-    """Gives what makes the tokens of one tenant's values for one partner."""
-
-    def recipient(self, tenant: str, connector: str, keys: tuple[PartnerKey, ...]) -> Tokens:
-        """Give the tokens of one recipient; `keys` are those it is encrypted to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ class Policy:
     registry: Registry
     snapshot: Snapshot
     keys: tuple[StoredKey, ...] = field(repr=False)
+    token_keys: tuple[StoredTokenKey, ...] = field(repr=False)
 
     def parts(self, subscription: str) -> tuple[Subscription, Connector]:
         """Give a subscription and its connector. Raises `NotFound`."""
@@ -129,7 +136,8 @@ class PreviewControl:
     payloads: PayloadStore
     scope_of: Callable[[ScopeId], Awaitable[Scope | None]]
     vault: Vault
-    tokens: TokenSource
+    tokens: TokenKeys
+    vault_tokens: VaultStore
     loopback: frozenset[tuple[str, int]]
     mint: Callable[[], WebhookId]
     wall_us: Callable[[], int]
@@ -140,7 +148,7 @@ class PreviewControl:
         Raises `NotFound` for one that there is not, or that `tenant`, if one is given, has no part
         in.
         """
-        active, switches, keys, proofs = await self.registry.policy_now()
+        active, switches, keys, proofs, token_keys = await self.registry.policy_now()
         serving = {e.name for e in active.registry.connectors if tenant in (None, *e.tenants)}
         subscriptions = tuple(
             e for e in active.registry.subscriptions if e.name in names and e.connector in serving
@@ -156,7 +164,7 @@ class PreviewControl:
             identities=None,  # it is workers who have them
         )
         held = replace(active.registry, subscriptions=subscriptions)
-        policy = Policy(registry=held, snapshot=snapshot, keys=keys)
+        policy = Policy(registry=held, snapshot=snapshot, keys=keys, token_keys=token_keys)
         for name in names:
             policy.parts(name)
         return policy
@@ -197,11 +205,23 @@ class PreviewControl:
             )
         return Case(event=event, source=Source.RECENT)
 
-    def preview(self, name: str, case: Case, policy: Policy, *, is_blind: bool) -> Preview:
-        """Say what one subscription would get of an event; `is_blind` shows no token of a value.
+    async def preview(self, name: str, case: Case, policy: Policy, *, is_blind: bool) -> Preview:
+        """Say what one subscription would get of an event; `is_blind` shows no token of a value."""
+        tenant, (_, connector) = case.event.tenant, policy.parts(name)
+        route = policy.snapshot.routes[name]
 
-        Of a large event it takes a while.
-        """
+        def real() -> Recipient:
+            return self._recipient(tenant, route, policy.token_keys)
+
+        tokens = ShownTokens(real, route.token_version, is_blind=is_blind)
+        found = await unhurried(case.event, partial(self._preview, name, case, policy, tokens))
+        if not tokens.wanted:
+            return found
+        known = await self.vault_tokens.known(connector.name, tenant, tokens.wanted)
+        tokens = ShownTokens(real, route.token_version, is_blind=is_blind, known=known)
+        return await unhurried(case.event, partial(self._preview, name, case, policy, tokens))
+
+    def _preview(self, name: str, case: Case, policy: Policy, tokens: ShownTokens) -> Preview:
         subscription, connector = policy.parts(name)
         event, snapshot = case.event, policy.snapshot
         filing = self._file(name, case, snapshot)
@@ -214,7 +234,7 @@ class PreviewControl:
             refusals += rehearsed.refusals
             if rehearsed.admitted is not None:
                 scope = rehearsed.admitted.cleared.scope
-                written = self._write(rehearsed.admitted, keys, is_blind=is_blind)
+                written = self._write(rehearsed.admitted, keys, tokens)
         if isinstance(written, Written):
             refusals += [written.refusal] if written.refusal is not None else []
         elif written is not None:
@@ -243,16 +263,25 @@ class PreviewControl:
         return _Filing(mine.webhook_id, mine.scope, refusals)
 
     def _write(
-        self, admitted: Admitted, keys: tuple[SigningKey, ...], *, is_blind: bool
+        self, admitted: Admitted, keys: tuple[SigningKey, ...], tokens: ShownTokens
     ) -> Written | Refusal:
         """Write a rehearsed letter as it may be shown."""
-        route, tenant = admitted.cleared.route, admitted.cleared.leased.event.tenant
-        real = self.tokens.recipient(tenant, route.connector, route.keys)
-        tokens = ShownTokens(real, is_blind=is_blind)
-        written = write_letter(admitted, tokens, keys, self.wall_us() // 1_000_000)
-        if isinstance(written, TokensWanted):  # of which there are none here
+        try:
+            written = write_letter(admitted, tokens, keys, self.wall_us() // 1_000_000)
+        except (KeyMissing, SealBroken):  # a worker has no tokens for it either
             return refuse(Reason.TOKENS_UNAVAILABLE)
-        return written
+        return refuse(Reason.TOKENS_UNAVAILABLE) if isinstance(written, TokensWanted) else written
+
+    def _recipient(
+        self, tenant: str, route: Route, stored: tuple[StoredTokenKey, ...]
+    ) -> Recipient:
+        """Give what makes a tenant's tokens for a partner. Raises where its key is not at hand."""
+        wanted = (route.connector, route.token_version)
+        found = next((each for each in stored if (each.connector, each.version) == wanted), None)
+        if found is None or found.sealed is None:
+            raise KeyMissing("the partner has no token key", where="token_keys")
+        secret = self.vault.open(found.sealed, token_key_place(*wanted))
+        return self.tokens.recipient(tenant, TokenKey(*wanted, secret), route.keys)
 
     def _keys(self, policy: Policy, name: str) -> tuple[SigningKey, ...]:
         keys = []
@@ -264,6 +293,12 @@ class PreviewControl:
             with suppress(DispatcherError):
                 keys.append(SigningKey(each.fingerprint, self.vault.open(each.sealed, place)))
         return tuple(keys)
+
+
+async def unhurried(event: Event, work: Callable[[], T]) -> T:
+    """Do what takes long with a large event beside the loop, so that a stop gets through."""
+    is_large = len(event.payload or b"") > LARGE_BYTES
+    return await asyncio.to_thread(work) if is_large else work()
 
 
 def _intake(case: Case, snapshot: Snapshot) -> tuple[Refusal, ...]:

@@ -7,50 +7,67 @@ what events hold. Nothing is minted.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from dispatcher.stages.shaping.tokens import Tokens
+from dispatcher.model.token import TokenKind
+from dispatcher.vault.tokens import Recipient
 
-UNMINTED: Final = "vlt_1" + "x" * 26
-"""Stands for a random token that is made when a letter with its value is first sent."""
-_HEAD: Final = re.compile(r"[a-z]+_(?:[0-9]+_|1(?=[a-z2-7]))?")
+_HEAD: Final = re.compile(r"[a-z]+_(?:[0-9]+_)?")
 _TICKET_HEAD: Final = "tkt_"
+_CODE: Final = "x" * 26
+
+Blind = tuple[str, str]
+"""A domain, and the keyed hash by which the vault finds a value."""
 
 
-@dataclass(frozen=True, slots=True)
 class ShownTokens:
-    """Answers shaping for a preview. `known` are tokens of the vault, by domain and text."""
+    """Answers shaping for a preview.
 
-    real: Tokens = field(repr=False)
-    known: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False)
-    is_blind: bool = True
+    `real` gives what makes the partner's tokens, and is asked only where a token is needed. `known`
+    are tokens of the vault; `wanted` are the values it should be asked about.
+    """
+
+    def __init__(
+        self,
+        real: Callable[[], Recipient],
+        version: int,
+        *,
+        is_blind: bool,
+        known: Mapping[Blind, str] | None = None,
+    ) -> None:
+        self._real = real
+        self._unminted = f"{TokenKind.VAULT}_{version}_{_CODE}"
+        self._is_blind = is_blind
+        self._known = known or {}
+        self.wanted: set[Blind] = set()
 
     def pseudonym(self, domain: str, text: str) -> str:
         """Give the pseudonym, or what looks like one."""
-        return self._shown(self.real.pseudonym(domain, text))
+        return self._shown(self._real().pseudonym(domain, text))
 
     def siv(self, domain: str, text: str) -> str:
         """Give the token, or what looks like one."""
-        return self._shown(self.real.siv(domain, text))
+        return self._shown(self._real().siv(domain, text))
 
-    def vault(self, domain: str, text: str) -> str | None:
+    def vault(self, domain: str, text: str) -> str:
         """Give the token that was minted, or what looks like one."""
-        if self.is_blind:
-            return UNMINTED
-        return self.real.vault(domain, text) or self.known.get((domain, text), UNMINTED)
+        blind = domain, self._real().blind(domain, text).hex()
+        if self._is_blind:
+            return self._unminted
+        self.wanted.add(blind)
+        return self._known.get(blind, self._unminted)
 
     def encrypt(self, kid: str, plaintext: bytes) -> str | None:
         """Encrypt as for a letter: only the partner can open it."""
-        return self.real.encrypt(kid, plaintext)
+        return self._real().encrypt(kid, plaintext)
 
     def ticket(self, webhook_id: str) -> str:
         """Give what looks like the ticket."""
-        return blank(self.real.ticket(webhook_id), len(_TICKET_HEAD))
+        return blank(self._real().ticket(webhook_id), len(_TICKET_HEAD))
 
     def _shown(self, token: str) -> str:
-        if not self.is_blind:
+        if not self._is_blind:
             return token
         head = _HEAD.match(token)
         return blank(token, head.end() if head is not None else 0)

@@ -38,6 +38,18 @@ INSERT INTO {vault_subjects} (subject, token) VALUES (:subject, :token) ON CONFL
 _FIND: Final = """
 SELECT tenant, connector, domain, sealed, erased_us FROM {vault_tokens} WHERE token = :token
 """
+_KNOWN: Final = """
+SELECT t.domain, t.blind, t.token FROM {vault_tokens} t JOIN
+"""
+_KNOWN_POSTGRESQL: Final = f"""{_KNOWN}
+unnest(CAST(:c0 AS text[]), CAST(:c1 AS text[])) AS u(domain, blind)
+ON t.connector = :connector AND t.tenant = :tenant AND t.domain = u.domain AND t.blind = u.blind
+"""
+_KNOWN_SQLITE: Final = f"""{_KNOWN}
+(SELECT json_extract(value, '$[0]') AS domain, json_extract(value, '$[1]') AS blind
+ FROM json_each(:rows)) AS u
+ON t.connector = :connector AND t.tenant = :tenant AND t.domain = u.domain AND t.blind = u.blind
+"""
 # In the order in which they are minted, so that neither waits for the other for ever.
 _OF_SUBJECT: Final = """
 SELECT t.token FROM {vault_tokens} t JOIN {vault_subjects} s ON s.token = t.token
@@ -133,6 +145,22 @@ class VaultStore:
             return None
         sealed = bytes(row.sealed) if row.sealed is not None else None
         return StoredToken(row.tenant, row.connector, row.domain, sealed)
+
+    async def known(
+        self, connector: str, tenant: str, values: Iterable[tuple[str, str]]
+    ) -> dict[tuple[str, str], str]:
+        """Give the tokens of those of these values, each a domain and a blind, that have one."""
+        async with self._database.look() as connection:
+            found = await execute_rows(
+                self._database,
+                connection,
+                _KNOWN_POSTGRESQL,
+                _KNOWN_SQLITE,
+                sorted(values),
+                connector=connector,
+                tenant=tenant,
+            )
+            return {(domain, blind): token for domain, blind, token in found}
 
     async def erase(self, tenant: str, subject: str) -> Erased:
         """Erase every token that is about a person, named by pseudonym, also where others share it.

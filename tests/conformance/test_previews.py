@@ -1,6 +1,7 @@
 """Previews over the API: who is shown what of which event, and why it would not leave."""
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,10 @@ from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
 from dispatcher.model.people import RIGHTS, Right, Role
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Style
+from dispatcher.model.token import TokenKey, write_value
 from dispatcher.store.database import Database
+from dispatcher.store.vault_tokens import WantedToken
+from dispatcher.vault.places import token_key_place
 from tests.conformance.test_api import activate, registry_document
 from tests.support.letters import Road, change, rows
 from tests.support.planes import Caller, open_payload, person, plane_of
@@ -192,9 +196,40 @@ async def test_a_token_of_a_chosen_value_is_shown_to_those_alone_who_may_see_eve
         body = json.loads(found["recipients"][0]["letter"]["body"])
         shown[by.name] = body["data"]["customer"]["email"]
         assert body["data"]["id"] == "order-canary-1"
-    real = api.plane.previews.tokens.recipient("north", "acme").pseudonym("customer", EMAIL)
-    assert shown["pia"] == real
-    assert shown["sue"] == "tok_1" + "x" * (len(real) - 5)
+    assert re.fullmatch("tok_1_[a-z2-7]{26}", shown["pia"])
+    assert shown["sue"] == "tok_1_" + "x" * 26 != shown["pia"]
+
+
+async def test_a_token_of_the_vault_is_looked_up_and_never_minted(api: Caller, database: Database):
+    first, *others = HELD.subscriptions
+    first = replace(first, scope={"order.paid": ("$.customer.email vault(mail)",)})
+    await activate(api, replace(HELD, subscriptions=(first, *others)))
+
+    async def shown(by: Any = OFFICER) -> str:
+        found = await preview(api, by, tenant="north", payload=PAYLOAD)
+        data = json.loads(found["recipients"][0]["letter"]["body"])["data"]
+        return str(data["customer"]["email"])
+
+    unminted = "vlt_1_" + "x" * 26
+    assert await shown() == unminted
+    assert await rows(database, "SELECT token FROM {vault_tokens}") == []
+    (key,) = [e for e in await api.plane.registry.token_keys() if e.connector == "acme"]
+    assert key.sealed is not None
+    secret = api.plane.vault.open(key.sealed, token_key_place("acme", 1))
+    made = api.plane.previews.tokens.recipient("north", TokenKey("acme", 1, secret))
+    text, token = write_value(EMAIL), made.draw()
+    wanted = WantedToken(
+        connector="acme",
+        tenant="north",
+        domain="mail",
+        blind=made.blind("mail", text).hex(),
+        token=token,
+        sealed=made.seal("mail", token, text),
+        subjects=(),
+    )
+    await api.plane.previews.vault_tokens.mint([wanted])
+    assert await shown() == token
+    assert await shown(WORKER) == unminted
 
 
 async def test_what_holds_a_letter_is_told_beside_what_would_be_sent(api: Caller):

@@ -21,12 +21,15 @@ from dispatcher.model.keys import SigningKey
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import OwnershipProof, Registry, Style, WireFormat
+from dispatcher.model.token import TokenKey, write_value
 from dispatcher.producer import enqueue
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.sealing.signature import fingerprint
+from dispatcher.store.vault_tokens import VaultStore
+from dispatcher.vault.tokens import Recipient
 from tests.support.hostile import Receiver, Request, answers, receiver
 from tests.support.letters import rows
-from tests.support.proving import SECRET, Lab, a_lab, registry_at
+from tests.support.proving import SECRET, TOKEN_SECRET, Lab, a_lab, registry_at
 from tests.support.waiting import until
 from tests.unit.stages import builders
 
@@ -35,13 +38,14 @@ PAYLOAD = {
     "id": "o-1",
     "total": 2**70,
     "customer": {"name": "Åsa", "email": "asa@people.example", "note": "n"},
-    "lines": [{"sku": "a", "qty": 1}, {"qty": 2}],
+    "lines": [{"sku": "a", "qty": 1}, {"sku": "b"}],
 }
 GRANTS = ("$.id", "$.total", "$.customer.name", "$.lines[*].sku")
 TOKENS = (
     "$.id siv(order)",
     "$.customer.name mask(first=1)",
     "$.customer.email pseudonym(customer)",
+    "$.lines[*].sku vault(sku)",
     "@subject",
 )
 JWK = json.dumps(ECKey.generate_key("P-256").as_dict(private=False))
@@ -52,6 +56,18 @@ TERMS: dict[str, dict[str, Any]] = {
     "tokens": {"scope": {"order.paid": TOKENS}},
     "nothing": {"scope": {"order.paid": ()}},
 }
+
+
+class Exact:
+    """The tokens of a worker: those of its recipient, and those that the vault has minted."""
+
+    def __init__(self, recipient: Recipient, minted: dict[tuple[str, str], str]) -> None:
+        self.pseudonym, self.siv = recipient.pseudonym, recipient.siv
+        self.encrypt, self.ticket = recipient.encrypt, recipient.ticket
+        self._blind, self._minted = recipient.blind, minted
+
+    def vault(self, domain: str, text: str) -> str | None:
+        return self._minted.get((domain, self._blind(domain, text).hex()))
 
 
 @pytest.fixture(params=["sqlite_url", "postgres_url"])
@@ -106,8 +122,10 @@ async def rewritten(lab: Lab, control: PreviewControl, instant: int) -> bytes:
     made = rehearse(case.event, NAME, case.filed.webhook_id, case.scope, policy.snapshot)
     assert made.admitted is not None
     keys = (SigningKey(fingerprint(SECRET), SECRET),)
-    tokens = lab.house.tokens.recipient("north", "acme", ())
-    written = write_letter(made.admitted, tokens, keys, instant)
+    recipient = lab.house.tokens.recipient("north", TokenKey("acme", 1, TOKEN_SECRET))
+    skus = [("sku", recipient.blind("sku", write_value(each)).hex()) for each in ("a", "b")]
+    minted = await VaultStore(lab.house.outbox_database).known("acme", "north", skus)
+    written = write_letter(made.admitted, Exact(recipient, minted), keys, instant)
     assert isinstance(written, Written)
     return written.request()
 
@@ -126,7 +144,7 @@ async def test_a_preview_is_byte_for_byte_what_the_partner_received(
         policy = await control.policy([NAME], None)
         (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
         case = await control.filed(row["id"], NAME, None)
-        shown = control.preview(NAME, case, policy, is_blind=False)
+        shown = await control.preview(NAME, case, policy, is_blind=False)
         letter = shown.letter
         assert letter is not None
         assert shown.refusals == ()
@@ -153,7 +171,7 @@ async def test_what_is_encrypted_is_encrypted_anew_and_all_else_is_the_same(
         policy = await control.policy([NAME], None)
         (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
         case = await control.filed(row["id"], NAME, None)
-        letter = control.preview(NAME, case, policy, is_blind=True).letter
+        letter = (await control.preview(NAME, case, policy, is_blind=True)).letter
         assert letter is not None
         assert letter.body != request.body
         assert len(letter.body) == len(request.body)

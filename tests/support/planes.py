@@ -97,6 +97,7 @@ def previews_of(database: Database) -> PreviewControl:
         scope_of=OutboxStore(database, open_payload).scope,
         vault=Vault(KEYRING),
         tokens=TokenKeys(KEYRING),
+        vault_tokens=VaultStore(database),
         loopback=frozenset(),
         mint=mint_webhook_id,
         wall_us=wall_us,

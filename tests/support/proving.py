@@ -16,6 +16,7 @@ from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.proofs import ProofControl
+from dispatcher.control.token_keys import new_token_keys
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.ids import Revision
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Registry
@@ -32,6 +33,7 @@ from tests.support.hostile import Receiver, Request
 from tests.unit.stages import builders
 
 SECRET = b"s" * 32
+TOKEN_SECRET = b"t" * 32
 CHALLENGE = "dispatcher.ownership_challenge"
 CONFIG = """
 environment = "dev"
@@ -101,7 +103,10 @@ class Lab:
             approver="bea",
             reason="a test",
         )
-        number, _ = await self.house.registry.activate(new, [] if base.revision else [key])
+        known = await self.house.registry.token_keys()
+        token_keys = new_token_keys(held, known, self.house.vault, lambda: TOKEN_SECRET)
+        keys = [] if base.revision else [key]
+        number, _ = await self.house.registry.activate(new, keys, token_keys)
         await self.house.catalogue.publish(
             held.event_types, builders.snapshot(held).producers, number
         )
