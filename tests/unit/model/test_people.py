@@ -18,6 +18,7 @@ MAY: dict[Role, set[Right]] = {
         Right.REJECT,
         Right.HOLD,
         Right.INSPECT,
+        Right.SEE_PAYLOADS,
         Right.DETOKENISE,
         Right.ERASE,
     },
