@@ -63,18 +63,7 @@ class Metrics:
             registry=registry,
         )
         self._watch_destinations(registry)
-        self.fields_dropped = Counter(
-            "dispatcher_fields_dropped",
-            "Granted fields of which a value was not what was granted, and did not leave.",
-            ("subscription", "event_type"),
-            registry=registry,
-        )
-        self.fields_withheld = Counter(
-            "dispatcher_fields_withheld",
-            "Places in events that no schema classes; at most one event a second is looked at.",
-            ("event_type", "reason"),
-            registry=registry,
-        )
+        self._watch_fields(registry)
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
@@ -93,6 +82,21 @@ class Metrics:
         self.api_auth_failures = Counter(
             "dispatcher_api_auth_failures",
             "Requests to the API that bore no token, or one that is not good.",
+            registry=registry,
+        )
+
+    def _watch_fields(self, registry: CollectorRegistry) -> None:
+        """Add what stays though it was granted, or because nobody said what it is."""
+        self.fields_dropped = Counter(
+            "dispatcher_fields_dropped",
+            "Granted fields of which a value was not what was granted, and did not leave.",
+            ("subscription", "event_type"),
+            registry=registry,
+        )
+        self.fields_withheld = Counter(
+            "dispatcher_fields_withheld",
+            "Places in events that no schema classes; at most one event a second is looked at.",
+            ("event_type", "reason"),
             registry=registry,
         )
 
