@@ -10,6 +10,7 @@ from dispatcher.stages.shaping.scopes import resolve_scope
 from tests.unit.stages import builders
 
 SCHEMA = builders.text_of(builders.ORDER)
+UNCLASSED = builders.text_of(builders.UNCLASSED)
 
 
 def told(document: Any, *grants: str, today: tuple[str, ...] = (), **more: Any) -> list[Part]:
@@ -30,7 +31,6 @@ def told(document: Any, *grants: str, today: tuple[str, ...] = (), **more: Any) 
     [
         ({"id": "o"}, ["ungranted"]),
         ({"customer": {"token": "t"}}, ["ungranted", "secret"]),
-        ({"customer": {"note": "n"}}, ["ungranted", "unclassified"]),
         ({"customer": "n"}, ["ungranted", "container"]),
         ({"customer": {"vip": {"since": 1}}}, ["undeclared"]),
         ({"more": 1}, ["undeclared"]),
@@ -47,7 +47,7 @@ def test_what_was_not_granted_says_so_and_what_forbids_it_besides(document, why)
     [
         ("$.customer.email", {"clearance": Sensitivity.INTERNAL}, "over_clearance"),
         ("$.customer.token", {}, "secret"),
-        ("$.customer.note", {}, "unclassified"),
+        ("$.customer.note", {"schema": UNCLASSED}, "unclassified"),
         ("$.total mask(last=2)", {}, "unsuited"),
     ],
 )
@@ -56,6 +56,11 @@ def test_what_was_granted_in_vain_says_why(grant, more, why):
     path = grant.partition(" ")[0]
     found = {each.text(is_redacted=False): each for each in told(document, today=(grant,), **more)}
     assert found[path].why == (why,)
+
+
+def test_a_leaf_without_a_class_says_so():
+    (part,) = told({"customer": {"note": "n"}}, schema=UNCLASSED)
+    assert (part.fate, list(part.why)) == (Fate.WITHHELD, ["ungranted", "unclassified"])
 
 
 def test_what_was_granted_after_the_filing_says_so():

@@ -5,7 +5,7 @@ import pytest
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.stages.shaping.schema import Unfit
 from dispatcher.stages.shaping.scopes import Withheld, resolve_scope
-from tests.unit.stages.builders import ORDER, text_of
+from tests.unit.stages.builders import ORDER, UNCLASSED, text_of
 
 SCHEMA = text_of(ORDER)
 ALL = frozenset(Category)
@@ -68,10 +68,10 @@ def test_a_field_below_a_node_that_is_not_followed_is_withheld_as_such():
     assert (Withheld("$.a.b", Unfit.UNFOLLOWED),) == withheld
 
 
-def test_a_leaf_without_a_class_is_withheld_whatever_registered_it():
-    schema = text_of({"type": "object", "properties": {"note": {"type": "string"}}})
-    scope, withheld = resolve_scope(schema, ("$.note",), Sensitivity.RESTRICTED, ALL)
-    assert ((), (Withheld("$.note", Unfit.UNCLASSIFIED),)) == (scope.fields, withheld)
+@pytest.mark.parametrize("grant", ["$.customer.note", "$.customer.note mask(last=1)"])
+def test_a_leaf_without_a_class_is_withheld_whatever_registered_it(grant):
+    scope, withheld = resolve_scope(text_of(UNCLASSED), (grant,), Sensitivity.RESTRICTED, ALL)
+    assert ((), (Withheld(grant, Unfit.UNCLASSIFIED),)) == (scope.fields, withheld)
 
 
 def test_a_broken_schema_grants_nothing():
@@ -112,7 +112,6 @@ def test_the_class_after_the_action_is_what_the_clearance_is_for(grant, clearanc
         ("$.customer.token pseudonym(a)", Unfit.SECRET),
         ("$.customer.token const(0)", Unfit.SECRET),
         ("$.customer.token mask(last=1)", Unfit.SECRET),
-        ("$.customer.note mask(last=1)", Unfit.UNCLASSIFIED),
         ("$.customer mask(last=1)", Unfit.CONTAINER),
         ("$.total mask(last=1)", Unfit.UNSUITED),
         ("$.id generalise(bucket=10)", Unfit.UNSUITED),
