@@ -5,25 +5,17 @@ file, key and fix. Files are hostile input: bounded in size and number, and a sc
 fetched from anywhere but the folder of the file that names it.
 """
 
-import json
 import stat
 import tomllib
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
 
 from dispatcher.model.errors import RegistryInvalid
-from dispatcher.model.registry import (
-    Connector,
-    EventType,
-    Policy,
-    Producer,
-    Registry,
-    Subscription,
-)
+from dispatcher.model.registry import Registry
+from dispatcher.model.registry_files import KINDS, SINGLE, assemble, canonical_schema
 from dispatcher.stages.revising.fault import Fault
 
 FILE_BYTES_MAX: Final = 1_048_576
@@ -34,35 +26,24 @@ FAULTS_MAX: Final = 1000
 UNREADABLE: Final = (OSError, RuntimeError, ValueError)
 """What reading hostile files raises; too deep nesting and circles of links are `RuntimeError`."""
 
-_KINDS: Final[dict[str, tuple[str, TypeAdapter[Any]]]] = {
-    "event_type": ("event_types", TypeAdapter(EventType)),
-    "connector": ("connectors", TypeAdapter(Connector)),
-    "subscription": ("subscriptions", TypeAdapter(Subscription)),
-    "producer": ("producers", TypeAdapter(Producer)),
-    "policy": ("policies", TypeAdapter(Policy)),
+_READERS: Final[Mapping[str, TypeAdapter[Any]]] = {
+    kind: TypeAdapter(of) for kind, of in KINDS.items()
 }
-_SINGLE: Final = "policy"
 
 
 def read_registry(paths: Iterable[Path]) -> Registry:
     """Read every `.toml` file of the given files and folders. Raises `RegistryInvalid`."""
     paths = tuple(paths)
     faults: list[Fault] = []
-    found: dict[str, list[Any]] = {section: [] for section, _ in _KINDS.values()}
+    found: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     files = registry_files(paths)
     for file in files:
         _read_file(file, found, faults)
-    if len(found["policies"]) > 1:
+    if len(found[SINGLE]) > 1:
         faults.append(Fault("policy", "there are several", "keep one [policy] in all the files"))
     if faults:
         raise invalid(faults, named(paths))
-    return Registry(
-        event_types=tuple(sorted(found["event_types"], key=lambda each: each.name)),
-        connectors=tuple(sorted(found["connectors"], key=lambda each: each.name)),
-        subscriptions=tuple(sorted(found["subscriptions"], key=lambda each: each.name)),
-        producers=tuple(sorted(found["producers"], key=lambda each: each.name)),
-        policy=next(iter(found["policies"]), Policy()),
-    )
+    return assemble(found)
 
 
 def invalid(faults: Iterable[Fault], where: str) -> RegistryInvalid:
@@ -118,9 +99,9 @@ def _read_file(file: Path, found: dict[str, list[Any]], faults: list[Fault]) -> 
         faults.append(Fault(where=str(file), why=said(error), fix="mend the file"))
         return
     for kind, found_here in content.items():
-        documents = [found_here] if kind == _SINGLE else found_here
-        if kind not in _KINDS or not isinstance(documents, list):
-            known = ", ".join(f"[{name}]" if name == _SINGLE else f"[[{name}]]" for name in _KINDS)
+        documents = [found_here] if kind == SINGLE else found_here
+        if kind not in KINDS or not isinstance(documents, list):
+            known = ", ".join(f"[{name}]" if name == SINGLE else f"[[{name}]]" for name in KINDS)
             faults.append(
                 Fault(where=f"{file}: {kind}", why="unknown key", fix=f"use one of {known}")
             )
@@ -143,9 +124,8 @@ def _read_document(
         document = _with_schema(document, where, file, faults)
         if document is None:
             return
-    section, adapter = _KINDS[kind]
     try:
-        found[section].append(adapter.validate_python(document))
+        found[kind].append(_READERS[kind].validate_python(document))
     except ValidationError as error:
         for fault in error.errors(include_input=False, include_url=False, include_context=False):
             key = ".".join(str(part) for part in fault["loc"])
@@ -180,20 +160,7 @@ def _with_schema(
 
 def read_schema_file(path: Path) -> str:
     """Give the JSON of a file in its one form. Raises one of `UNREADABLE`."""
-    schema = json.loads(read_text(path), object_pairs_hook=_once, parse_constant=_no_number)
-    return json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(members)
-    if len(found) < len(members):
-        name = next(name for name, count in Counter(n for n, _ in members).items() if count > 1)
-        raise ValueError(f"a member is named twice: {name!r}")
-    return found
-
-
-def _no_number(word: str) -> None:
-    raise ValueError(f"{word} is not JSON")
+    return canonical_schema(read_text(path))
 
 
 def beside(file: Path, name: str) -> Path:

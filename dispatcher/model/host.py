@@ -4,16 +4,16 @@ Whatever names a host (an endpoint, an entry of the allowlist, a switch) is read
 spellings of one host are one, and a spelling that two parsers might read as two hosts is refused
 (egress spec U5-U7, U9 and N1-N7). Pure text: nothing is resolved, and whether a host may be reached
 is for the gates.
+
+A producer's tests read a registry with the base package alone: what knows names beyond ASCII and
+public suffixes is imported where one is met.
 """
 
 import re
 import unicodedata
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
-from typing import Final
-
-import idna
-from publicsuffixlist import PublicSuffixList
+from typing import Any, Final
 
 NAME_CHARACTERS_MAX: Final = 253
 LABEL_CHARACTERS_MAX: Final = 63
@@ -158,16 +158,21 @@ def is_public_suffix(name: str) -> bool:
 @lru_cache(maxsize=65536)
 def registered_name(name: str) -> str:
     """Give the name that somebody registered, which this one is or lies below; else itself."""
-    return _suffixes().privatesuffix(name) or name
+    found: str | None = _suffixes().privatesuffix(name)
+    return found or name
 
 
 @lru_cache(maxsize=1)
-def _suffixes() -> PublicSuffixList:
+def _suffixes() -> Any:
+    from publicsuffixlist import PublicSuffixList
+
     return PublicSuffixList(accept_unknown=True)
 
 
 def as_typed(host: str) -> str:
     """Give the letters behind the A-labels of a canonical host, for people to read."""
+    import idna
+
     return ".".join(
         idna.ulabel(label) if label.startswith("xn--") else label for label in host.split(".")
     )
@@ -187,6 +192,8 @@ def _mapped(text: str) -> str:
     for character in text:
         if not character.isascii() and _is_unseen(character):
             raise Unreadable("N3", f"the host holds U+{ord(character):04X}, which is not seen")
+    import idna
+
     try:
         return idna.uts46_remap(text, std3_rules=False, transitional=False)
     except idna.IDNAError:
@@ -196,6 +203,8 @@ def _mapped(text: str) -> str:
 def _is_unseen(character: str) -> bool:
     if unicodedata.category(character).startswith(_OTHER_OR_BLANK):
         return True
+    import idna
+
     try:
         return not idna.uts46_remap(character, std3_rules=False, transitional=False)
     except idna.IDNAError:
@@ -211,6 +220,8 @@ def _plain_label(label: str) -> str:
 
 
 def _a_label(label: str) -> str:
+    import idna
+
     try:
         # Encodes what is not ASCII; what claims to be encoded must decode, and to itself again.
         return _bounded(idna.alabel(label).decode("ascii"))
