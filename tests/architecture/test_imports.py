@@ -92,6 +92,8 @@ PRODUCER = "A producer needs nothing of the server"
         ("api", "import socket", DOOR),
         ("producer", "import requests", DOOR),
         ("producer", "import click", PRODUCER),
+        ("testing", "import pydantic", PRODUCER),
+        ("testing", "import dispatcher.control", FLOORS),
     ],
 )
 def test_a_breach_is_refused(copy: Path, room: str, text: str, contract: str) -> None:

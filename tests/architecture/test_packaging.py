@@ -33,6 +33,7 @@ class OnlyBase:
 
 sys.meta_path.insert(0, OnlyBase())
 from dispatcher.producer import enqueue
+from dispatcher.testing import exposure, partners
 assert callable(enqueue)
 """
 

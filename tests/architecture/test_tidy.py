@@ -17,7 +17,8 @@ LINES_MEDIAN_MAX = 150
 FUNCTION_LINES_MAX = 70
 
 FACES_THAT_HAND_ON = {"dispatcher.producer"}
-LATE_IMPORTERS = ("dispatcher.cli", "dispatcher.__main__")
+# Commands, and what is loaded by every pytest beside which dispatcher is installed.
+LATE_IMPORTERS = ("dispatcher.cli", "dispatcher.__main__", "dispatcher.testing.plugin")
 # The contracts cannot see a dynamic import. One looks up commands of its own room, which stands on
 # the top floor; the other asks for a PostgreSQL that is there in development alone.
 DYNAMIC_IMPORTERS = ("dispatcher.cli.main", "dispatcher.showcase.postgres")

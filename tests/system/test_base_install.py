@@ -1,4 +1,4 @@
-"""What a product service installs: the base package alone, and it can enqueue."""
+"""What a product service installs: the base package alone. It enqueues, and tests what is seen."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dispatcher.vault.keyring import create_keyring
+from tests.support.integrations import write_integrations
 
 ROOT = Path(__file__).parents[2]
 SERVER_ONLY = (
@@ -26,10 +27,12 @@ SERVER_ONLY = (
     "structlog",
     "prometheus_client",
     "tenacity",
+    "idna",
+    "publicsuffixlist",
 )
 IMPORT = f"""
 import json, sys
-import dispatcher.producer
+import dispatcher.producer, dispatcher.testing.exposure, dispatcher.testing.partners
 print(json.dumps([name for name in {SERVER_ONLY!r} if name in sys.modules]))
 """
 USE = """
@@ -48,6 +51,19 @@ with Session(engine) as session:
         print(refused.reason)
     session.commit()
 print(first)
+"""
+TEST = """
+import sys
+from pathlib import Path
+from dispatcher.testing.exposure import assert_no_new_personal_fields
+from dispatcher.testing.files import read_registry
+from dispatcher.testing.partners import Partners
+folder = Path(sys.argv[1])
+partners = Partners(read_registry(folder))
+view = partners["acme-orders"].sees("order.paid", partners.sample("order.paid"))
+view.assert_hides("$.customer.phone")
+assert_no_new_personal_fields(before=folder, after=folder)
+print(view.report())
 """
 
 pytestmark = pytest.mark.timeout(600)
@@ -130,6 +146,19 @@ def test_a_product_service_enqueues_with_the_base_package_alone(
     assert reason == "schema_invalid"
     assert (one, is_sealed, is_second_sealed) == (first, 0, 1)
     assert new == 2
+
+
+def test_a_product_service_tests_what_partners_see_with_the_base_package_alone(
+    python: Path, tmp_path: Path
+):
+    report = run(python, "-c", TEST, write_integrations(tmp_path / "integrations"))
+    assert "leaves   $.id" in report
+    assert "the leak guard is not installed" in report
+
+
+def test_pytest_finds_the_plugin(python: Path):
+    found = "from importlib.metadata import entry_points as e; print(e(group='pytest11'))"
+    assert "value='dispatcher.testing.plugin'" in run(python, "-c", found)
 
 
 def test_importing_the_producer_loads_nothing_of_the_server_even_where_it_is_installed():
