@@ -11,6 +11,7 @@ import click
 
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import json_option, moment, print_json, print_table
+from dispatcher.cli.schema_events import mask, sample
 from dispatcher.control.schema_files import read_samples, read_schema, read_schemas
 from dispatcher.model.errors import InvalidInput
 from dispatcher.stages.revising.evolution import compare_schemas
@@ -140,3 +141,7 @@ def triage(event_type: str | None, limit: int, where: Where, as_json: bool) -> N
         for row in rows
     ]
     print_table("triage", (*names, "first seen", "last seen"), cells)
+
+
+schema.add_command(sample)
+schema.add_command(mask)

@@ -116,6 +116,18 @@ def test_what_is_not_declared_is_left_out():
     assert {"a": {"b": "x"}} == mask_event(document, schema, "key")
 
 
+@pytest.mark.parametrize(
+    ("node", "value", "left"),
+    [
+        ({"type": "array"}, ["Anna", {"name": "Anna"}], []),
+        ({"type": "object"}, {"name": "Anna"}, {}),
+        ({"type": "object", "additionalProperties": True}, {"name": "Anna"}, {}),
+    ],
+)
+def test_what_stands_in_a_container_that_declares_nothing_is_left_out(node, value, left):
+    assert left == masked(node, value)
+
+
 @pytest.mark.parametrize("value", [{"name": "Anna"}, ["Anna"]])
 def test_a_container_where_a_leaf_was_declared_is_left_out(value):
     assert "left out" == masked(leaf(), value)
