@@ -25,6 +25,7 @@ class Aspect(StrEnum):
     COUNTRY = "country"
     FIELD = "field"
     CLASS = "class"
+    LEAK = "leak"
     TENANT = "tenant"
     PRODUCER = "producer"
     PURPOSE = "purpose"

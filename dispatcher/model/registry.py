@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.classification import Sensitivity
+from dispatcher.model.leak import LeakRule
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.tls import Tls
@@ -187,6 +188,8 @@ class Policy:
     `on_drift` says what happens when a destination is met in another network, or vouched for by
     another issuer, than ever before: warn, or also hold its subscriptions.
     `ownership_proof` says where endpoints must be proven; a proof counts for `proof_days`.
+    `leak_rules` say what is done about what the leak guard finds; a detector that none of them
+    names keeps its default.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -198,6 +201,7 @@ class Policy:
     on_drift: Literal["warn", "hold"] = "warn"
     ownership_proof: OwnershipProof = OwnershipProof.OUTSIDE_DEV
     proof_days: int = 180
+    leak_rules: tuple[LeakRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.flows import Flow, flows
 from dispatcher.stages.revising.host_notes import compare_hosts
+from dispatcher.stages.revising.leak_rules import compare_leak_rules
 from dispatcher.stages.revising.listing import (
     compare_classes,
     compare_listing,
@@ -55,6 +56,7 @@ def diff(
         *compare_hosts(old, new),
         *compare_revoked(old, new),
         *compare_ownership(old.policy, new.policy),
+        *compare_leak_rules(old.policy, new.policy),
         *compare_classes(old, new),
         *compare_versions(old, new),
         *compare_tokens(old, new),

@@ -21,6 +21,7 @@ from dispatcher.stages.gates.listing import WILDCARD
 from dispatcher.stages.revising.connector_faults import check_connector, check_country
 from dispatcher.stages.revising.event_type_faults import check_event_type
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
+from dispatcher.stages.revising.leak_rules import check_leak_rules
 from dispatcher.stages.revising.producer_faults import check_producers
 from dispatcher.stages.revising.subscription_faults import (
     check_references,
@@ -72,6 +73,7 @@ def _find(registry: Registry) -> Iterator[Fault]:
         if connector_of is not None:
             yield from check_scope(subscription, connector_of, sound, registry.policy)
     yield from check_producers(registry.producers, known)
+    yield from check_leak_rules(registry.policy, sound, known)
 
 
 def _check_policy(policy: Policy) -> Iterator[Fault]:

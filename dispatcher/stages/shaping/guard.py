@@ -1,0 +1,166 @@
+"""The leak guard: does a text that was granted as it is hold what nobody declared?
+
+Called by `shape` on every leaf that passed as it is, after projection and before encoding. It is a
+net under the scopes, not a replacement. The same texts under the same rules give the same findings.
+A finding never holds a value.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from dispatcher.model.classification import Category
+from dispatcher.model.leak import Confidence, Detector, Finding, LeakAction, LeakRule
+from dispatcher.model.path import Path, format_path
+from dispatcher.model.scope import Field, Scope
+from dispatcher.stages.shaping.detectors import Hints, Spot, find, hints, screen, sought
+from dispatcher.stages.shaping.folding import fold, place
+
+MASK: Final = "***"
+_BETWEEN: Final = "|"
+"""Stands between two texts under one screen; no detector reads across it."""
+
+_GROUPS: Final = (
+    None,
+    *(each for each in Category if any(detector.declared_as is each for detector in Detector)),
+)
+"""The classes that declare something, behind one place for all others: each has its screen."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRules:
+    """What holds for one event type: the rules in force; each detector has one at least."""
+
+    event_type: str
+    rules: tuple[LeakRule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """How a field is looked at: by which screen, for what, and what its name says.
+
+    `is_suspect`: its name alone is reason enough to look closely.
+    """
+
+    path: Path
+    group: int
+    wanted: frozenset[Detector]
+    said: Hints
+    is_suspect: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """How the fields of a scope are looked at, in their order."""
+
+    looks: tuple[_Look, ...]
+    groups: tuple[int, ...]
+    suspects: frozenset[int]
+
+
+def inspect(
+    scope: Scope, texts: Sequence[str], places: Sequence[int], rules: GuardRules
+) -> tuple[Finding, ...]:
+    """Give what was found in texts that would leave, and what is to be done about each.
+
+    `places` has the number of the field of each text in the scope.
+    """
+    watch = _watch(scope)
+    groups = watch.groups
+    gathered: tuple[list[str], ...] = tuple([] for _ in _GROUPS)
+    for place_, text in zip(places, texts, strict=True):
+        gathered[groups[place_]].append(text)
+    hit = {group for group, found in enumerate(gathered) if found and not _is_clean(group, found)}
+    if not hit and watch.suspects.isdisjoint(places):
+        return ()
+    return _judge(_search(watch, texts, places, hit), rules)
+
+
+def mask_text(field: Field, text: str, detectors: Collection[Detector]) -> str:
+    """Put `***` for everything that these detectors find in a text."""
+    found = _find(_look(field), text)
+    spots = sorted((spot.start, spot.end) for spot in found if spot.detector in detectors)
+    parts, at = [], 0
+    for start, end in (place(text, *spot) for spot in spots):
+        if start >= at:
+            parts += [text[at:start], MASK]
+        at = max(at, end)
+    return "".join((*parts, text[at:]))
+
+
+def detect(text: str, name: str) -> tuple[Detector, ...]:
+    """Name what is surely in a text that nobody classed, and that goes by this name."""
+    said = hints(Path((name,)))
+    found = find(fold(text), sought(None), said)
+    return tuple(sorted({each.detector for each in found if each.confidence is Confidence.HIGH}))
+
+
+def spell(findings: Iterable[Finding]) -> str:
+    """Name detectors and fields in one line, for people."""
+    counts = Counter((each.detector, format_path(each.path)) for each in findings)
+    return ", ".join(f"{detector} in {path}" for detector, path in sorted(counts))
+
+
+@lru_cache(maxsize=8192)
+def _watch(scope: Scope) -> _Watch:
+    looks = tuple(_look(field) for field in scope.fields)
+    suspects = frozenset(at for at, look in enumerate(looks) if look.is_suspect)
+    return _Watch(looks, tuple(look.group for look in looks), suspects)
+
+
+def _look(field: Field) -> _Look:
+    group = _GROUPS.index(field.category) if field.category in _GROUPS else 0
+    wanted, said = sought(_GROUPS[group]), hints(field.path)
+    return _Look(field.path, group, wanted, said, not wanted.isdisjoint(said.detectors))
+
+
+def _is_clean(group: int, texts: list[str]) -> bool:
+    """True when nothing can be there: one look at all texts of a group."""
+    joined = _BETWEEN.join(texts)
+    if not joined.isascii():
+        joined = _BETWEEN.join(text if text.isascii() else fold(text) for text in texts)
+    return screen(_GROUPS[group]).search(joined.encode("ascii", "replace")) is None
+
+
+def _search(
+    watch: _Watch, texts: Sequence[str], places: Sequence[int], hit: set[int]
+) -> Iterator[tuple[Path, Spot]]:
+    for at, text in zip(places, texts, strict=True):
+        look = watch.looks[at]
+        if look.is_suspect or look.group in hit:
+            for spot in _find(look, text):
+                yield look.path, spot
+
+
+def _find(look: _Look, text: str) -> Iterator[Spot]:
+    plain = fold(text)
+    if look.is_suspect or not _is_clean(look.group, [plain]):
+        yield from find(plain, look.wanted, look.said)
+
+
+def _judge(found: Iterable[tuple[Path, Spot]], rules: GuardRules) -> tuple[Finding, ...]:
+    """Let each rule say what it does about what it counts; the strictest word holds."""
+    spots = tuple(found)
+    actions: list[LeakAction | None] = [None] * len(spots)
+    for rule in rules.rules:
+        counted = [at for at, spot in enumerate(spots) if _counts(rule, *spot, rules.event_type)]
+        for at in counted if len(counted) >= rule.count else ():
+            known = actions[at]
+            if known is None or known.rank < rule.action.rank:
+                actions[at] = rule.action
+    return tuple(
+        Finding(spot.detector, path, spot.end - spot.start, action)
+        for (path, spot), action in zip(spots, actions, strict=True)
+        if action is not None
+    )
+
+
+def _counts(rule: LeakRule, path: Path, spot: Spot, event_type: str) -> bool:
+    if rule.detector is not spot.detector:
+        return False
+    if rule.confidence is Confidence.HIGH and spot.confidence is Confidence.LOW:
+        return False
+    shown = format_path(path)
+    return not any(f"{of} {shown}" in rule.exceptions for of in (event_type, "*"))
