@@ -27,6 +27,7 @@ from dispatcher.model.ids import (
     ScopeId,
     WebhookId,
 )
+from dispatcher.model.leak import Finding
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.snapshot import Route
 from dispatcher.model.tls import Peer
@@ -97,6 +98,7 @@ class Shaped:
     """The exact plaintext, and the leaves of it that were disclosed. Values never reach a repr.
 
     `dropped` are the granted leaves of which a value was not what was granted, and stayed.
+    `findings` are what the leak guard found and let go, masked or not.
     """
 
     admitted: Admitted
@@ -104,6 +106,7 @@ class Shaped:
     disclosed: tuple[Field, ...]
     content_type: str = "application/json"
     dropped: tuple[Field, ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
+from dispatcher.model.leak import DEFAULT_RULES, LeakRule
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.producers import Producers
 from dispatcher.model.registry import EventType, Limits, Policy, WireFormat
@@ -25,7 +26,8 @@ class Route:
 
     `private_ranges` are where its host may answer besides public addresses. `is_reported`: nothing
     lists the endpoint, and the connector only reports that.
-    `alias_zones` are where the aliases of its host must lie; none: anywhere.
+    `alias_zones` are where the aliases of its host must lie; none: anywhere. `leak_rules` are those
+    in force, and say something of every detector.
     """
 
     subscription: str
@@ -42,6 +44,7 @@ class Route:
     format: WireFormat = WireFormat.STANDARD
     limits: Limits = field(default=Limits())
     keys: tuple[PartnerKey, ...] = ()
+    leak_rules: tuple[LeakRule, ...] = DEFAULT_RULES
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
     concurrency: int

@@ -7,6 +7,8 @@ to people. The codes are a public contract: add, never rename.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from dispatcher.model.leak import Finding
+
 
 class Reason(StrEnum):
     """Stable codes for why something does not leave."""
@@ -22,6 +24,8 @@ class Reason(StrEnum):
     TOO_MANY_RECORDS = "too_many_records"
     TOO_MANY_SUBJECTS = "too_many_subjects"
     TOKENS_UNAVAILABLE = "tokens_unavailable"
+    LEAK_SUSPECTED = "leak_suspected"
+    LEAK_BLOCKED = "leak_blocked"
     PAYLOAD_GONE = "payload_gone"
     PAYLOAD_UNREADABLE = "payload_unreadable"
     EVENT_UNREADABLE = "event_unreadable"
@@ -66,12 +70,13 @@ class Refusal:
     """Policy said no. `detail` is for people and holds names from the registry, never values.
 
     `is_hold` tells the two kinds of no apart: a closed lane (the row simply keeps waiting) from a
-    refusal of this event alone (the row is parked).
+    refusal of this event alone (the row is parked). `findings` are what the leak guard found.
     """
 
     reasons: tuple[Reason, ...]
     detail: str = ""
     is_hold: bool = False
+    findings: tuple[Finding, ...] = ()
 
     @property
     def code(self) -> str:

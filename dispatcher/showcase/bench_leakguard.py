@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import click
 
-from dispatcher.model.leak import Detector, Finding, LeakAction, rules_in_force
+from dispatcher.model.leak import DEFAULT_RULES, Detector, Finding, LeakAction
 from dispatcher.model.scope import Scope
 from dispatcher.showcase.bench_report import print_json
 from dispatcher.showcase.leak_goods import (
@@ -27,11 +27,11 @@ from dispatcher.showcase.leak_goods import (
     labelled,
     sensitive,
 )
-from dispatcher.stages.shaping.guard import GuardRules, inspect
+from dispatcher.stages.shaping.guard import inspect
 
 TARGET_US: Final = 25.0
 LETTER_BYTES: Final = 1024
-RULES: Final = GuardRules("order.paid", rules_in_force(()))
+_EVENT_TYPE: Final = "order.paid"
 _SEED: Final = 4711
 _NOTES: Final = {
     "clean": "",
@@ -87,7 +87,7 @@ def judge(cases: Iterable[Case]) -> dict[str, dict[str, float | int | None]]:
 
 def look(scope: Scope, text: str) -> tuple[Finding, ...]:
     """Let the guard look at one text in the one field of a scope."""
-    return inspect(scope, [text], [0], RULES)
+    return inspect(scope, [text], [0], _EVENT_TYPE, DEFAULT_RULES)
 
 
 def _share(right: int, other: int) -> float | None:
@@ -112,13 +112,13 @@ def _time(note: str, letters: int) -> dict[str, float]:
     """Time letters one by one: processor time cannot be read so finely, so it is the wall's."""
     scope, texts, places = clean_letter(LETTER_BYTES, note)
     for _ in range(letters // 10 + 1):
-        inspect(scope, texts, places, RULES)
+        inspect(scope, texts, places, _EVENT_TYPE, DEFAULT_RULES)
     taken = []
     gc.disable()
     try:
         for _ in range(letters):
             began = time.perf_counter_ns()
-            inspect(scope, texts, places, RULES)
+            inspect(scope, texts, places, _EVENT_TYPE, DEFAULT_RULES)
             taken.append(time.perf_counter_ns() - began)
     finally:
         gc.enable()

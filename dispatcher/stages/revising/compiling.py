@@ -7,12 +7,14 @@ total: a subscription that does not hold together gets no route, so nothing flow
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
 from dispatcher.model.endpoint import Endpoint, parse_endpoint
 from dispatcher.model.headers import Headers, compile_headers
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
+from dispatcher.model.leak import rules_in_force
 from dispatcher.model.producers import list_producers
 from dispatcher.model.proof import Proof
 from dispatcher.model.registry import (
@@ -102,6 +104,7 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
     """Give the route of every subscription that holds together, and what lists its endpoint."""
     event_types = {each.name: each for each in registry.event_types}
     connectors = {each.name: each for each in registry.connectors}
+    leak_rules = rules_in_force(registry.policy.leak_rules)
     for subscription in sorted(registry.subscriptions, key=lambda each: each.name):
         connector = connectors.get(subscription.connector)
         endpoint = _endpoint(subscription.url)
@@ -109,7 +112,7 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
         if connector is not None and endpoint is not None and headers is not None:
             listing = judge_listing(connector, endpoint, ground)
             route = _route(subscription, connector, endpoint, listing, headers, event_types)
-            yield connector, route, listing
+            yield connector, replace(route, leak_rules=leak_rules), listing
 
 
 def _judge_lanes(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote
 
-from dispatcher.model.registry import Subscription
 from dispatcher.stages.revising.fault import Fault
 from dispatcher.stages.shaping.guard import detect
 
@@ -17,18 +16,11 @@ _MARKS: Final = ("{{", "{%", "${", "#{", "<%", "$.", "$[")
 _FIX: Final = "leave it out: fields of an event are granted in the scope, and go in the body alone"
 
 
-def check_fixed_texts(subscription: Subscription) -> Iterator[Fault]:
-    """Find personal data, credentials and marks of a template in the URL and the headers."""
-    of = f"subscription {subscription.name!r}"
-    yield from _check(f"{of}: url", "url", unquote(subscription.url))
-    for name, value in subscription.headers.items():
-        yield from _check(f"{of}: headers {name!r}", name, value)
-
-
-def _check(where: str, name: str, text: str) -> Iterator[Fault]:
+def check_fixed_text(where: str, name: str, text: str) -> Iterator[Fault]:
+    """Find personal data, credentials and the marks of a template in a text that goes by a name."""
+    text = unquote(text)
     for detector in detect(text, name):
         yield Fault(where, f"holds what looks like {detector}", _FIX)
-    for mark in _MARKS:
-        if mark in text:
-            yield Fault(where, f"holds {mark!r}, the mark of a template", _FIX)
-            return
+    mark = next((each for each in _MARKS if each in text), None)
+    if mark is not None:
+        yield Fault(where, f"holds {mark!r}, the mark of a template", _FIX)

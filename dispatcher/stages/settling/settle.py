@@ -67,6 +67,8 @@ def settle(
             return _end(leased, Move.NOT_BEGUN, Outcome.NOT_BEGUN, code=reason, delay_us=pause_us)
         case Refusal(is_hold=True):
             return _end(leased, Move.NOT_BEGUN, None, code=result.code, delay_us=HOLD_PAUSE_US)
+        case Refusal(reasons=reasons) if Reason.LEAK_BLOCKED in reasons:
+            return _end(leased, Move.GIVE_UP, None, code=result.code)
         case Refusal():
             return _end(leased, Move.PARK, None, code=result.code)
         case _:

@@ -30,14 +30,6 @@ _GROUPS: Final = (
 
 
 @dataclass(frozen=True, slots=True)
-class GuardRules:
-    """What holds for one event type: the rules in force; each detector has one at least."""
-
-    event_type: str
-    rules: tuple[LeakRule, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class _Look:
     """How a field is looked at: by which screen, for what, and what its name says.
 
@@ -61,11 +53,15 @@ class _Watch:
 
 
 def inspect(
-    scope: Scope, texts: Sequence[str], places: Sequence[int], rules: GuardRules
+    scope: Scope,
+    texts: Sequence[str],
+    places: Sequence[int],
+    event_type: str,
+    rules: Iterable[LeakRule],
 ) -> tuple[Finding, ...]:
     """Give what was found in texts that would leave, and what is to be done about each.
 
-    `places` has the number of the field of each text in the scope.
+    `places` has the number of the field of each text in the scope. `rules` are those in force.
     """
     watch = _watch(scope)
     groups = watch.groups
@@ -75,7 +71,7 @@ def inspect(
     hit = {group for group, found in enumerate(gathered) if found and not _is_clean(group, found)}
     if not hit and watch.suspects.isdisjoint(places):
         return ()
-    return _judge(_search(watch, texts, places, hit), rules)
+    return _judge(_search(watch, texts, places, hit), event_type, rules)
 
 
 def mask_text(field: Field, text: str, detectors: Collection[Detector]) -> str:
@@ -140,12 +136,14 @@ def _find(look: _Look, text: str) -> Iterator[Spot]:
         yield from find(plain, look.wanted, look.said)
 
 
-def _judge(found: Iterable[tuple[Path, Spot]], rules: GuardRules) -> tuple[Finding, ...]:
+def _judge(
+    found: Iterable[tuple[Path, Spot]], event_type: str, rules: Iterable[LeakRule]
+) -> tuple[Finding, ...]:
     """Let each rule say what it does about what it counts; the strictest word holds."""
     spots = tuple(found)
     actions: list[LeakAction | None] = [None] * len(spots)
-    for rule in rules.rules:
-        counted = [at for at, spot in enumerate(spots) if _counts(rule, *spot, rules.event_type)]
+    for rule in rules:
+        counted = [at for at, spot in enumerate(spots) if _counts(rule, *spot, event_type)]
         for at in counted if len(counted) >= rule.count else ():
             known = actions[at]
             if known is None or known.rank < rule.action.rank:

@@ -26,7 +26,7 @@ from dispatcher.stages.shaping.draft import Draft
 from dispatcher.stages.shaping.transforms import DROPPED, Transform, compile_action
 
 ABSENT: Final = object()
-LONG: Final = 10**11
+LONG: Final = 10**8
 """Numbers of this size and more may be numbers of something; the leak guard reads them as text."""
 
 _CLASSES: Final[dict[str, frozenset[type]]] = {

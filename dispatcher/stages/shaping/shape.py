@@ -2,7 +2,8 @@
 
 Called by the courier and the prover once a letter is admitted, and by whoever shows what a partner
 would get. The same letter and tokens give the same bytes, on every machine and at every retry. It
-never sends an event it cannot read, and nothing beyond the subscription's ceilings.
+never sends an event it cannot read, nothing beyond the subscription's ceilings, and nothing that
+the leak guard stops.
 """
 
 from typing import Any, Final
@@ -15,8 +16,10 @@ from dispatcher.model.path import SUBJECT
 from dispatcher.model.registry import WireFormat
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Reason, Refusal, refuse
+from dispatcher.stages.shaping.consequences import act
 from dispatcher.stages.shaping.draft import Draft
 from dispatcher.stages.shaping.envelope import CONTENT_TYPES, format_moment, wrap
+from dispatcher.stages.shaping.guard import inspect
 from dispatcher.stages.shaping.projection import ABSENT, apply_action, project
 from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
 
@@ -47,6 +50,10 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
     if draft.longest > limits.records_max:
         detail = f"{draft.longest} records, at most {limits.records_max}"
         return refuse(Reason.TOO_MANY_RECORDS, detail=detail)
+    findings = inspect(draft.scope, draft.raw, draft.places, event.type, cleared.route.leak_rules)
+    refused = act(findings, members, draft.scope) if findings else None
+    if refused is not None:
+        return refused
     plaintext = wrap(cleared, occurred, members)
     if len(plaintext) > limits.body_bytes_max:
         detail = f"{len(plaintext)} bytes, at most {limits.body_bytes_max}"
@@ -57,6 +64,7 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
         disclosed=draft.disclosed,
         content_type=CONTENT_TYPES[cleared.route.format],
         dropped=draft.mistaken,
+        findings=findings,
     )
 
 
