@@ -19,6 +19,7 @@ from dispatcher.model.registry import Registry
 from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
+from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
@@ -54,6 +55,7 @@ class Plane:
     erasing: Erasing
     history: HistoryStore
     triage: TriageStore
+    findings: FindingStore
     audit: AuditLog
     replies: ReplyStore
     outbox: Database

@@ -101,6 +101,7 @@ def front(house: House) -> Front:
         ),
         history=house.history,
         triage=TriageStore(house.outbox_database),
+        findings=house.findings,
         audit=house.audit,
         replies=ReplyStore(house.registry_database),
         outbox=house.outbox_database,

@@ -16,6 +16,7 @@ from dispatcher.model.errors import DispatcherError
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.database import Database, open_database
+from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
@@ -64,6 +65,11 @@ class House:
     def history(self) -> HistoryStore:
         """What the outbox remembers."""
         return HistoryStore(self.outbox_database)
+
+    @property
+    def findings(self) -> FindingStore:
+        """What the leak guard found."""
+        return FindingStore(self.outbox_database)
 
     async def check_schema(self) -> None:
         """Raise `SchemaMismatch` unless both planes are as this release needs them."""

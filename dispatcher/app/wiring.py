@@ -69,6 +69,7 @@ async def open_kit(
         claims=ClaimStore(outbox, house.open_payload),
         ledger=LedgerStore(outbox, worker),
         peers=PeerStore(outbox),
+        findings=house.findings,
         catalogue=house.catalogue,
         retention=RetentionStore(outbox),
         triage=TriageStore(outbox),

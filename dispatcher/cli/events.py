@@ -1,4 +1,4 @@
-"""`enqueue`, `trace` and `deliveries`: put an event in, and follow it."""
+"""`enqueue`, `trace`, `deliveries`, `findings`: put an event in, and follow it."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from dispatcher.cli.asking import Where, part, where_options
 from dispatcher.cli.output import moment, print_json, print_table
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import EnqueueRefused, InvalidInput
+from dispatcher.model.leak import Detector
 from dispatcher.model.producers import UNNAMED_PRODUCER
 from dispatcher.model.verdict import Reason
 
@@ -123,6 +124,34 @@ def deliveries(
         names = ("id", "event_id", "subscription", "state", "attempt", "status", "code")
         cells = [(*(row[name] for name in names), moment(row["due_us"])) for row in rows]
         print_table("deliveries", (*names, "due"), cells)
+
+
+@click.command()
+@click.option("--detector", type=click.Choice([each.value for each in Detector]), help="Only its.")
+@click.option("--subscription", help="Only this subscription.")
+@click.option("--event", "event_id", help="Only this event.")
+@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
+@where_options
+def findings(
+    detector: str | None,
+    subscription: str | None,
+    event_id: str | None,
+    limit: int,
+    where: Where,
+    as_json: bool,
+) -> None:
+    """List what the leak guard found in letters, the newest first: where, never what.
+
+    A parked one goes on when the policy lets it: see [[policy.leak_rules]] in docs/shaping.md.
+    """
+    query = {"detector": detector, "subscription": subscription, "event": event_id}
+    rows = where.list("/v1/findings", limit, query)
+    if as_json:
+        print_json(rows)
+        return
+    names = ("delivery_id", "event_id", "subscription", "detector", "path", "action", "count")
+    cells = [(*(row[name] for name in names), moment(row["found_us"])) for row in rows]
+    print_table("findings", (*names, "found"), cells)
 
 
 def _print_attempt(attempt: dict[str, Any]) -> None:

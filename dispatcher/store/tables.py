@@ -56,6 +56,7 @@ OUTBOX_TABLES: Final = (
     "events",
     "deliveries",
     "disclosures",
+    "findings",
     "peers",
     "field_sets",
     "scopes",
@@ -204,6 +205,7 @@ def outbox_metadata(dialect: str) -> MetaData:
     _events(metadata, dialect)
     _deliveries(metadata, dialect)
     _disclosures(metadata, dialect)
+    _findings(metadata, dialect)
     for name in ("field_sets", "scopes"):
         _table(
             metadata,
@@ -389,6 +391,22 @@ def _vault(metadata: MetaData, dialect: str) -> None:
         Column("token", Text, primary_key=True),
     )
     _index(subjects, "token", "token")
+
+
+def _findings(metadata: MetaData, dialect: str) -> None:
+    findings = _table(
+        metadata,
+        dialect,
+        "findings",
+        Column("id", _KEY, primary_key=True),
+        Column("delivery_id", BigInteger, nullable=False),
+        Column("event_seq", BigInteger, nullable=False),
+        *_texts("subscription", "detector", "path", "action"),
+        Column("length", Integer, nullable=False),
+        Column("count", Integer, nullable=False),
+        Column("found_us", BigInteger, nullable=False),
+    )
+    _index(findings, "once", "delivery_id", "detector", "path", "action", unique=True)
 
 
 def _texts(*names: str) -> Iterator[Column[Any]]:

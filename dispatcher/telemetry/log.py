@@ -43,6 +43,9 @@ KEYS: Final = frozenset(
         "switch",
         "operation",
         "note",
+        "detector",
+        "action",
+        "length",
     }
 )
 """Every key a log line may have: a documented contract."""

@@ -86,7 +86,7 @@ class Metrics:
         )
 
     def _watch_fields(self, registry: CollectorRegistry) -> None:
-        """Add what stays though it was granted, or because nobody said what it is."""
+        """Add what stays though it was granted, what nobody classed, and what looks like a leak."""
         self.fields_dropped = Counter(
             "dispatcher_fields_dropped",
             "Granted fields of which a value was not what was granted, and did not leave.",
@@ -97,6 +97,12 @@ class Metrics:
             "dispatcher_fields_withheld",
             "Places in events that no schema classes; at most one event a second is looked at.",
             ("event_type", "reason"),
+            registry=registry,
+        )
+        self.leaks_found = Counter(
+            "dispatcher_leaks_found",
+            "What the leak guard found in granted fields, and what was done about it.",
+            ("detector", "action"),
             registry=registry,
         )
 

@@ -35,6 +35,7 @@ from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
+from dispatcher.worker.leaks import tell_findings
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
@@ -134,6 +135,10 @@ class Courier:
 
     async def _shape(self, admitted: Admitted, tokens: LetterTokens) -> Shaped | Refusal:
         shaped = await self._tokens.shape(admitted, tokens)
+        if shaped.findings and not await tell_findings(
+            self._kit, admitted.cleared.leased, shaped.findings
+        ):
+            return hold(Reason.LEDGER_UNAVAILABLE)
         if isinstance(shaped, Shaped) and shaped.dropped:
             labels = (admitted.cleared.route.subscription, admitted.cleared.leased.event.type)
             self._kit.metrics.fields_dropped.labels(*labels).inc(len(shaped.dropped))

@@ -17,6 +17,7 @@ from dispatcher.model.letter import Answer, Departure, Resolved, Sealed, Stopped
 from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
+from dispatcher.store.findings import FindingStore
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.peers import PeerStore
@@ -136,6 +137,7 @@ class Kit:
     claims: ClaimStore
     ledger: LedgerStore
     peers: PeerStore
+    findings: FindingStore
     catalogue: CatalogueStore
     retention: RetentionStore
     triage: TriageStore

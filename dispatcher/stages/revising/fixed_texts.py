@@ -5,7 +5,7 @@ person's data there is a mistake, and what looks like a template hopes for value
 alone may bear. Faults never repeat what was found.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 from urllib.parse import unquote
 
@@ -24,3 +24,9 @@ def check_fixed_text(where: str, name: str, text: str) -> Iterator[Fault]:
     mark = next((each for each in _MARKS if each in text), None)
     if mark is not None:
         yield Fault(where, f"holds {mark!r}, the mark of a template", _FIX)
+
+
+def check_fixed_headers(of: str, headers: Mapping[str, str]) -> Iterator[Fault]:
+    """Find the same in the values of headers."""
+    for name, value in headers.items():
+        yield from check_fixed_text(f"{of}: headers {name!r}", name, value)

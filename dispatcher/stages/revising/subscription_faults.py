@@ -14,7 +14,7 @@ from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.gates.listing import has_hidden_steps, listed_entries
 from dispatcher.stages.gates.paper import Needs, judge_country
 from dispatcher.stages.revising.fault import Fault, out_of_range
-from dispatcher.stages.revising.fixed_texts import check_fixed_text
+from dispatcher.stages.revising.fixed_texts import check_fixed_headers, check_fixed_text
 from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import Withheld, resolve_scope
 
@@ -60,8 +60,7 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
         if has_hidden_steps(endpoint.path):
             yield Fault(f"{of}: url", "the path has dot segments", "write the path it leads to")
         yield from check_fixed_text(f"{of}: url", "url", subscription.url)
-    for name, value in subscription.headers.items():
-        yield from check_fixed_text(f"{of}: headers {name!r}", name, value)
+    yield from check_fixed_headers(of, subscription.headers)
     for fault in find_header_faults(subscription.headers):
         yield Fault(f"{of}: headers {fault.name!r}", fault.why, fault.fix)
     if not 1 <= subscription.concurrency <= CONCURRENCY_LIMIT:

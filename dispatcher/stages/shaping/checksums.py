@@ -36,6 +36,13 @@ _LENGTHS: Final = {
     ("6304", "6304"): (12, 13, 14, 15, 16, 17, 18, 19),
     ("6759", "6763"): (12, 13, 14, 15, 16, 17, 18, 19),
 }
+_ISSUERS: Final = {
+    sign: [(*ends, lengths) for ends, lengths in _LENGTHS.items() if ends[0][0] == sign]
+    for sign in {least[0] for least, _ in _LENGTHS}
+}
+_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+"""Twice a digit, and the digits of that together."""
+
 _IBAN_COUNTRIES: Final = {
     15: "NO",
     16: "BE",
@@ -66,19 +73,21 @@ IBAN_LENGTHS: Final = {
 
 def is_luhn(digits: str) -> bool:
     """ISO/IEC 7812: cards."""
-    total = sum(map(int, digits[-1::-2]))
-    for digit in digits[-2::-2]:
-        twice = 2 * int(digit)
-        total += twice - 9 if twice > 9 else twice
-    return total % 10 == 0
+    odd, even = digits[-1::-2], digits[-2::-2].translate(_DOUBLED)
+    return (sum(map(int, odd)) + sum(map(int, even))) % 10 == 0
 
 
 def is_card(digits: str) -> bool:
     """True for a number that an issuer could have given out: first digits, length and sum."""
-    for (least, most), lengths in _LENGTHS.items():
-        if len(digits) in lengths and least <= digits[: len(least)] <= most:
-            return is_luhn(digits)
-    return False
+    return any(
+        len(digits) in lengths and least <= digits[: len(least)] <= most
+        for least, most, lengths in _ISSUERS.get(digits[:1], ())
+    ) and is_luhn(digits)
+
+
+def may_begin_card(sign: str) -> bool:
+    """True for the first digit of some issuer's numbers."""
+    return sign in _ISSUERS
 
 
 def is_iban(text: str) -> bool:

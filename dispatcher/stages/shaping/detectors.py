@@ -199,7 +199,10 @@ def find(text: str, wanted: frozenset[Detector], said: Hints) -> Iterator[Spot]:
                 yield from (Spot(detector, *span, Confidence.HIGH) for span in spans)
             else:
                 plain = plain or numbers.without_uuids(text.replace("_", " "))
-                yield from _find_numbers(detector, plain, raw, said)
+                for spot in _find_numbers(detector, plain, raw, said):
+                    yield spot
+                    if detector is Detector.IBAN:  # its groups are no card's
+                        plain = numbers.blot(plain, spot.start, spot.end)
 
 
 def _find_numbers(detector: Detector, plain: str, raw: bytes, said: Hints) -> Iterator[Spot]:
@@ -264,8 +267,8 @@ _EVIDENT: Final[dict[Detector, Callable[[bytes], Iterator[tuple[int, int]]]]] = 
 
 _FAMILIES: Final = (
     tuple(_EVIDENT),
-    (Detector.CARD,),
     (Detector.IBAN,),
+    (Detector.CARD,),
     (Detector.PHONE,),
     (Detector.IT_CODICE_FISCALE,),
     tuple(each for each in _IDS if each in _WORDS),

@@ -23,6 +23,7 @@ from dispatcher.stages.shaping.checksums import (
     is_pesel,
     is_ssn,
     is_steuer_id,
+    may_begin_card,
 )
 
 Span = tuple[int, int]
@@ -37,6 +38,7 @@ _BETWEEN: Final = re.compile(r"[\s.\-/]")
 _CARD_LAYOUTS: Final = frozenset({(4, 4, 4, 4), (4, 4, 4, 4, 3), (4, 6, 5), (4, 6, 4), (8, 8)})
 _CARD_LEAST, _CARD_MOST = 12, 19
 _BARCODE: Final = 13
+_PAIR: Final = 2
 _PHONE_LEAST, _PHONE_MOST = 8, 15
 _LOCAL_LEAST: Final = 7
 
@@ -69,8 +71,13 @@ IT_CODICE_FISCALE: Final = _id(
 PL_PESEL: Final = _id(r"\d(?:[ .\-]?\d){10}", is_pesel)
 
 
+def blot(text: str, start: int, end: int) -> str:
+    """Make a piece of a text unreadable; each place stays where it is."""
+    return f"{text[:start]}{'x' * (end - start)}{text[end:]}"
+
+
 def without_uuids(text: str) -> str:
-    """Blot out every UUID; each place stays where it is."""
+    """Blot out every UUID."""
     return _UUID.sub(lambda found: "x" * len(found[0]), text)
 
 
@@ -95,7 +102,14 @@ def find_cards(text: str) -> Iterator[tuple[Span, Confidence | None]]:
 
 
 def _find_card(text: str, groups: list[Span], first: int) -> int | None:
-    """Give the last group of the longest card that begins at a group."""
+    """Give the last group of the longest card that begins at a group.
+
+    One or two digits begin a card only where the whole run begins, so that a long run of them is
+    not tried at each.
+    """
+    start, end = groups[first]
+    if not may_begin_card(text[start]) or (first and end - start <= _PAIR):
+        return None
     found, digits = None, ""
     for last in range(first, len(groups)):
         digits += text[slice(*groups[last])]
