@@ -149,9 +149,10 @@ def findings(
     if as_json:
         print_json(rows)
         return
-    names = ("delivery_id", "event_id", "subscription", "detector", "path", "action", "count")
-    cells = [(*(row[name] for name in names), moment(row["found_us"])) for row in rows]
-    print_table("findings", (*names, "found"), cells)
+    for row in rows:
+        times = f", {row['count']} times" if row["count"] > 1 else ""
+        click.echo(f"{row['action']:5}  {row['detector']} in {row['path']}{times}")
+        click.echo(f"       {row['event_id']} for {row['subscription']}, {moment(row['found_us'])}")
 
 
 def _print_attempt(attempt: dict[str, Any]) -> None:

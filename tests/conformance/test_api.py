@@ -48,6 +48,11 @@ INSERT INTO {disclosures} (delivery_id, attempt, event_seq, webhook_id, tenant, 
 VALUES (:delivery, :attempt, 1, 'msg_1', 'north', 'acme', 'acme-orders', 'https://x', 'p', 'a',
     '[]', 's', 'f', 'h', 1, '[]', 1, 1, 'w', CAST(:begun AS bigint))
 """
+FOUND = """
+INSERT INTO {findings} (delivery_id, event_seq, subscription, detector, path, action, length, count,
+    found_us)
+VALUES (:delivery, 1, 'acme-orders', :detector, '$.note', 'park', 16, 1, 1)
+"""
 
 
 def registry_document(held: Any) -> Any:
@@ -298,6 +303,22 @@ async def test_disclosures_are_paged_by_delivery_and_attempt(api: Caller, databa
     assert part["items"] == []
 
 
+async def test_findings_are_listed_the_newest_first_and_by_detector(
+    api: Caller, database: Database
+):
+    await activate(api)
+    made = await api.ask("POST", "/v1/events", EVENT)
+    for number, detector in enumerate(("card", "email", "card"), start=1):
+        await change(database, FOUND, delivery=number, detector=detector)
+    (newest, second, _) = (await api.ask("GET", "/v1/findings"))["items"]
+    assert (newest["delivery_id"], second["detector"]) == (3, "email")
+    assert (newest["event_id"], newest["path"], newest["length"]) == (made["event"], "$.note", 16)
+    part = await api.ask("GET", "/v1/findings", query={"detector": "card", "limit": "1"})
+    query = {"detector": "card", "cursor": part["next"]}
+    rest = await api.ask("GET", "/v1/findings", query=query)
+    assert [each["delivery_id"] for each in (*part["items"], *rest["items"])] == [3, 1]
+
+
 async def test_an_object_that_did_not_change_is_not_sent_again(api: Caller):
     await activate(api)
     first = await api.call("GET", "/v1/connectors/acme")
@@ -377,7 +398,8 @@ async def test_a_token_of_one_tenant_sees_and_touches_nothing_of_another(
     made = await api.ask("POST", "/v1/events", EVENT, by=north)
     assert await api.refused("POST", "/v1/events", EVENT, by=south) == (403, "tenant_scoped")
     await change(database, DISCLOSED, delivery=1, attempt=1, begun=1)
-    for path in ("/v1/events", "/v1/deliveries", "/v1/disclosures"):
+    await change(database, FOUND, delivery=1, detector="card")
+    for path in ("/v1/events", "/v1/deliveries", "/v1/disclosures", "/v1/findings"):
         assert len((await api.ask("GET", path, by=north))["items"]) == 1, path
         assert (await api.ask("GET", path, by=south))["items"] == [], path
         query = {"tenant": "north"}

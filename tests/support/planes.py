@@ -25,6 +25,7 @@ from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.database import Database
+from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
@@ -139,6 +140,7 @@ def plane_of(database: Database) -> Plane:
         ),
         history=HistoryStore(database),
         triage=TriageStore(database),
+        findings=FindingStore(database),
         audit=audit,
         replies=ReplyStore(database),
         outbox=database,

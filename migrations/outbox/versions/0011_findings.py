@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "outbox_0011"
-down_revision = "outbox_0006"
+down_revision = "outbox_0010"
 branch_labels = None
 depends_on = None
 
