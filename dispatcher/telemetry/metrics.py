@@ -63,7 +63,7 @@ class Metrics:
             registry=registry,
         )
         self._watch_destinations(registry)
-        self._watch_fields(registry)
+        self._watch_contents(registry)
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
@@ -82,27 +82,6 @@ class Metrics:
         self.api_auth_failures = Counter(
             "dispatcher_api_auth_failures",
             "Requests to the API that bore no token, or one that is not good.",
-            registry=registry,
-        )
-
-    def _watch_fields(self, registry: CollectorRegistry) -> None:
-        """Add what stays though it was granted, what nobody classed, and what looks like a leak."""
-        self.fields_dropped = Counter(
-            "dispatcher_fields_dropped",
-            "Granted fields of which a value was not what was granted, and did not leave.",
-            ("subscription", "event_type"),
-            registry=registry,
-        )
-        self.fields_withheld = Counter(
-            "dispatcher_fields_withheld",
-            "Places in events that no schema classes; at most one event a second is looked at.",
-            ("event_type", "reason"),
-            registry=registry,
-        )
-        self.leaks_found = Counter(
-            "dispatcher_leaks_found",
-            "What the leak guard found in granted fields, and what was done about it.",
-            ("detector", "action"),
             registry=registry,
         )
 
@@ -134,6 +113,27 @@ class Metrics:
             "dispatcher_pin_mismatches",
             "Connections to a public key that is not pinned: refused, or only reported.",
             ("connector", "kind"),
+            registry=registry,
+        )
+
+    def _watch_contents(self, registry: CollectorRegistry) -> None:
+        """Add what is known of the letters themselves."""
+        self.fields_dropped = Counter(
+            "dispatcher_fields_dropped",
+            "Granted fields of which a value was not what was granted, and did not leave.",
+            ("subscription", "event_type"),
+            registry=registry,
+        )
+        self.fields_withheld = Counter(
+            "dispatcher_fields_withheld",
+            "Places in events that no schema classes; at most one event a second is looked at.",
+            ("event_type", "reason"),
+            registry=registry,
+        )
+        self.leaks_found = Counter(
+            "dispatcher_leaks_found",
+            "What the leak guard found in granted fields, and what was done about it.",
+            ("detector", "action"),
             registry=registry,
         )
 

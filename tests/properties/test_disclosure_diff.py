@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.disclosure import Direction
 from dispatcher.model.ids import WebhookId
+from dispatcher.model.leak import Confidence, Detector, LeakAction, LeakRule
 from dispatcher.model.letter import Admitted, Cleared, Resolved, Shaped
 from dispatcher.model.paper import Agreement, Assessment, ConnectorState, LegalBasis, Purpose
 from dispatcher.model.producers import (
@@ -139,6 +140,15 @@ def destinations() -> st.SearchStrategy[Destination]:
     )
 
 
+MAIL, PARK = Detector.EMAIL, LeakAction.PARK
+LEAK_RULES = (
+    (LeakRule(detector=MAIL, action=PARK),),
+    (LeakRule(detector=MAIL, action=PARK, count=2),),
+    (LeakRule(detector=MAIL, action=PARK, exceptions=("order.paid $.mail",)),),
+    (LeakRule(detector=MAIL, action=PARK, exceptions=("* $.mail",)),),
+    (LeakRule(detector=MAIL, action=LeakAction.MASK),),
+    (LeakRule(detector=MAIL, action=LeakAction.BLOCK, confidence=Confidence.LOW),),
+)
 PURPOSES = (
     Purpose(name="fulfilment", categories=tuple(Category), legal_basis=LegalBasis.CONTRACT),
     Purpose(name="support", categories=(Category.OTHER,)),
@@ -174,6 +184,7 @@ KEYS: dict[str, dict[str, st.SearchStrategy[Any]]] = {
         "principals": mostly((), ("svc",)),
     },
     "policy": {
+        "leak_rules": mostly((), *LEAK_RULES),
         "ownership_proof": mostly(OwnershipProof.WAIVED, *OwnershipProof),
         "proof_days": some(25, 180),
         "owner_grace_days": some(0, 14),
@@ -326,12 +337,16 @@ def leaves(cleared: Cleared) -> set[tuple[Any, ...]]:
         if isinstance(admit(cleared, Resolved(("203.0.114.9",), way), AddressRules()), Admitted)
     ]
     shaped = shape(Admitted(cleared=cleared, addresses=("203.0.114.9",)), TOKENS)
+    if isinstance(shaped, Refusal):  # the leak guard
+        return set()
     assert isinstance(shaped, Shaped)
     route = cleared.route
     data = msgspec.json.decode(shaped.plaintext)["data"]
     to = (route.connector, str(route.endpoint), route.purpose)
     met = {(*to, "reached", each) for each in reached(route)}
-    sent = {(*to, "envelope", "")} | {(*to, name, repr(value)) for name, value in data.items()}
+    # What is masked tells less than what it stands for.
+    told = {name: value for name, value in data.items() if value != "***"}
+    sent = {(*to, "envelope", "")} | {(*to, name, repr(value)) for name, value in told.items()}
     return {(*leaf, way) for leaf in met | sent for way in ways}
 
 
