@@ -27,6 +27,7 @@ from sqlalchemy import (
     text,
 )
 
+from dispatcher.store.catalogue_tables import make_catalogue
 from dispatcher.store.control_tables import (
     make_audit,
     make_people,
@@ -214,34 +215,7 @@ def outbox_metadata(dialect: str) -> MetaData:
             Column("id", Text, primary_key=True),
             Column("fields", Text, nullable=False),
         )
-    _table(
-        metadata,
-        dialect,
-        "catalogue",
-        Column("event_type", Text, primary_key=True),
-        Column("schema", Text, nullable=False),
-        Column("payload_bytes_max", Integer, nullable=False),
-        Column("revision", BigInteger, nullable=False),
-        Column("version", Integer, nullable=False, server_default=text("1")),
-        Column("subjects_max", Integer, nullable=False, server_default=text("100")),
-    )
-    _table(
-        metadata,
-        dialect,
-        "producers",
-        Column("kind", Text, primary_key=True),
-        Column("who", Text, primary_key=True),
-        Column("producer", Text, nullable=False),
-        Column("event_types", Text, nullable=False),
-        Column("tenants", Text, nullable=False),
-    )
-    _table(
-        metadata,
-        dialect,
-        "publication",
-        Column("id", Integer, primary_key=True, autoincrement=False),
-        Column("revision", BigInteger, nullable=False),
-    )
+    make_catalogue(partial(_table, metadata, dialect))
     _table(
         metadata,
         dialect,
