@@ -20,17 +20,17 @@ from tests.support.letters import Road, change, rows
 from tests.support.planes import Caller, open_payload, person, plane_of
 from tests.unit.stages import builders
 
-EMAIL, NAME, NOTE = "asa@people.example", "Åsa Ek", "call after six"
+EMAIL, NAME, NOTE = "asa@people.example", "Åsa Ekelund", "call after six"
 PAYLOAD = {
     "id": "order-canary-1",
     "total": 7,
     "customer": {"name": NAME, "email": EMAIL, "token": "tok-canary", "note": NOTE},
     "lines": [{"sku": "sku-canary", "qty": 2}],
-    "rates": {"rate-canary": 1.5},
+    "rates": {"rate-canary": 7654321.25},
     "extra-canary": {"deep": "deep-canary"},
 }
 VALUES = (
-    "canary", EMAIL, "people.example", NAME, "Ek", NOTE, "user-7", "1.5",
+    "canary", EMAIL, "people.example", NAME, "Ekelund", NOTE, "user-7", "7654321",
 )  # fmt: skip
 WORKER = person("sue", Role.SRE)
 OFFICER = person("pia", Role.PRIVACY)
