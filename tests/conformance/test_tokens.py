@@ -4,6 +4,7 @@ import asyncio
 import json
 from dataclasses import replace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -323,7 +324,7 @@ async def test_a_retired_partners_tokens_mean_nothing_to_anybody(
     for kind in ("email", "ref"):
         assert await office.refused(data[kind]) == (409, "connector_retired")
         assert (await office.ask(kept[kind], connector="bolt"))["kind"] in ("vlt", "siv")
-    upkeep = Upkeep(office.kit, office.policy)
+    upkeep = Upkeep(office.kit, office.policy, MagicMock())
     await upkeep._empty_vault()
     left = await rows(database, "SELECT connector FROM {vault_tokens}")
     assert left == [{"connector": "bolt"}]
