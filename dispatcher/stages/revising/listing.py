@@ -159,7 +159,10 @@ def _compare_entries(
         (Direction.NARROWS, before, after),
     ):
         for key in here.keys() - there.keys():
-            yield Change(direction, Aspect.DESTINATION, where, _shown(here[key]))
+            # Gone, another entry may take its place, with looser terms.
+            is_wider = _has_terms(here[key]) and _has_neighbour(key, after)
+            way = Direction.WIDENS if is_wider else direction
+            yield Change(way, Aspect.DESTINATION, where, _shown(here[key]))
             if here[key].private_range:
                 what = f"{here[key].host} may answer inside {here[key].private_range}"
                 yield Change(direction, Aspect.DESTINATION, where, what)
