@@ -3,8 +3,8 @@
 Used by tests of product services, through the fixtures of `plugin`. The registry is compiled as
 workers compile it, the letter is cleared by the same gate and shaped by the same function. Lanes
 that a switch, a paper or a missing proof closes count as open: asked is what leaves once they are.
-What a thin letter lets its partner fetch counts as seen. Nothing is sent, no database is opened, no
-clock is read.
+What a thin letter lets its partner fetch counts as seen. The leak guard looks where it is
+installed. Nothing is sent, no database is opened, no clock is read.
 """
 
 from collections.abc import Collection, Iterator
@@ -28,6 +28,7 @@ from dispatcher.stages.fanout.intake import check_payload, check_subjects
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.shaping.account import Part, Shown, Terms, account
+from dispatcher.stages.shaping.detectors import IS_INSTALLED
 from dispatcher.stages.shaping.schema import flatten
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.stages.shaping.synthetic import synthesise
@@ -82,19 +83,21 @@ class Partner:
             connector=self.connector,
             event_type=event_type,
             declared=frozenset(flatten(kind.schema)) | {SUBJECT},
+            is_guarded=IS_INSTALLED,
         )
         unfit = check_subjects(len(event.subjects), kind)
         unfit = unfit or check_payload(event.payload or b"", kind)
         letter = self._shape(event, self.partners.snapshot) if unfit is None else unfit
         if isinstance(letter, Refusal):
-            return replace(blank, refusal=letter)
+            return replace(blank, refusal=letter, findings=letter.findings)
         seen = self._shape(event, self.partners.fetched)
         if isinstance(seen, Refusal):
-            return replace(blank, refusal=seen)
+            return replace(blank, refusal=seen, findings=seen.findings)
         return replace(
             blank,
             parts=self._parts(event, kind, seen),
             disclosed=seen.disclosed,
+            findings=seen.findings,
             body=letter.plaintext,
             document=msgspec.json.decode(seen.plaintext),
         )
@@ -200,7 +203,10 @@ def _compile(registry: Registry) -> Snapshot:
             f"a host of the registry is not plain ASCII, and {error.name} is not installed",
             fix="install dispatcher[server] beside your tests",
         ) from None
-    return replace(snapshot, closed={})
+    if IS_INSTALLED:
+        return replace(snapshot, closed={})
+    routes = {name: replace(each, leak_rules=()) for name, each in snapshot.routes.items()}
+    return replace(snapshot, closed={}, routes=routes)
 
 
 def _with_all_fetched(snapshot: Snapshot) -> Snapshot:

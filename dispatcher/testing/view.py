@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from dispatcher.model.grant import Grant, parse_grant
+from dispatcher.model.leak import Finding
 from dispatcher.model.path import Path, format_path
 from dispatcher.model.registry import Connector
 from dispatcher.model.scope import Field
@@ -24,7 +25,8 @@ class View:
     """One event through the eyes of one partner.
 
     `body` is the plaintext that would be sent; `document` has what a thin letter lets fetch, too.
-    `declared` are all paths of the event type's schema. `is_guarded`: the leak guard looked too.
+    `declared` are all paths of the event type's schema. `findings` are what the leak guard found;
+    where it is not installed, it did not look, and `is_guarded` is false.
     """
 
     partner: str
@@ -33,6 +35,7 @@ class View:
     declared: frozenset[Path]
     parts: tuple[Part, ...] = ()
     disclosed: tuple[Field, ...] = ()
+    findings: tuple[Finding, ...] = ()
     body: bytes = field(default=b"", repr=False)
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
     refusal: Refusal | None = None
@@ -106,6 +109,13 @@ class View:
         missing = [reason for reason in reasons if reason not in self.reasons]
         self._conclude([f"is not refused for {reason}" for reason in missing])
 
+    def assert_no_leak(self) -> None:
+        """Fail if the leak guard found anything, whatever is done about it, or cannot look."""
+        __tracebackhide__ = True
+        if not self.is_guarded:
+            self._conclude(["was not looked at: the leak guard is not installed"])
+        self._conclude([f"would get {self._found(each)}" for each in self.findings])
+
     def report(self) -> str:
         """Say in lines what leaves, what stays and why."""
         lines = [f"{self.partner} of {self.event_type}:"]
@@ -117,6 +127,7 @@ class View:
             how = f", {part.action}" if part.action not in ("", "pass") else ""
             why = f": {', '.join(part.why)}" if part.why else ""
             lines.append(f"  {part.fate:<8} {format_path(part.path):<{width}} {what}{how}{why}")
+        lines += [f"  leak     {self._found(each)}" for each in self.findings]
         if not self.is_guarded:
             lines.append("  the leak guard is not installed: add google-re2 to have it look too")
         return "\n".join(lines)
@@ -156,6 +167,10 @@ class View:
     def _named(self, found: Field) -> str:
         terms = f"{found.sensitivity} {found.category}, {found.action}"
         return f"{format_path(found.path)} ({terms})"
+
+    def _found(self, finding: Finding) -> str:
+        what = f"what looks like {finding.detector} in {format_path(finding.path)}"
+        return f"{what} ({finding.action})"
 
     def _conclude(self, faults: list[str]) -> None:
         __tracebackhide__ = True

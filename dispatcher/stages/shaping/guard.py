@@ -57,12 +57,15 @@ def inspect(
     texts: Sequence[str],
     places: Sequence[int],
     event_type: str,
-    rules: Iterable[LeakRule],
+    rules: Collection[LeakRule],
 ) -> tuple[Finding, ...]:
     """Give what was found in texts that would leave, and what is to be done about each.
 
-    `places` has the number of the field of each text in the scope. `rules` are those in force.
+    `places` has the number of the field of each text in the scope. `rules` are those in force; with
+    none there is nothing to look for.
     """
+    if not rules:
+        return ()
     watch = _watch(scope)
     groups = watch.groups
     gathered: tuple[list[str], ...] = tuple([] for _ in _GROUPS)

@@ -174,6 +174,26 @@ def test_a_field_is_encrypted_only_where_the_partner_gave_the_key(registry):
         view.assert_lacks("ann@acme.org")
 
 
+def test_the_leak_guard_looks_too(partners):
+    acme = partners["acme-orders"]
+    acme.sees("order.paid", PAYLOAD).assert_no_leak()
+    view = acme.sees("order.paid", {"id": "mail ann@acme.org"})
+    text = said(view.assert_no_leak)
+    assert "acme-orders (connector acme) would get what looks like email in $.id (alert)" in text
+    assert "ann@acme.org" not in text
+    view = acme.sees("order.paid", {"id": "sk_live_" + "a1B2" * 6})
+    view.assert_refused("leak_suspected")
+    assert "what looks like api_key in $.id (park)" in said(view.assert_no_leak)
+
+
+def test_without_the_leak_guard_nothing_is_said_to_be_clean(registry, monkeypatch):
+    monkeypatch.setattr("dispatcher.testing.partners.IS_INSTALLED", False)
+    view = Partners(registry)["acme-orders"].sees("order.paid", {"id": "sk_live_" + "a1B2" * 6})
+    view.assert_sees(only=["$.id"])
+    assert "the leak guard is not installed" in said(view.assert_no_leak)
+    assert "the leak guard is not installed" in view.report()
+
+
 @pytest.mark.parametrize(
     ("payload", "named", "reason"),
     [
