@@ -10,6 +10,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Any, ClassVar, Final, Literal
 
+from dispatcher.model.caller import Caller
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.leak import LeakRule
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
@@ -89,7 +90,8 @@ class Connector:
     The owning team confirms by `owner_confirmed_until` that it still answers for the integration;
     `escalation` is the person to turn to when it no longer does. Through `report_only_until` an
     https destination that nothing lists is reported and not refused; all else is judged as ever.
-    `keys` are the partner's own, for fields that only they shall read.
+    `keys` are the partner's own, for fields that only they shall read; `callers` the credentials
+    that their services fetch by.
     Another `token_version` gives it other pseudonyms and tokens from then on.
     """
 
@@ -110,6 +112,7 @@ class Connector:
     assessment: Assessment | None = None
     keys: tuple[PartnerKey, ...] = ()
     token_version: int = 1
+    callers: tuple[Caller, ...] = ()
 
     def purpose(self, name: str) -> Purpose | None:
         """Find a purpose by name."""
@@ -147,7 +150,8 @@ class Subscription:
     A letter beyond `body_bytes_max`, `subjects_max` or `records_max` is parked, never cut.
     `retry_seconds` are the longest waits before each further attempt; the wait taken is drawn
     evenly between zero and that (full jitter). `headers` are sent with every request as they are.
-    Each worker begins at most `rate_per_second` attempts.
+    Each worker begins at most `rate_per_second` attempts. The ticket of a thin letter counts for
+    `ticket_seconds` (0: it bears none) and for `ticket_uses` reads.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -167,6 +171,8 @@ class Subscription:
     attempt_seconds: float = 15.0
     concurrency: int = 32
     rate_per_second: float | None = None
+    ticket_seconds: int = 900
+    ticket_uses: int = 5
 
 
 class OwnershipProof(StrEnum):

@@ -7,6 +7,7 @@ mixed inside one judgement.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dispatcher.model.caller import Callers
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
@@ -27,7 +28,8 @@ class Route:
     `private_ranges` are where its host may answer besides public addresses. `is_reported`: nothing
     lists the endpoint, and the connector only reports that.
     `alias_zones` are where the aliases of its host must lie; none: anywhere. `leak_rules` are those
-    in force, and say something of every detector.
+    in force, and say something of every detector. Its thin letters bear tickets that count for
+    `ticket_seconds` and `ticket_uses`; 0: none.
     """
 
     subscription: str
@@ -54,6 +56,8 @@ class Route:
     close_after_each: bool = False
     headers: Headers = ()
     token_version: int = 1
+    ticket_seconds: int = 0
+    ticket_uses: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class Snapshot:
 
     `closed` holds the lanes that may not send, each with the reasons; `listed` refusals of a
     destination close lanes too. `routes_by_type` lists subscribers in a fixed order. The endpoints
-    of `proving` want a proof, or a newer one.
+    of `proving` want a proof, or a newer one. `callers` may fetch by ticket.
     """
 
     revision: Revision
@@ -76,3 +80,4 @@ class Snapshot:
     closed: Mapping[Lane, Refusal] = field(default_factory=dict)
     open_lanes: tuple[tuple[Lane, Route], ...] = ()
     proving: tuple[Route, ...] = ()
+    callers: Callers = field(default=Callers())

@@ -33,10 +33,10 @@ def may_begin(
     verdict = preflight(cleared.leased, snapshot, filed)
     if isinstance(verdict, Refusal):
         return Stopped(verdict.reasons[0])
-    return None if _has_same_terms(cleared, verdict) else Stopped(Reason.POLICY_CHANGED)
+    return None if has_same_terms(cleared, verdict) else Stopped(Reason.POLICY_CHANGED)
 
 
-def _has_same_terms(before: Cleared, after: Cleared) -> bool:
+def has_same_terms(before: Cleared, after: Cleared) -> bool:
     """Compare what the body, its ledger row and the dialled endpoint were made from."""
     was, now = before.route, after.route
     return (
@@ -48,6 +48,7 @@ def _has_same_terms(before: Cleared, after: Cleared) -> bool:
         and (was.private_ranges, was.alias_zones, was.is_reported)
         == (now.private_ranges, now.alias_zones, now.is_reported)
         and was.attempt_seconds == now.attempt_seconds
+        and (was.ticket_seconds, was.ticket_uses) == (now.ticket_seconds, now.ticket_uses)
         and (was.tls, was.close_after_each) == (now.tls, now.close_after_each)
         and (was.connector, was.purpose, was.legal_basis, was.agreement, was.country)
         == (now.connector, now.purpose, now.legal_basis, now.agreement, now.country)

@@ -11,10 +11,12 @@ from dataclasses import replace
 from datetime import date
 from functools import lru_cache
 
+from dispatcher.model.caller import CallerKind, Callers, Known
 from dispatcher.model.endpoint import Endpoint, parse_endpoint
 from dispatcher.model.headers import Headers, compile_headers
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
 from dispatcher.model.leak import rules_in_force
+from dispatcher.model.paper import ConnectorState
 from dispatcher.model.producers import list_producers
 from dispatcher.model.proof import Proof
 from dispatcher.model.registry import (
@@ -71,9 +73,29 @@ def compile_snapshot(
         switches=tuple(switches),
         closed=closed,
         open_lanes=tuple(open_lanes),
+        callers=_callers(registry.connectors),
         proving=tuple(
             route for _, route, _ in parts if ownership.wants_proof(route.connector, route.endpoint)
         ),
+    )
+
+
+def _callers(connectors: Iterable[Connector]) -> Callers:
+    """List who may fetch; a connector that is not active has nobody who may."""
+    known = [
+        Known(connector.name, caller)
+        for connector in connectors
+        if connector.state is ConnectorState.ACTIVE
+        for caller in connector.callers
+    ]
+    by_pin: dict[str, list[Known]] = defaultdict(list)
+    for each in known:
+        if each.caller.kind is CallerKind.CERTIFICATE:
+            by_pin[each.caller.pin].append(each)
+    return Callers(
+        {e.caller.kid: e for e in known if e.caller.kind is CallerKind.SIGNATURE},
+        {pin: tuple(those) for pin, those in by_pin.items()},
+        frozenset(each.caller.ca for those in by_pin.values() for each in those),
     )
 
 
@@ -181,6 +203,8 @@ def _route(
         close_after_each=terms is not None and terms.close_after_each,
         headers=headers,
         token_version=connector.token_version,
+        ticket_seconds=subscription.ticket_seconds,
+        ticket_uses=subscription.ticket_uses,
     )
 
 

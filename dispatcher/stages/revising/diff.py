@@ -20,6 +20,7 @@ from dispatcher.model.registry import Connector, EventType, Limits, Registry
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.revising.acceptance import accepts_no_more
+from dispatcher.stages.revising.caller_rights import compare_callers, compare_tickets
 from dispatcher.stages.revising.flows import Flow, flows
 from dispatcher.stages.revising.host_notes import compare_hosts
 from dispatcher.stages.revising.leak_rules import compare_leak_rules
@@ -61,6 +62,7 @@ def diff(
         *compare_versions(old, new),
         *compare_tokens(old, new),
         *compare_producers(old, new),
+        *compare_callers(old, new),
         *compare_terms(old, new),
         *tell_reaches(now, Ground(new.policy, today, loopback)),
         *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
@@ -153,6 +155,7 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         (was.tls, was.close_after_each),
         (now.tls, now.close_after_each),
     )
+    yield from compare_tickets(where, was, now)
     for tenant in sorted(now.tenants - was.tenants):
         yield Change(WIDENS, Aspect.TENANT, where, f"events of {tenant}")
     for tenant in sorted(was.tenants - now.tenants):

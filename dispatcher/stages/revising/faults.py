@@ -13,11 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
+from dispatcher.model.caller import Caller
 from dispatcher.model.host import parse_host, parse_network
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.model.text import is_readable
 from dispatcher.model.tls import Tls
 from dispatcher.stages.gates.listing import WILDCARD
+from dispatcher.stages.revising.caller_faults import check_callers
 from dispatcher.stages.revising.connector_faults import check_connector, check_country
 from dispatcher.stages.revising.event_type_faults import check_event_type
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
@@ -64,6 +66,7 @@ def _find(registry: Registry) -> Iterator[Fault]:
             sound[event_type.name] = event_type
     for connector in registry.connectors:
         yield from check_connector(connector)
+    yield from check_callers(registry.connectors)
     known = {each.name for each in registry.event_types}
     connectors = {each.name: each for each in registry.connectors}
     for subscription in registry.subscriptions:
@@ -124,7 +127,7 @@ def _check_texts(where: str, value: object) -> Iterator[Fault]:
             yield from _check_texts(where, inner)
     elif is_dataclass(value):
         for name, inner in _fields(value):
-            if not (isinstance(value, Tls) and name == "ca"):  # has lines, and a check of its own
+            if not (isinstance(value, Tls | Caller) and name in ("ca", "key")):  # checked apart
                 yield from _check_texts(f"{where} {name}", inner)
 
 

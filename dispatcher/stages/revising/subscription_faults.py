@@ -30,8 +30,10 @@ CEILINGS: Final = {
     "body_bytes_max": (1024, 64 * 1024 * 1024),
     "subjects_max": (1, 100_000),
     "records_max": (1, 1_000_000),
+    "ticket_uses": (1, 1_000),
 }
 """Between which bounds each ceiling of a letter may be set; a challenge must fit."""
+TICKET_SECONDS_LIMIT: Final = 86_400
 
 _FIXES: Final[dict[Unfit, str]] = {
     Unfit.MALFORMED: "write a path such as $.order.id, and behind a blank an action or nothing",
@@ -74,9 +76,16 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
         yield out_of_range(f"{of}: retry_seconds", 0, RETRY_SECONDS_LIMIT)
     if len(subscription.retry_seconds) > RETRIES_LIMIT:
         yield Fault(f"{of}: retry_seconds", "too many waits", f"write at most {RETRIES_LIMIT}")
+    yield from _check_ceilings(of, subscription)
+
+
+def _check_ceilings(of: str, subscription: Subscription) -> Iterator[Fault]:
     for ceiling, (least, most) in CEILINGS.items():
         if not least <= getattr(subscription, ceiling) <= most:
             yield out_of_range(f"{of}: {ceiling}", least, most)
+    if not 0 <= subscription.ticket_seconds <= TICKET_SECONDS_LIMIT:
+        fix = f"write seconds up to {TICKET_SECONDS_LIMIT}, or 0 for letters without a ticket"
+        yield Fault(f"{of}: ticket_seconds", "out of range", fix)
 
 
 def check_references(

@@ -23,7 +23,7 @@ def check_tls(where: str, entry: Destination) -> Iterator[Fault]:
     if entry.scheme != "https" and (tls != Tls() or entry.close_after_each):
         yield Fault(f"{where}: tls", "there is no TLS over plain http", "take the terms out")
         return
-    if tls.ca and not _is_pem(tls.ca):
+    if tls.ca and not is_certificates(tls.ca):
         yield Fault(
             f"{where}: tls ca",
             "not certificates in PEM form",
@@ -36,7 +36,7 @@ def check_tls(where: str, entry: Destination) -> Iterator[Fault]:
 
 def _check_pins(where: str, tls: Tls) -> Iterator[Fault]:
     for pin in tls.pins:
-        if not _PIN.match(pin):
+        if not is_pin(pin):
             fix = "write sha256/ and the BASE64 of the SHA-256 of its SubjectPublicKeyInfo"
             yield Fault(f"{where}: tls pins", f"{pin!r} is no pin", fix)
     if not tls.pins:
@@ -57,7 +57,12 @@ def _check_pins(where: str, tls: Tls) -> Iterator[Fault]:
         yield Fault(f"{where}: tls pins_report_until", "not before pins_until", fix)
 
 
-def _is_pem(text: str) -> bool:
+def is_pin(text: str) -> bool:
+    """True for a pin in its one spelling."""
+    return _PIN.match(text) is not None
+
+
+def is_certificates(text: str) -> bool:
     """True for text that holds certificates, all of them sound, and no key beside them."""
     if len(text) > CA_BYTES_LIMIT or not _PEM.match(text) or "PRIVATE KEY" in text:
         return False
