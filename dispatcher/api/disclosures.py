@@ -1,6 +1,6 @@
 """`/v1/disclosures`: what left, about whom, to whom, under which agreement; looks are recorded."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -23,11 +23,14 @@ class DisclosureQuery(PageQuery):
     tenant: Text | None = None
     since_us: Count = 0
     until_us: Count | None = None
-    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,18}\.[0-9]{1,9}$")] | None = None
+    cursor: Annotated[str, Field(pattern=r"^[0-9]{1,18}\.-?[0-9]{1,9}$")] | None = None
 
 
 class DisclosureView(View):
-    """One attempt and what it disclosed: fields and classes, people as pseudonyms, no value.
+    """One attempt or read and what it disclosed: fields and classes, people as pseudonyms.
+
+    A `read` is what a partner fetched by a ticket: numbered downwards from -1, with the credential
+    (`caller`) and the address that came for it. No row holds a value.
 
     Without an outcome it was begun and nobody knows how it ended: possibly disclosed. `peer_...`
     says who was at the other end: address, and issuer, end and public key of the certificate.
@@ -35,6 +38,7 @@ class DisclosureView(View):
 
     delivery_id: int
     attempt: int
+    kind: Literal["letter", "read"]
     event_id: str | None
     tenant: str
     connector: str
@@ -59,6 +63,8 @@ class DisclosureView(View):
     status: int | None
     code: str | None
     location_host: str | None
+    caller: str | None
+    caller_address: str | None
     fields: str | None
     peer_address: str | None
     peer_issuer: str | None

@@ -159,8 +159,15 @@ def _print_attempt(attempt: dict[str, Any]) -> None:
     fields = [line.rsplit(" ", 4)[0] for line in json.loads(attempt["fields"] or "[]")]
     outcome = attempt["outcome"] or "begun, possibly disclosed"
     status = f" {attempt['status']}" if attempt["status"] else ""
-    click.echo(f"    attempt {attempt['attempt']} {moment(attempt['begun_us'])}: {outcome}{status}")
-    click.echo(f"      to {attempt['connector']} at {attempt['endpoint']}")
+    kind = "read" if attempt["kind"] == "read" else "attempt"
+    click.echo(
+        f"    {kind} {abs(attempt['attempt'])} {moment(attempt['begun_us'])}: {outcome}{status}"
+    )
+    if attempt["kind"] == "read":
+        click.echo(f"      by {attempt['connector']}, {attempt['caller']}")
+        click.echo(f"      from {attempt['caller_address']}")
+    else:
+        click.echo(f"      to {attempt['connector']} at {attempt['endpoint']}")
     if attempt["location_host"]:
         click.echo(f"      redirected to {attempt['location_host']}, which was not followed")
     paper = ", ".join(filter(None, (attempt["legal_basis"], attempt["agreement"])))

@@ -98,7 +98,8 @@ class Shaped:
     """The exact plaintext, and the leaves of it that were disclosed. Values never reach a repr.
 
     `dropped` are the granted leaves of which a value was not what was granted, and stayed.
-    `findings` are what the leak guard found and let go, masked or not.
+    `findings` are what the leak guard found and let go, masked or not. A thin letter may bear a
+    `ticket`.
     """
 
     admitted: Admitted
@@ -107,6 +108,7 @@ class Shaped:
     content_type: str = "application/json"
     dropped: tuple[Field, ...] = ()
     findings: tuple[Finding, ...] = ()
+    ticket: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

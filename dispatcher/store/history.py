@@ -42,10 +42,12 @@ SELECT {_EVENT_COLUMNS} FROM {{events}} WHERE seq < :before
 ORDER BY seq DESC LIMIT :limit
 """
 _DISCLOSURE: Final = """
-SELECT x.delivery_id, x.attempt, e.id AS event_id, x.tenant, x.connector, x.subscription,
+SELECT x.delivery_id, x.attempt, CASE WHEN x.attempt < 0 THEN 'read' ELSE 'letter' END AS kind,
+       e.id AS event_id, x.tenant, x.connector, x.subscription,
        x.endpoint, x.purpose, x.legal_basis, x.agreement, x.country, x.subjects, x.webhook_id,
        x.revision, x.epoch, x.scope_id, x.body_sha256, x.body_bytes, x.key_ids, x.worker,
-       x.begun_us, x.ended_us, x.outcome, x.status, x.code, x.location_host, f.fields,
+       x.begun_us, x.ended_us, x.outcome, x.status, x.code, x.location_host,
+       x.caller, x.caller_address, f.fields,
        p.address AS peer_address, p.issuer AS peer_issuer, p.not_after_us AS peer_not_after_us,
        p.spki AS peer_spki
 FROM {disclosures} x LEFT JOIN {field_sets} f ON f.id = x.field_set

@@ -2,7 +2,8 @@
 
 A disclosure row is durable before the first byte leaves, and only where the lease still holds; the
 outcome is added to the same row afterwards, together with the delivery's next state. Both take many
-rows at once: the worker calls them through a group commit. A row holds no value of any field.
+rows at once: the worker calls them through a group commit. A row holds no value of any field. The
+ticket of a thin letter is written with the row that says it leaves.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,7 @@ from dispatcher.model.delivery import LIFE_CYCLE, Outcome, State
 from dispatcher.model.ids import Epoch, ScopeId
 from dispatcher.model.letter import Sealed, Settlement
 from dispatcher.model.scope import Field, content_hash
+from dispatcher.model.ticket import hash_ticket
 from dispatcher.model.tls import Met
 from dispatcher.store.database import Database
 from dispatcher.store.outbox import ScopeMemory, execute_rows
@@ -42,7 +44,9 @@ _COLUMNS: Final = (
     ("revision", "bigint"),
     ("epoch", "bigint"),
 )
-_WRITTEN: Final = ", ".join(name for name, _ in _COLUMNS if name != "token")
+NAMES: Final = tuple(name for name, _ in _COLUMNS)
+"""The columns of a row as it begins; `token` is the lease it is written under, and not kept."""
+_WRITTEN: Final = ", ".join(name for name in NAMES if name != "token")
 _DISCLOSE: Final = f"""
 INSERT INTO {{disclosures}} ({_WRITTEN}, worker, begun_us)
 SELECT {", ".join(f"u.{name}" for name, _ in _COLUMNS if name != "token")}, :worker, {{now}}
@@ -119,6 +123,15 @@ INSERT INTO {peers} (id, connector, host, address, issuer, not_after_us, spki, f
 VALUES (:id, :connector, :host, :address, :issuer, :not_after_us, :spki, {now})
 ON CONFLICT DO NOTHING
 """
+_ISSUE: Final = """
+INSERT INTO {tickets} (webhook_id, delivery_id, event_seq, sha256, tenant, connector, subscription,
+    scope_id, issued_us, expires_us, uses_max, reads)
+VALUES (:webhook_id, :delivery_id, :event_seq, :sha256, :tenant, :connector, :subscription,
+    :scope_id, {now}, {now} + :lasts_us, :uses_max, 0)
+ON CONFLICT (webhook_id) DO UPDATE SET delivery_id = excluded.delivery_id,
+    event_seq = excluded.event_seq, sha256 = excluded.sha256, scope_id = excluded.scope_id,
+    issued_us = excluded.issued_us, expires_us = excluded.expires_us, uses_max = excluded.uses_max
+"""
 PEERS_CACHED_MAX: Final = 65536
 
 
@@ -145,7 +158,7 @@ class LedgerStore:
 
     def __init__(self, database: Database, worker: str) -> None:
         self._database = database
-        self._worker = worker
+        self.worker = worker
         self._names: dict[tuple[Field, ...], str] = {}
         self._field_sets: set[str] = set()
         self._scopes = ScopeMemory(database)
@@ -153,19 +166,31 @@ class LedgerStore:
         self._peers: set[str] = set()
 
     async def disclose(self, disclosures: Sequence[Disclosure]) -> list[bool]:
-        """Write disclosure rows durably; `False` where the lease no longer holds."""
-        await self._remember(disclosures)
-        rows = [self._row(disclosure) for disclosure in disclosures]
-        async with self._database.single() as connection:
+        """Write disclosure rows durably; `False` where the lease no longer holds.
+
+        A ticket is issued in the same transaction, or renewed: the reads it had still count.
+        """
+        await self.remember(disclosures)
+        rows = [self.row(disclosure) for disclosure in disclosures]
+        has_tickets = any(disclosure.sealed.shaped.ticket for disclosure in disclosures)
+        opened = self._database.begin() if has_tickets else self._database.single()
+        async with opened as connection:
             result = await execute_rows(
                 self._database,
                 connection,
                 _DISCLOSE_POSTGRESQL,
                 _DISCLOSE_SQLITE,
                 rows,
-                worker=self._worker,
+                worker=self.worker,
             )
             written = {row[0] for row in result}
+            issued = [
+                _ticket_row(disclosure.sealed)
+                for disclosure in disclosures
+                if disclosure.sealed.shaped.ticket and disclosure.sealed.leased.id in written
+            ]
+            issued.sort(key=lambda row: row["webhook_id"])  # two workers never wait for each other
+            await self._database.execute_many(connection, _ISSUE, issued)
         return [disclosure.sealed.leased.id in written for disclosure in disclosures]
 
     async def settle(self, settled: Sequence[Settled]) -> list[None]:
@@ -190,7 +215,7 @@ class LedgerStore:
         self._peers |= met.keys()
         return [None] * len(rows)
 
-    async def _remember(self, disclosures: Sequence[Disclosure]) -> None:
+    async def remember(self, disclosures: Sequence[Disclosure]) -> None:
         """Write the field sets and scopes these rows name, where they are new to this worker."""
         named = {self._name(d.sealed): d.sealed.shaped.disclosed for d in disclosures}
         new = {name: fields for name, fields in named.items() if name not in self._field_sets}
@@ -218,7 +243,8 @@ class LedgerStore:
             name = self._names[disclosed] = content_hash(field.line for field in disclosed)
         return name
 
-    def _row(self, disclosure: Disclosure) -> tuple[Any, ...]:
+    def row(self, disclosure: Disclosure) -> tuple[Any, ...]:
+        """Give the row of a disclosure as it begins, as `NAMES` has it."""
         sealed = disclosure.sealed
         cleared, leased = sealed.cleared, sealed.leased
         route, event = cleared.route, leased.event
@@ -245,6 +271,23 @@ class LedgerStore:
             cleared.revision,
             cleared.epoch,
         )
+
+
+def _ticket_row(sealed: Sealed) -> dict[str, Any]:
+    cleared = sealed.cleared
+    leased, route = cleared.leased, cleared.route
+    return {
+        "webhook_id": leased.webhook_id,
+        "delivery_id": leased.id,
+        "event_seq": leased.event.seq,
+        "sha256": hash_ticket(sealed.shaped.ticket),
+        "tenant": leased.event.tenant,
+        "connector": route.connector,
+        "subscription": route.subscription,
+        "scope_id": cleared.scope.id,
+        "lasts_us": route.ticket_seconds * 1_000_000,
+        "uses_max": route.ticket_uses,
+    }
 
 
 def _peer_row(met: Met) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from dispatcher.store.control_tables import (
     make_proofs,
     make_token_keys,
 )
+from dispatcher.store.ticket_tables import make_tickets
 
 SCHEMA: Final = "dispatcher"
 REGISTRY_TABLES: Final = (
@@ -58,6 +59,8 @@ OUTBOX_TABLES: Final = (
     "deliveries",
     "disclosures",
     "findings",
+    "tickets",
+    "shown_signatures",
     "peers",
     "field_sets",
     "scopes",
@@ -207,6 +210,7 @@ def outbox_metadata(dialect: str) -> MetaData:
     _deliveries(metadata, dialect)
     _disclosures(metadata, dialect)
     _findings(metadata, dialect)
+    make_tickets(partial(_table, metadata, dialect), _index)
     for name in ("field_sets", "scopes"):
         _table(
             metadata,
@@ -306,7 +310,7 @@ def _deliveries(metadata: MetaData, dialect: str) -> None:
 
 
 def _disclosures(metadata: MetaData, dialect: str) -> None:
-    _table(
+    disclosures = _table(
         metadata,
         dialect,
         "disclosures",
@@ -329,7 +333,10 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("country", Text, nullable=False, server_default=text("''")),
         Column("peer", Text),
         Column("location_host", Text),
+        Column("caller", Text),
+        Column("caller_address", Text),
     )
+    _index(disclosures, "reads", "begun_us", where="attempt < 0 AND outcome IS NULL")
     peers = _table(
         metadata,
         dialect,

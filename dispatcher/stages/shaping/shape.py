@@ -65,6 +65,7 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
         content_type=CONTENT_TYPES[cleared.route.format],
         dropped=draft.mistaken,
         findings=findings,
+        ticket=members.get("ticket", ""),
     )
 
 
@@ -87,9 +88,8 @@ def _members(cleared: Cleared, document: dict[str, Any], draft: Draft) -> dict[s
     if cleared.scope.is_thin:
         webhook_id = cleared.leased.webhook_id
         members["ref"] = f"{REF_PREFIX}{webhook_id}"
-        ticket = draft.tokens.ticket(webhook_id)
-        if ticket:
-            members["ticket"] = ticket
+        if cleared.route.ticket_seconds:
+            members["ticket"] = draft.tokens.ticket(webhook_id)
         return members
     if cleared.route.format is WireFormat.CLOUDEVENTS:
         members["datacontenttype"] = "application/json"

@@ -28,7 +28,7 @@ class Tokens(Protocol):
         """Encrypt to a key of the recipient, or `None` where it has none of this name."""
 
     def ticket(self, webhook_id: str) -> str:
-        """Give the ticket by which what a thin letter names is fetched; empty: there is none."""
+        """Give the ticket by which what a thin letter names is fetched."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,7 @@ def test_a_field_with_a_space_in_its_name_is_shown_whole(capsys: pytest.CaptureF
         "outcome": "succeeded",
         "status": 200,
         "attempt": 1,
+        "kind": "letter",
         "begun_us": 2**62,
         "connector": "acme",
         "endpoint": "https://hooks.acme.example:443/in",
