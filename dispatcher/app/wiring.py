@@ -27,6 +27,7 @@ from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.peers import PeerStore
 from dispatcher.store.registry import POLICY_CHANNEL
 from dispatcher.store.retention import RetentionStore
+from dispatcher.store.tickets import TicketStore
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.wakeup import listen, watch_epoch
@@ -60,6 +61,7 @@ async def open_kit(
     )
     transport = Transport(network)
     own = OwnResolver(resolver_settings(config), clock=house.clock.boot)
+    ledger = LedgerStore(outbox, worker)
     kit = Kit(
         id=worker,
         host=host,
@@ -67,7 +69,8 @@ async def open_kit(
         settings=settings,
         outbox=OutboxStore(outbox, house.open_payload),
         claims=ClaimStore(outbox, house.open_payload),
-        ledger=LedgerStore(outbox, worker),
+        ledger=ledger,
+        tickets=TicketStore(outbox, house.open_payload, ledger),
         peers=PeerStore(outbox),
         findings=house.findings,
         catalogue=house.catalogue,

@@ -17,7 +17,6 @@ from dispatcher.model.letter import (
     Leased,
     Sealed,
     Settlement,
-    Shaped,
     Stopped,
     Trouble,
 )
@@ -35,10 +34,10 @@ from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.worker.kit import Kit, Step
-from dispatcher.worker.leaks import tell_findings
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
+from dispatcher.worker.shaping import shape_letter
 from dispatcher.worker.tokens import LetterTokens, TokenDesk
 
 
@@ -86,7 +85,7 @@ class Courier:
             return Health.UNSAID  # who answers for names is not the destination
         step(Step.SHAPE)
         tokens = self._tokens.of(cleared)
-        shaped = await self._shape(admitted, tokens)
+        shaped = await shape_letter(self._kit, self._tokens, admitted, tokens)
         if isinstance(shaped, Refusal):
             self._settle(leased, snapshot, shaped)
             return Health.UNSAID
@@ -132,17 +131,6 @@ class Courier:
             if known is not None:
                 self._scopes[scope_id] = known
         return known
-
-    async def _shape(self, admitted: Admitted, tokens: LetterTokens) -> Shaped | Refusal:
-        shaped = await self._tokens.shape(admitted, tokens)
-        if shaped.findings and not await tell_findings(
-            self._kit, admitted.cleared.leased, shaped.findings
-        ):
-            return hold(Reason.LEDGER_UNAVAILABLE)
-        if isinstance(shaped, Shaped) and shaped.dropped:
-            labels = (admitted.cleared.route.subscription, admitted.cleared.leased.event.type)
-            self._kit.metrics.fields_dropped.labels(*labels).inc(len(shaped.dropped))
-        return shaped
 
     def _may_begin(self, cleared: Cleared, filed: Scope) -> Stopped | None:
         return may_begin(

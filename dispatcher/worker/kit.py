@@ -24,6 +24,7 @@ from dispatcher.store.peers import PeerStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.retention import RetentionStore
+from dispatcher.store.tickets import TicketStore
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.workers import WorkerStore
@@ -136,6 +137,7 @@ class Kit:
     outbox: OutboxStore
     claims: ClaimStore
     ledger: LedgerStore
+    tickets: TicketStore
     peers: PeerStore
     findings: FindingStore
     catalogue: CatalogueStore

@@ -22,6 +22,8 @@ REJUDGE_BATCHES: Final = 20
 RETENTION_EVERY: Final = 60
 """Turns between sweeps of payloads and of forgotten workers."""
 FORGET_WORKERS_SECONDS: Final = 3600
+READ_LOST_SECONDS: Final = 600
+"""Longer than any read may take, by far."""
 _HOUR_US: Final = 3_600_000_000
 
 
@@ -51,6 +53,9 @@ class Upkeep:
         if rescued:
             kit.metrics.rescued.inc(rescued)
             kit.log.warning("leases_rescued", count=rescued)
+        lost = await kit.tickets.lose_reads(READ_LOST_SECONDS * 1_000_000)
+        if lost:
+            kit.log.warning("reads_lost", count=lost)
         if snapshot.revision != self._published:
             event_types = snapshot.event_types.values()
             await kit.catalogue.publish(event_types, snapshot.producers, snapshot.revision)
@@ -94,6 +99,9 @@ class Upkeep:
             after = max(dropped)
         if count:
             kit.log.info("payloads_dropped", count=count)
+        await kit.tickets.forget(
+            signatures_us=_HOUR_US, tickets_us=24 * _HOUR_US, rows_max=RETENTION_ROWS
+        )
         await self._triage.expire()
         # A letter that was under way at the time may have left one.
         await self._empty_vault()
