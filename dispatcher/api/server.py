@@ -17,7 +17,6 @@ from aiohttp import web
 
 from dispatcher.api.calls import Call, Reply
 from dispatcher.api.front import Front
-from dispatcher.api.limits import FailedAttempts
 from dispatcher.api.problems import (
     BodyTooLarge,
     BodyTooSlow,
@@ -26,6 +25,7 @@ from dispatcher.api.problems import (
     tell,
 )
 from dispatcher.api.routes import Route
+from dispatcher.control.failed_attempts import FailedAttempts
 from dispatcher.model.errors import (
     ConfigInvalid,
     DispatcherError,

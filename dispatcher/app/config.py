@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from dispatcher.app.network_section import Count, NetworkSection, Seconds, Section
+from dispatcher.app.partner_section import PartnerSection
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.switch import WAIT_SECONDS_MAX
 
@@ -128,6 +129,7 @@ class Config(BaseSettings):
     worker: WorkerSection = WorkerSection()
     network: NetworkSection = NetworkSection()
     api: ApiSection = ApiSection()
+    partner: PartnerSection = PartnerSection()
     log: LogSection = LogSection()
     base: Path = Path()
     source: Path | None = None

@@ -1,7 +1,7 @@
 """The life of a serving process: surroundings, loop, signals, start order, drain.
 
-Called by the commands `run`, `worker` and `api`. SIGTERM and SIGINT ask for a drain; the process
-then ends with status 0.
+Called by the commands `run`, `worker`, `api` and `partner`. SIGTERM and SIGINT ask for a drain; the
+process then ends with status 0.
 """
 
 import asyncio
@@ -10,20 +10,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from dispatcher.api.limits import FailedAttempts
 from dispatcher.api.server import Api, Probe, serve
 from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
 from dispatcher.app.controls import front, people
 from dispatcher.app.house import House, open_house
+from dispatcher.app.partners import served_partners
 from dispatcher.app.running import calm_collector
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.wiring import open_kit
+from dispatcher.control.failed_attempts import FailedAttempts
 from dispatcher.model.errors import DispatcherError
 from dispatcher.store.replies import ReplyStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.loop import Worker
+from dispatcher.worker.watching import watch_policy
 
 REPLIES_KEPT_US: Final = 86_400_000_000
 FORGET_SECONDS: Final = 3600.0
@@ -34,7 +36,7 @@ async def run_worker(
 ) -> None:
     """Carry letters, and serve health and metrics, until a signal asks for a drain.
 
-    `with_api` serves the API too: all in one process.
+    `with_api` serves the API too, and partners where that is configured: all in one process.
     """
     check_surroundings(config)
     log.configure(config.log.level)
@@ -51,8 +53,9 @@ async def run_worker(
         api = _served(house, metrics) if with_api else None
         async with _kept(house), serve(config.api.host, config.api.port, probe, api) as at:
             calm_collector()
-            on_ready(at)
-            await worker.run(stop)
+            async with served_partners(config, kit, worker.policy, is_here=with_api):
+                on_ready(at)
+                await worker.run(stop)
 
 
 async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
@@ -69,6 +72,29 @@ async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
             calm_collector()
             on_ready(at)
             await stop.wait()
+
+
+async def run_partner(config: Config, on_ready: Callable[[str], None]) -> None:
+    """Serve partners, health and metrics under a policy lease, until a signal asks to stop."""
+    check_surroundings(config)
+    log.configure(config.log.level)
+    metrics = Metrics()
+    stop = _stop_on_signals()
+    async with open_house(config) as house, open_kit(house, metrics=metrics) as kit:
+        await house.check_schema()
+        async with watch_policy(kit) as policy:
+
+            async def is_ready() -> bool:
+                return policy.lease_ends > kit.clock.boot()
+
+            probe = Probe(is_ready, metrics.render)
+            async with (
+                served_partners(config, kit, policy) as port,
+                serve(config.api.host, config.api.port, probe) as at,
+            ):
+                calm_collector()
+                on_ready(f"{at}, partners on port {port}")
+                await stop.wait()
 
 
 def _served(house: House, metrics: Metrics) -> Api:

@@ -40,6 +40,7 @@ _COMMANDS: Final = {
     "run": ("dispatcher.cli.serving", "run", "Deliver events: all in one process."),
     "worker": ("dispatcher.cli.serving", "worker", "Run one worker of several."),
     "api": ("dispatcher.cli.serving", "api", "Serve the API of the control plane."),
+    "partner": ("dispatcher.cli.serving", "partner", "Serve what partners fetch by ticket."),
     "doctor": ("dispatcher.cli.doctor", "doctor", "Check what a deployment needs."),
     "enqueue": ("dispatcher.cli.events", "enqueue", "Put one event into the outbox."),
     "trace": ("dispatcher.cli.events", "trace", "Tell the whole story of one event."),

@@ -1,4 +1,4 @@
-"""`run`, `worker` and `api`: the commands that stay."""
+"""`run`, `worker`, `api` and `partner`: the commands that stay."""
 
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from dispatcher.app.running import run_async
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.cli.output import config_option
 from dispatcher.cli.setup import ensure_keyring
+from dispatcher.model.errors import ConfigInvalid
 
 
 @click.command()
@@ -61,6 +62,27 @@ def api(config_path: Path | None) -> None:
     run_async(run_api(config, _say_answering))
 
 
+@click.command()
+@config_option
+def partner(config_path: Path | None) -> None:
+    """Serve what partners fetch by the ticket of a thin letter, until SIGTERM.
+
+    Listens with TLS where [partner] says, and serves nothing else there. It holds a policy lease
+    like a worker: a hold waits for it. 'dispatcher run' serves it too, where it is configured.
+    """
+    config = load_config(config_path)
+    check_surroundings(config)
+    if not config.partner.is_on:
+        raise ConfigInvalid(
+            "the partner listener is not configured",
+            where=f"{config.source or 'defaults'}: partner",
+            fix="set base_url, certificate and key in [partner]; see config.example.toml",
+        )
+    from dispatcher.app.process import run_partner
+
+    run_async(run_partner(config, _say_partners_ready))
+
+
 async def _migrate_embedded(config: Config) -> None:
     async with open_house(config) as house:
         if house.registry_database.is_sqlite and house.outbox_database.is_sqlite:
@@ -85,6 +107,11 @@ def _say_where(config: Config, new_keyring: bool) -> None:
 def _say_ready(address: str) -> None:
     click.echo(f"listening {address} (/healthz, /readyz, /metrics)")
     click.echo("ready     events will be delivered as they are committed")
+
+
+def _say_partners_ready(address: str) -> None:
+    click.echo(f"listening {address} (/healthz, /readyz, /metrics)")
+    click.echo("ready     tickets of thin letters are answered")
 
 
 def _say_answering(address: str) -> None:

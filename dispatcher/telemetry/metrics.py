@@ -72,7 +72,10 @@ class Metrics:
             "Outcomes that could not be recorded within their lease.",
             registry=registry,
         )
+        self._watch_requests(registry)
 
+    def _watch_requests(self, registry: CollectorRegistry) -> None:
+        """Add what is asked of us, by people and by partners."""
         self.api_requests = Counter(
             "dispatcher_api_requests",
             "Requests to the API, by operation and status.",
@@ -82,6 +85,12 @@ class Metrics:
         self.api_auth_failures = Counter(
             "dispatcher_api_auth_failures",
             "Requests to the API that bore no token, or one that is not good.",
+            registry=registry,
+        )
+        self.fetches = Counter(
+            "dispatcher_fetches",
+            "Requests on the partner listener, by what was told: 'answered' or a code.",
+            ("code",),
             registry=registry,
         )
 

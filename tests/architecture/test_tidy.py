@@ -47,6 +47,8 @@ BLIND_WORDS = {
     "_create_unverified_context",
     "create_default_context",
 }
+# A listener that asks for a client certificate, which a server otherwise does not.
+ASKS_CLIENTS = {"dispatcher.network.listening": {"CERT_OPTIONAL"}}
 BLIND_TRUST = (re.compile(rf"(ssl|aiohttp)\.(.+\.)?({'|'.join(sorted(BLIND_WORDS))})"),)
 TRUST_WORDS = {"check_hostname", "fingerprint", "ssl", "verify_mode", "verify_ssl"}
 
@@ -133,11 +135,13 @@ def is_not_ambient(module: Module) -> Faults:
 
 def never_trusts_blindly(module: Module) -> Faults:
     """Certificates are verified, always, against roots that the environment cannot name."""
+    words = BLIND_WORDS - ASKS_CLIENTS.get(module.name, set())
     for line, name in named(module.tree):
-        if any(pattern.fullmatch(name) for pattern in BLIND_TRUST):
+        is_blind = any(pattern.fullmatch(name) for pattern in BLIND_TRUST)
+        if is_blind and name.rpartition(".")[2] in words:
             yield f"line {line}: names {name}"
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Attribute) and node.attr in BLIND_WORDS:
+        if isinstance(node, ast.Attribute) and node.attr in words:
             yield f"line {node.lineno}: names .{node.attr}"
         elif isinstance(node, ast.keyword) and node.arg in TRUST_WORDS and _is_off(node.value):
             yield f"line {node.value.lineno}: {node.arg} is off"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.api.limits import ADDRESSES_MAX, WINDOW_SECONDS, FailedAttempts
 from dispatcher.api.routes import Route
+from dispatcher.control.failed_attempts import ADDRESSES_MAX, WINDOW_SECONDS, FailedAttempts
 from dispatcher.model.people import Right
 from dispatcher.telemetry import log
 from tests.support.served import served

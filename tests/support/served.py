@@ -10,11 +10,11 @@ import aiohttp
 from prometheus_client import CollectorRegistry
 
 from dispatcher.api.front import Front
-from dispatcher.api.limits import FailedAttempts
 from dispatcher.api.openapi import description
 from dispatcher.api.plane import Plane
 from dispatcher.api.server import Api, Probe, serve
 from dispatcher.api.table import ROUTES
+from dispatcher.control.failed_attempts import FailedAttempts
 from dispatcher.model.people import PrincipalKind, Role
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics

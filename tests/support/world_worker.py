@@ -3,7 +3,8 @@
     python -m tests.support.world_worker --config FILE --kill-before STEP --after-count N
 
 It ends with SIGKILL, as if the power had gone, when it comes to STEP for the Nth time. With
-`--kill-before-proof` it does so with a proof of ownership in hand, before it is written down.
+`--kill-before-proof` it does so with a proof of ownership in hand, before it is written down. It
+serves partners too, where that is configured.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import open_house
+from dispatcher.app.partners import served_partners
 from dispatcher.app.running import run_async
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.ids import WorkerId
@@ -62,7 +64,9 @@ async def work(config: Config, step: Callable[[Step], None], *, is_proof_fatal: 
             fatal = FatalProofs(house.registry_database, house.audit)
             await Worker(replace(kit, proofs=fatal)).run(stop)
         else:
-            await Worker(kit).run(stop)
+            worker = Worker(kit)
+            async with served_partners(config, kit, worker.policy):
+                await worker.run(stop)
 
 
 def main() -> None:

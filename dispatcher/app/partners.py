@@ -1,0 +1,40 @@
+"""Serves the partner listener of a process, where the configuration says who it is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from dispatcher.app.config import Config
+from dispatcher.control.failed_attempts import FailedAttempts
+from dispatcher.network.listening import make_listening_context
+from dispatcher.network.settings import Identity
+from dispatcher.partner.listener import Partner, serve_partners
+from dispatcher.worker.kit import Kit
+from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.reader import Reader
+
+
+@asynccontextmanager
+async def served_partners(
+    config: Config, kit: Kit, policy: PolicyWatch, *, is_here: bool = True
+) -> AsyncIterator[int | None]:
+    """Listen for partners until the block ends, and give the port; do nothing where that is off."""
+    section = config.partner
+    if not is_here or section.certificate is None or section.key is None:
+        yield None
+        return
+    identity = Identity(str(config.base / section.certificate), str(config.base / section.key))
+    context = make_listening_context(identity, lambda: policy.snapshot.callers)
+    partner = Partner(
+        reader=Reader(kit, policy),
+        policy=policy,
+        failed=FailedAttempts(section.failed_per_minute, asyncio.get_running_loop().time),
+        metrics=kit.metrics,
+        log=kit.log,
+        wall_us=kit.clock.wall_us,
+        base_url=section.base_url,
+        request_seconds=section.request_seconds,
+    )
+    async with serve_partners(section.host, section.port, context, partner) as port:
+        kit.log.info("partners_served", address=f"{section.host}:{port}")
+        yield port
