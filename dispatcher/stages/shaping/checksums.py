@@ -1,6 +1,6 @@
 """The sums by which a number shows that it is more than digits. Pure arithmetic on plain text.
 
-Called by `detectors` for candidates alone, already rid of separators and in upper case. Each says
+Called by `detectors` and `guessing` for candidates rid of separators and in upper case. Each says
 True or False about any text and never raises.
 """
 

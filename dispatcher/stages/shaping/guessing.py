@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.stages.shaping.checksums import is_iban, is_luhn
 
 _SAID: Final[Mapping[Category, str]] = {
     Category.CREDENTIAL: (
@@ -104,9 +105,9 @@ def recognise(value: str) -> frozenset[str]:
     """Name every shape that a value has."""
     found = {shape for shape, _, pattern in _SHAPES if pattern.match(value)}
     plain = value.replace(" ", "").replace("-", "")
-    if plain.isascii() and plain.isdigit() and 13 <= len(plain) <= 19 and _has_luhn(plain):
+    if plain.isascii() and plain.isdigit() and 13 <= len(plain) <= 19 and is_luhn(plain):
         found.add("card number")
-    if _IBAN.match(plain) and _has_iban_sum(plain):
+    if _IBAN.match(plain) and is_iban(plain):
         found.add("IBAN")
     if _is_address(value):
         found.add("IP address")
@@ -143,18 +144,6 @@ def _named(names: tuple[str, ...]) -> Iterable[tuple[str, Category]]:
         if found:
             return found
     return []
-
-
-def _has_luhn(digits: str) -> bool:
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        number = int(digit) * (2 if place % 2 else 1)
-        total += number - 9 if number > 9 else number
-    return total % 10 == 0
-
-
-def _has_iban_sum(text: str) -> bool:
-    return int("".join(str(int(sign, 36)) for sign in text[4:] + text[:4])) % 97 == 1
 
 
 def _is_address(text: str) -> bool:
