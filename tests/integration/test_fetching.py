@@ -60,10 +60,10 @@ async def test_a_thin_letter_names_what_is_fetched_with_its_ticket(tmp_path: Pat
 async def test_what_is_fetched_is_to_the_byte_what_a_full_letter_would_bear(
     tmp_path: Path, sqlite_url: str
 ):
-    async with fetching(tmp_path, sqlite_url, status=500, retry_seconds=(1.0, 600.0)) as world:
+    async with fetching(tmp_path, sqlite_url, status=500, retry_seconds=(600.0,)) as world:
         letter = await world.letter()
         got = await world.fetch(letter)
-        await world.apply(registry_of(world.inbox, style=Style.FULL, retry_seconds=(1.0,)))
+        await world.apply(registry_of(world.inbox, style=Style.FULL, retry_seconds=(600.0,)))
         full = await world.fetch(letter)
         assert (got.status, full.body) == (200, got.body)
 
@@ -161,7 +161,7 @@ async def test_after_its_time_a_ticket_is_expired_and_its_partner_is_told(
 async def test_another_attempt_renews_the_ticket_that_the_first_one_bore(
     tmp_path: Path, sqlite_url: str
 ):
-    terms: dict[str, Any] = {"status": 500, "retry_seconds": (2.0, 600.0), "ticket_seconds": 1}
+    terms: dict[str, Any] = {"status": 500, "retry_seconds": (600.0,), "ticket_seconds": 900}
     async with fetching(tmp_path, sqlite_url, **terms) as world:
         letter = await world.letter()
         await change(world.house.outbox_database, "UPDATE {tickets} SET expires_us = 1")

@@ -286,7 +286,7 @@ async def fetching(
         await change_control(house).propose(registry, by=ANN, reason="a test", where="here")
         types, producers = registry.event_types, builders.snapshot(registry).producers
         await house.catalogue.publish(types, producers, await house.registry.revision_now())
-        worker = Worker(replace(kit, chance=lambda: 0.0))
+        worker = Worker(replace(kit, chance=lambda: 1.0))  # each wait is as long as it may be
         async with served_partners(house.config, kit, worker.policy) as port:
             assert port is not None
             running = asyncio.create_task(worker.run(stop))
