@@ -25,7 +25,10 @@ class DeliveryQuery(NumberPageQuery):
 
 
 class DeliveryView(View):
-    """One delivery; `subscription` is missing until its event was planned."""
+    """One delivery; `subscription` is missing until its event was planned.
+
+    One that sums up a window of events says from when to when, and names the first of them.
+    """
 
     id: int
     event_seq: int
@@ -41,6 +44,8 @@ class DeliveryView(View):
     status: int | None
     code: str | None
     settled_us: int | None
+    window_start_us: int | None
+    window_end_us: int | None
 
 
 class DeliveryCount(View):

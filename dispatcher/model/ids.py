@@ -15,6 +15,7 @@ WorkerId = NewType("WorkerId", str)
 Revision = NewType("Revision", int)
 Epoch = NewType("Epoch", int)
 Lane = NewType("Lane", str)
+WindowId = NewType("WindowId", int)
 
 INTAKE = Lane("")
 """The lane of a row that is an event not yet planned: the relay's own queue."""

@@ -26,6 +26,7 @@ from dispatcher.model.ids import (
     Revision,
     ScopeId,
     WebhookId,
+    WindowId,
 )
 from dispatcher.model.leak import Finding
 from dispatcher.model.scope import Field, Scope
@@ -49,7 +50,8 @@ class Leased:
     """A delivery this worker may try.
 
     `attempt` is the number the coming attempt will bear in the ledger; `failures` counts retries
-    spent; `lease_ends` is seconds on the worker's boot clock.
+    spent; `lease_ends` is seconds on the worker's boot clock. `window_id` is the window of
+    events that the letter sums up, `event` then the first of them.
     """
 
     id: DeliveryId
@@ -61,6 +63,7 @@ class Leased:
     filed_scope: ScopeId
     lease_ends: float
     event: Event
+    window_id: WindowId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +102,7 @@ class Shaped:
 
     `dropped` are the granted leaves of which a value was not what was granted, and stayed.
     `findings` are what the leak guard found and let go, masked or not. A thin letter may bear a
-    `ticket`.
+    `ticket`. `subjects` are the people it is about.
     """
 
     admitted: Admitted
@@ -109,6 +112,7 @@ class Shaped:
     dropped: tuple[Field, ...] = ()
     findings: tuple[Finding, ...] = ()
     ticket: str = field(default="", repr=False)
+    subjects: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,8 +85,11 @@ UPDATE {deliveries} SET state = 'waiting', due_us = {now}, lease_token = NULL,
                          WHERE x.delivery_id = :id AND x.attempt = :attempt + 1), scope_id)
 WHERE id = :id
 """
+# A window's letter that was set aside before its window closed waits for that again.
 _REJUDGE: Final = """
-UPDATE {{deliveries}} SET state = 'waiting', due_us = {{now}}, judged_epoch = :epoch
+UPDATE {{deliveries}} AS d SET state = 'waiting', judged_epoch = :epoch,
+    due_us = COALESCE((SELECT w.closes_us FROM {{windows}} w
+                       WHERE w.id = d.window_id AND w.closes_us > {{now}}), {{now}})
 WHERE id IN (SELECT id FROM {{deliveries}}
              WHERE state = 'parked' AND judged_epoch < :epoch
              ORDER BY judged_epoch LIMIT :n {lock})
@@ -153,7 +156,7 @@ class ClaimStore:
             taken = rows.fetchall()
         floors: dict[Lane, int] = {}
         for row in taken:
-            floors[row[17]] = max(floors.get(row[17], 0), row[18])
+            floors[row[18]] = max(floors.get(row[18], 0), row[19])
         return [leased_from(row, token, lease_ends, self._event) for row in taken], floors
 
     async def rescue(self, *, rows_max: int = 500) -> int:

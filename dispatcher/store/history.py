@@ -11,19 +11,31 @@ from dispatcher.store.database import Database
 
 _DELIVERY: Final = (
     "d.id, d.event_seq, e.id AS event_id, e.tenant, e.type, d.subscription, d.webhook_id, "
-    "d.state, d.due_us, d.attempt, d.failures, d.status, d.code, d.settled_us"
+    "d.state, d.due_us, d.attempt, d.failures, d.status, d.code, d.settled_us, "
+    "w.start_us AS window_start_us, w.end_us AS window_end_us"
 )
+_FROM: Final = """
+FROM {deliveries} d JOIN {events} e ON e.seq = d.event_seq
+LEFT JOIN {windows} w ON w.id = d.window_id
+"""
+# An event leaves by deliveries of its own, and by the letters of the windows it counts in.
+_OF_EVENT: Final = """
+SELECT o.id FROM {deliveries} o JOIN {events} v ON v.seq = o.event_seq WHERE v.id = :event_id
+UNION
+SELECT o.id FROM {window_members} m JOIN {events} v ON v.seq = m.event_seq
+JOIN {deliveries} o ON o.window_id = m.window_id WHERE v.id = :event_id
+"""
 _LIST: Final = f"""
-SELECT {_DELIVERY} FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
+SELECT {_DELIVERY} {_FROM}
 WHERE d.id > :after
   AND (CAST(:state AS text) IS NULL OR d.state = :state)
   AND (CAST(:subscription AS text) IS NULL OR d.subscription = :subscription)
-  AND (CAST(:event_id AS text) IS NULL OR e.id = :event_id)
+  AND (CAST(:event_id AS text) IS NULL OR d.id IN ({_OF_EVENT}))
   AND (CAST(:tenant AS text) IS NULL OR e.tenant = :tenant)
 ORDER BY d.id LIMIT :limit
 """
 _ONE: Final = f"""
-SELECT {_DELIVERY} FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
+SELECT {_DELIVERY} {_FROM}
 WHERE d.id = :delivery_id
 """
 _COUNTS: Final = """
@@ -59,12 +71,15 @@ WHERE (x.delivery_id > :delivery_id OR (x.delivery_id = :delivery_id AND x.attem
   AND (CAST(:tenant AS text) IS NULL OR x.tenant = :tenant)
   AND (CAST(:connector AS text) IS NULL OR x.connector = :connector)
   AND (CAST(:subscription AS text) IS NULL OR x.subscription = :subscription)
-  AND (CAST(:event_id AS text) IS NULL OR e.id = :event_id)
+  AND (CAST(:event_id AS text) IS NULL OR x.delivery_id IN ({_OF_EVENT}))
   AND x.begun_us >= :since_us AND x.begun_us < :until_us
 ORDER BY x.delivery_id, x.attempt LIMIT :limit
 """
 _ATTEMPTS: Final = f"""{_DISCLOSURE}
-WHERE x.event_seq = :seq ORDER BY x.begun_us, x.delivery_id, x.attempt
+WHERE x.event_seq = :seq OR x.delivery_id IN (
+    SELECT o.id FROM {{window_members}} m JOIN {{deliveries}} o ON o.window_id = m.window_id
+    WHERE m.event_seq = :seq)
+ORDER BY x.begun_us, x.delivery_id, x.attempt
 """
 
 

@@ -18,8 +18,9 @@ from dispatcher.model.letter import Sealed, Settlement
 from dispatcher.model.scope import Field, content_hash
 from dispatcher.model.ticket import hash_ticket
 from dispatcher.model.tls import Met
+from dispatcher.store.arrays import execute_rows
 from dispatcher.store.database import Database
-from dispatcher.store.outbox import ScopeMemory, execute_rows
+from dispatcher.store.outbox import ScopeMemory
 
 _COLUMNS: Final = (
     ("delivery_id", "bigint"),

@@ -19,13 +19,17 @@ from dispatcher.model.ids import INTAKE, DeliveryId, Epoch, LeaseToken, ScopeId,
 from dispatcher.model.letter import Planned
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Refusal
+from dispatcher.model.window import Window
+from dispatcher.store.arrays import execute_rows
 from dispatcher.store.database import Database
 from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from, read_subjects
+from dispatcher.store.windows import Joining, join_windows
 
 NOBODY_SUBSCRIBED: Final = "nobody_subscribed"
 
 _CLAIM: Final = f"""
-SELECT {EVENT_COLUMNS}, d.id, d.due_us, d.judged_epoch, NULLIF(e.written_by, {{owner}})
+SELECT {EVENT_COLUMNS}, d.id, d.due_us, d.judged_epoch, NULLIF(e.written_by, {{owner}}),
+    e.enqueued_us, {{now}} AS now_us
 FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
 WHERE d.lane = '' AND d.due_us >= :floor AND d.due_us <= {{now}}
 ORDER BY d.due_us, d.id LIMIT :limit
@@ -100,7 +104,8 @@ class NewEvent:
 
     `has_subjects` is false where a hand-written row does not say properly whom it is about.
     `is_parked_before` tells that it was refused once: whatever it was refused for, a sealed payload
-    is then no sign that a producer library has checked it.
+    is then no sign that a producer library has checked it. `claimed_us` is the clock `enqueued_us`
+    was read from: the database's.
     """
 
     event: Event
@@ -109,6 +114,8 @@ class NewEvent:
     due_us: int
     is_parked_before: bool
     has_subjects: bool
+    enqueued_us: int
+    claimed_us: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +123,7 @@ class Filing:
     """What to file for one event: a delivery, or the reason why there is none.
 
     `slot` is the intake row to turn into this delivery; further deliveries of an event have none.
+    With a `window`, the event counts in the window's letter and gets no delivery of its own.
     """
 
     event: Event
@@ -123,6 +131,7 @@ class Filing:
     state: State
     planned: Planned | None = None
     refusal: Refusal | None = None
+    window: Window | None = None
 
 
 class ScopeMemory:
@@ -176,17 +185,24 @@ class Intake:
         terms = {"epoch": epoch, "token": token, "lease_us": lease_us}
         scopes = {f.planned.scope.id: f.planned.scope for f in filings if f.planned is not None}
         self.written_scopes |= await self._remembered.remember(self._connection, scopes.values())
-        slots = [_slot_row(filing) for filing in filings if filing.slot is not None]
+        joinings = [
+            Joining(event=f.event, planned=f.planned, window=f.window, slot=f.slot)
+            for f in filings
+            if f.window is not None and f.planned is not None
+        ]
+        await join_windows(self._database, self._connection, joinings, epoch)
+        alone = [filing for filing in filings if filing.window is None]
+        slots = [_slot_row(filing) for filing in alone if filing.slot is not None]
         filed = {
             filing.planned.webhook_id: filing.slot
-            for filing in filings
+            for filing in alone
             if filing.planned is not None and filing.slot is not None
         }
         if slots:
             await self._write(_SLOTS_POSTGRESQL, _SLOTS_SQLITE, slots, terms)
         further = [
             (f.event.seq, p.lane, p.subscription, p.webhook_id, p.scope.id, f.state.value)
-            for f in filings
+            for f in alone
             if f.slot is None and (p := f.planned) is not None
         ]
         if further:
@@ -243,6 +259,8 @@ class OutboxStore:
             due_us=row[12],
             is_parked_before=row[13] is not None,
             has_subjects=read_subjects(row[5]) is not None,
+            enqueued_us=row[15],
+            claimed_us=row[16],
         )
 
     async def scope(self, scope_id: ScopeId) -> Scope | None:
@@ -251,22 +269,6 @@ class OutboxStore:
             found = await self._database.execute(connection, _SCOPE, id=scope_id)
             content = found.scalar_one_or_none()
         return _scope.decode(content) if content is not None else None
-
-
-async def execute_rows(
-    database: Database,
-    connection: AsyncConnection,
-    postgresql: str,
-    sqlite: str,
-    rows: Sequence[tuple[Any, ...]],
-    **terms: Any,
-) -> Any:
-    """Run one statement over many rows: an array per column, or on SQLite one JSON document."""
-    if database.is_sqlite:
-        document = msgspec.json.encode(rows).decode()
-        return await database.execute(connection, sqlite, rows=document, **terms)
-    columns = {f"c{i}": list(column) for i, column in enumerate(zip(*rows, strict=True))}
-    return await database.execute(connection, postgresql, **columns, **terms)
 
 
 def _slot_row(filing: Filing) -> tuple[Any, ...]:

@@ -10,14 +10,16 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from dispatcher.model.event import Event
-from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId
+from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId, WindowId
 from dispatcher.model.letter import Leased
 
 EVENT_COLUMNS: Final = (
     "e.seq, e.id AS event_id, e.tenant, e.type, e.producer, e.subjects, e.occurred_us, "
     "e.payload, e.is_sealed, e.ordering_key, e.traceparent"
 )
-DELIVERY_COLUMNS: Final = "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id"
+DELIVERY_COLUMNS: Final = (
+    "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id, d.window_id"
+)
 UNREADABLE: Final = b""
 _subjects = msgspec.json.Decoder(tuple[str, ...])
 
@@ -70,7 +72,7 @@ def leased_from(
     row: Sequence[Any], token: LeaseToken, lease_ends: float, event_of: Callable[[Any], Event]
 ) -> Leased:
     """Make a leased delivery of a row with `EVENT_COLUMNS`, then `DELIVERY_COLUMNS`."""
-    delivery_id, attempt, failures, webhook_id, subscription, scope_id = row[11:17]
+    delivery_id, attempt, failures, webhook_id, subscription, scope_id, window_id = row[11:18]
     return Leased(
         id=DeliveryId(delivery_id),
         token=token,
@@ -81,4 +83,5 @@ def leased_from(
         filed_scope=ScopeId(scope_id),
         lease_ends=lease_ends,
         event=event_of(row),
+        window_id=WindowId(window_id) if window_id is not None else None,
     )

@@ -34,6 +34,7 @@ from dispatcher.store.control_tables import (
     make_proofs,
     make_token_keys,
 )
+from dispatcher.store.outbox_tables import make_vault, make_windows
 from dispatcher.store.ticket_tables import make_tickets
 
 SCHEMA: Final = "dispatcher"
@@ -70,6 +71,8 @@ OUTBOX_TABLES: Final = (
     "triage",
     "vault_tokens",
     "vault_subjects",
+    "windows",
+    "window_members",
 )
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
@@ -230,7 +233,9 @@ def outbox_metadata(dialect: str) -> MetaData:
         Column("first_seen_us", BigInteger, nullable=False),
         Column("last_seen_us", BigInteger, nullable=False),
     )
-    _vault(metadata, dialect)
+    make = partial(_table, metadata, dialect)
+    make_vault(make, _index)
+    make_windows(make, _index, _KEY)
     return metadata
 
 
@@ -302,11 +307,13 @@ def _deliveries(metadata: MetaData, dialect: str) -> None:
         Column("settled_us", BigInteger),
         Column("judged_epoch", BigInteger),
         Column("replay_of", BigInteger),
+        Column("window_id", BigInteger),
     )
     _index(deliveries, "due", "lane", "due_us", "id", where="due_us IS NOT NULL")
     _index(deliveries, "leases", "leased_until_us", where="leased_until_us IS NOT NULL")
     _index(deliveries, "parked", "judged_epoch", where="state = 'parked'")
     _index(deliveries, "event", "event_seq")
+    _index(deliveries, "window", "window_id", where="window_id IS NOT NULL")
 
 
 def _disclosures(metadata: MetaData, dialect: str) -> None:
@@ -348,30 +355,6 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("first_seen_us", BigInteger, nullable=False),
     )
     _index(peers, "host", "connector", "host")
-
-
-def _vault(metadata: MetaData, dialect: str) -> None:
-    tokens = _table(
-        metadata,
-        dialect,
-        "vault_tokens",
-        Column("token", Text, primary_key=True),
-        *_texts("tenant", "connector", "domain"),
-        Column("blind", Text),
-        Column("sealed", LargeBinary),
-        Column("created_us", BigInteger, nullable=False),
-        Column("erased_us", BigInteger),
-    )
-    # An erased row has no blind index, and any number of them may stand there.
-    _index(tokens, "blind", "connector", "tenant", "domain", "blind", unique=True)
-    subjects = _table(
-        metadata,
-        dialect,
-        "vault_subjects",
-        Column("subject", Text, primary_key=True),
-        Column("token", Text, primary_key=True),
-    )
-    _index(subjects, "token", "token")
 
 
 def _findings(metadata: MetaData, dialect: str) -> None:

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.store.arrays import execute_rows
 from dispatcher.store.database import Database
-from dispatcher.store.outbox import execute_rows
 
 # The update writes what is there already: it locks the row, so that no erasure comes between the
 # token that is read here and the link that is written to it.

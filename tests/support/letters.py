@@ -24,6 +24,7 @@ from dispatcher.model.producers import list_producers
 from dispatcher.model.registry import EventType, Producer
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.snapshot import Route
+from dispatcher.model.window import Window
 from dispatcher.producer import enqueue
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore, LaneOrder
@@ -107,8 +108,9 @@ class Road:
         token: LeaseToken = TOKEN,
         lease_us: int = MINUTE_US,
         limit: int = 1000,
+        window: Window | None = None,
     ) -> int:
-        """Plan every new event for these subscriptions."""
+        """Plan every new event for these subscriptions, to be summed up where a window is given."""
         async with self.outbox.intake(limit=limit, floor_us=0) as intake:
             filings = [
                 Filing(
@@ -116,12 +118,25 @@ class Road:
                     slot=new.slot if position == 0 else None,
                     state=state,
                     planned=planned(subscription, scope),
+                    window=window,
                 )
                 for new in intake.events
                 for position, subscription in enumerate(subscriptions)
             ]
             await intake.file(filings, epoch=Epoch(1), token=token, lease_us=lease_us)
             return len(intake.events)
+
+    async def close_windows(self) -> None:
+        """Let the time of every window be over."""
+        await change(self.database, "UPDATE {windows} SET closes_us = 1")
+        sql = "UPDATE {deliveries} SET due_us = 1 WHERE due_us IS NOT NULL AND window_id > 0"
+        await change(self.database, sql)
+
+    async def members(self) -> list[tuple[int, int]]:
+        """Give delivery and event of each that counts in a window."""
+        sql = """SELECT d.id AS letter, m.event_seq AS seq FROM {window_members} m
+            JOIN {deliveries} d ON d.window_id = m.window_id ORDER BY d.id, m.event_seq"""
+        return [(each["letter"], each["seq"]) for each in await rows(self.database, sql)]
 
     async def lease(
         self,
