@@ -330,6 +330,7 @@ def _account(
         grants=tuple(subscription.scope.get(event.type, ())),
         clearance=connector.clearance,
         categories=frozenset(purpose.categories if purpose is not None else ()),
+        group_min=subscription.group,
     )
     return account(document, bool(event.subjects), terms, shown)
 

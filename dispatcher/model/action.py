@@ -30,11 +30,18 @@ class ActionKind(StrEnum):
     GENERALISE = "generalise"
     CONST = "const"
     ENCRYPT = "encrypt"
+    SUM = "sum"
+    LATEST = "latest"
 
     @property
     def is_raw(self) -> bool:
         """True where the value, or its beginning, leaves as it is: the leak guard looks at it."""
-        return self in (ActionKind.PASS, ActionKind.TRUNCATE)
+        return self in (ActionKind.PASS, ActionKind.TRUNCATE, ActionKind.LATEST)
+
+    @property
+    def sums_up(self) -> bool:
+        """True where it makes one value of many events: in a summary, and nowhere else."""
+        return self in (ActionKind.SUM, ActionKind.LATEST)
 
     @property
     def takes_text(self) -> bool:
@@ -92,7 +99,8 @@ class Action:
         """Give the class of what the action makes of a field of this class.
 
         A token or a coarser value is one class lower, a masked one internal, a constant public.
-        What is cut short or encrypted for the recipient is what it was.
+        What is cut short or encrypted for the recipient is what it was. So is a sum, for who knows
+        all others of a group knows the last one by it, and the latest value, which is somebody's.
         """
         match self.kind:
             case ActionKind.CONST:
@@ -145,10 +153,10 @@ def parse_action(text: str) -> Action:
         known = ", ".join(ActionKind)
         raise ValueError(f"no such action: {text[:64]!r}; there are {known}") from None
     argument = found["arguments"] if found is not None else None
-    if kind is ActionKind.PASS:
+    if kind is ActionKind.PASS or kind.sums_up:
         if argument is not None:
-            raise ValueError("pass takes no argument")
-        return PASS
+            raise ValueError(f"{kind} takes no argument")
+        return PASS if kind is ActionKind.PASS else Action(kind)
     if kind is ActionKind.CONST:
         return Action(kind, _constant(argument or ""))
     form, example = _FORMS[kind]

@@ -19,6 +19,8 @@ from dispatcher.model.tls import Tls
 
 STANDARD_RETRY_SECONDS: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Waits between attempts after Standard Webhooks' example: 10 attempts in about 3 days."""
+WINDOW_SECONDS: Final = 3600
+GROUP_MIN: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,10 +122,14 @@ class Connector:
 
 
 class Style(StrEnum):
-    """How much of an event a letter carries: what is granted, or only where to fetch that."""
+    """How much of an event a letter carries: what is granted, or only where to fetch that.
+
+    A summary is one letter for all events of a window of time, and tells only of groups.
+    """
 
     FULL = "full"
     THIN = "thin"
+    SUMMARY = "summary"
 
 
 class WireFormat(StrEnum):
@@ -148,6 +154,8 @@ class Subscription:
 
     `scope` maps event types to grants (see `model.grant`); an empty list sends the envelope alone.
     A letter beyond `body_bytes_max`, `subjects_max` or `records_max` is parked, never cut.
+    A summary sums up `window_seconds` of events, and tells nothing about fewer than `group_min`
+    people.
     `retry_seconds` are the longest waits before each further attempt; the wait taken is drawn
     evenly between zero and that (full jitter). `headers` are sent with every request as they are.
     Each worker begins at most `rate_per_second` attempts. The ticket of a thin letter counts for
@@ -162,6 +170,8 @@ class Subscription:
     url: str
     scope: Mapping[str, tuple[str, ...]]
     style: Style = Style.FULL
+    window_seconds: int = WINDOW_SECONDS
+    group_min: int = GROUP_MIN
     format: WireFormat = WireFormat.STANDARD
     body_bytes_max: int = Limits().body_bytes_max
     subjects_max: int = Limits().subjects_max
@@ -173,6 +183,11 @@ class Subscription:
     rate_per_second: float | None = None
     ticket_seconds: int = 900
     ticket_uses: int = 5
+
+    @property
+    def group(self) -> int:
+        """The fewest people a letter may tell about; 0 where letters are of single events."""
+        return self.group_min if self.style is Style.SUMMARY else 0
 
 
 class OwnershipProof(StrEnum):

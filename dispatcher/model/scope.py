@@ -55,24 +55,26 @@ class Field:
 class Scope:
     """An immutable set of granted leaves, in a fixed order.
 
-    `is_thin`: a letter names the event alone, and the granted leaves are fetched.
+    `is_thin`: a letter names the event alone, and the granted leaves are fetched. `group_min`: a
+    letter sums up many events, and tells nothing about fewer people than that.
     """
 
     id: ScopeId
     fields: tuple[Field, ...]
     is_thin: bool = False
+    group_min: int = 0
 
     def __hash__(self) -> int:
         # The id is the hash of the content; scopes are looked up for every letter.
         return hash(self.id)
 
     @classmethod
-    def of(cls, fields: Iterable[Field], *, is_thin: bool = False) -> Self:
+    def of(cls, fields: Iterable[Field], *, is_thin: bool = False, group_min: int = 0) -> Self:
         """Make the scope of these fields; the order given does not matter."""
         ordered = tuple(sorted(fields, key=lambda field: field.line))
         lines = [field.line for field in ordered]
-        scope_id = content_hash(["thin", *lines] if is_thin else lines)
-        return cls(ScopeId(scope_id), ordered, is_thin)
+        styles = ["thin"] * is_thin + [f"summary {group_min}"] * bool(group_min)
+        return cls(ScopeId(content_hash([*styles, *lines])), ordered, is_thin, group_min)
 
     def intersect(self, other: "Scope") -> "Scope":
         """Give the scope that both allow. A retry or replay may only narrow."""
@@ -81,7 +83,9 @@ class Scope:
         others = {field.path: field for field in other.fields}
         both = (_meet(field, others.get(field.path)) for field in self.fields)
         return Scope.of(
-            (field for field in both if field is not None), is_thin=self.is_thin or other.is_thin
+            (field for field in both if field is not None),
+            is_thin=self.is_thin or other.is_thin,
+            group_min=max(self.group_min, other.group_min),
         )
 
 

@@ -27,6 +27,7 @@ class Route:
 
     `private_ranges` are where its host may answer besides public addresses. `is_reported`: nothing
     lists the endpoint, and the connector only reports that.
+    `window_seconds` is how long a time each letter sums up, where letters do that.
     `alias_zones` are where the aliases of its host must lie; none: anywhere. `leak_rules` are those
     in force, and say something of every detector. Its thin letters bear tickets that count for
     `ticket_seconds` and `ticket_uses`; 0: none.
@@ -43,6 +44,7 @@ class Route:
     is_reported: bool = False
     tenants: frozenset[str]
     scopes: Mapping[str, Scope]
+    window_seconds: int | None = None
     format: WireFormat = WireFormat.STANDARD
     limits: Limits = field(default=Limits())
     keys: tuple[PartnerKey, ...] = ()

@@ -23,6 +23,8 @@ class Reason(StrEnum):
     BODY_TOO_LARGE = "body_too_large"
     TOO_MANY_RECORDS = "too_many_records"
     TOO_MANY_SUBJECTS = "too_many_subjects"
+    SUMMARY_ONLY = "summary_only"
+    WINDOW_UNAVAILABLE = "window_unavailable"
     TOKENS_UNAVAILABLE = "tokens_unavailable"
     LEAK_SUSPECTED = "leak_suspected"
     LEAK_BLOCKED = "leak_blocked"

@@ -50,6 +50,9 @@ HELD = builders.registry(
         builders.subscription(scope={"order.paid": GRANTS}),
         builders.subscription("acme-people", scope={"order.paid": ("$.id", "@subject pass")}),
         builders.subscription("acme-thin", scope={"order.paid": GRANTS}, style=Style.THIN),
+        builders.subscription(
+            "acme-sales", scope={"order.paid": ("$.total sum",)}, style=Style.SUMMARY
+        ),
         builders.subscription("other-orders", connector="other", scope={"order.paid": ("$.id",)}),
     ),
     policy=Policy(ownership_proof=OwnershipProof.WAIVED),
@@ -108,6 +111,18 @@ async def test_each_field_of_an_event_says_whether_it_leaves_and_why_not(api: Ca
     assert (email["sensitivity"], email["effective"]) == ("confidential", "internal")
     assert json.loads(acme["letter"]["body"])["data"]["id"] == "order-canary-1"
     assert acme["is_sent"]
+
+
+async def test_of_a_summary_no_letter_is_shown_for_it_is_of_no_single_event(api: Caller):
+    asked = {"tenant": "north", "subjects": ["user-7"], "payload": PAYLOAD}
+    found = await preview(api, subscription="acme-sales", **asked)
+    (sales,) = found["recipients"]
+    assert sales["letter"] is None
+    assert not sales["is_sent"]
+    assert fates(sales)["$.total"] == ("withheld", ["summary_only"])
+    assert fates(sales)["$.id"] == ("withheld", ["ungranted"])
+    assert fates(sales)["$.customer.token"] == ("withheld", ["ungranted", "secret"])
+    assert '"total":7' not in json.dumps(found["recipients"])
 
 
 async def test_whoever_may_not_see_what_events_hold_is_shown_how_one_is_built(

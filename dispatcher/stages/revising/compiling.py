@@ -189,6 +189,7 @@ def _route(
         is_reported=listing.is_reported,
         tenants=frozenset(connector.tenants),
         scopes=_scopes(subscription, connector, event_types),
+        window_seconds=subscription.window_seconds if subscription.group else None,
         format=subscription.format,
         limits=Limits(
             subscription.body_bytes_max, subscription.subjects_max, subscription.records_max
@@ -220,6 +221,7 @@ def _scopes(
             connector.clearance,
             categories,
             is_thin=subscription.style is Style.THIN,
+            group_min=subscription.group,
         )[0]
         for name, grants in sorted(subscription.scope.items())
         if name in event_types

@@ -140,6 +140,10 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         yield Change(WIDENS, Aspect.TERMS, where, what)
     yield from _compare_limits(where, was.limits, now.limits)
     yield from _compare_keys(where, was.keys, now.keys)
+    if was.window_seconds and now.window_seconds and was.window_seconds != now.window_seconds:
+        # A shorter one tells more of each moment; a longer one makes groups large enough to tell.
+        what = f"windows of {now.window_seconds} seconds, were {was.window_seconds}"
+        yield Change(WIDENS, Aspect.FIELD, where, what)
     # Partners may tell accounts apart by a header: another one may reach somebody else there.
     for header in sorted(set(now.headers) - set(was.headers)):
         yield Change(WIDENS, Aspect.TERMS, where, _header(header))
@@ -186,9 +190,21 @@ def _compare_keys(
         yield Change(NARROWS, Aspect.RECIPIENT, where, f"whoever holds the key {key.kid} so far")
 
 
+def _compare_summing(where: str, event_type: str, old: int, new: int) -> Iterator[Change]:
+    if old and new and old != new:
+        what = f"{event_type}: tells nothing about fewer than {new} people, was {old}"
+        yield Change(WIDENS if new < old else NARROWS, Aspect.FIELD, where, what)
+    elif old != new:
+        # Neither tells less than the other: a summary counts and adds, a letter names each event.
+        styles = {True: "one letter for each event", False: "summaries"}
+        what = f"{event_type}: {styles[not new]}, so far {styles[not old]}"
+        yield Change(WIDENS, Aspect.FIELD, where, what)
+
+
 def _compare_fields(where: str, event_type: str, old: Scope, new: Scope) -> Iterator[Change]:
     if old.id == new.id:
         return
+    yield from _compare_summing(where, event_type, old.group_min, new.group_min)
     if old.is_thin != new.is_thin:
         what = f"{event_type}: a letter {_STYLES[new.is_thin]}, so far it {_STYLES[old.is_thin]}"
         yield Change(NARROWS if new.is_thin else WIDENS, Aspect.FIELD, where, what)

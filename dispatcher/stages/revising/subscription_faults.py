@@ -9,7 +9,15 @@ from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.grant import parse_grant
 from dispatcher.model.headers import find_header_faults
 from dispatcher.model.path import format_path
-from dispatcher.model.registry import Connector, EventType, Policy, Subscription
+from dispatcher.model.registry import (
+    GROUP_MIN,
+    WINDOW_SECONDS,
+    Connector,
+    EventType,
+    Policy,
+    Style,
+    Subscription,
+)
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.gates.listing import has_hidden_steps, listed_entries
 from dispatcher.stages.gates.paper import Needs, judge_country
@@ -17,6 +25,7 @@ from dispatcher.stages.revising.fault import Fault, out_of_range
 from dispatcher.stages.revising.fixed_texts import check_fixed_headers, check_fixed_text
 from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import Withheld, resolve_scope
+from dispatcher.stages.shaping.summary import GROUP_LEAST
 
 CONCURRENCY_LIMIT: Final = 1_000
 RATE_LEAST: Final = 0.1
@@ -26,6 +35,9 @@ RETRY_SECONDS_LIMIT: Final = 7 * 86_400
 RETRIES_LIMIT: Final = 50
 ENCRYPTED_LIMIT: Final = 8
 """Fields of one letter encrypted by themselves: each costs as much as the rest of the road."""
+WINDOW_SECONDS_LEAST: Final = 60
+WINDOW_SECONDS_LIMIT: Final = 86_400
+GROUP_LIMIT: Final = 1_000
 CEILINGS: Final = {
     "body_bytes_max": (1024, 64 * 1024 * 1024),
     "subjects_max": (1, 100_000),
@@ -44,6 +56,8 @@ _FIXES: Final[dict[Unfit, str]] = {
     Unfit.SECRET: "take the path out: secrets and credentials never leave",
     Unfit.UNSUITED: "choose an action that is made for the field's type",
     Unfit.PERSONAL: "write vault(...) instead of siv(...): what is about a person must be erasable",
+    Unfit.OUT_OF_STYLE: "write sum or latest behind each path of a summary, and nowhere else",
+    Unfit.MANY: "sum up a single field of the event: none behind [*], and nobody's name",
     Unfit.OVER_CLEARANCE: "take the path out, choose an action that tells less, or raise the "
     "connector's clearance",
     Unfit.OUT_OF_PURPOSE: "take the path out, or add its category to the purpose",
@@ -86,6 +100,22 @@ def _check_ceilings(of: str, subscription: Subscription) -> Iterator[Fault]:
     if not 0 <= subscription.ticket_seconds <= TICKET_SECONDS_LIMIT:
         fix = f"write seconds up to {TICKET_SECONDS_LIMIT}, or 0 for letters without a ticket"
         yield Fault(f"{of}: ticket_seconds", "out of range", fix)
+    yield from _check_summary(subscription)
+
+
+def _check_summary(subscription: Subscription) -> Iterator[Fault]:
+    of = f"subscription {subscription.name!r}"
+    if not WINDOW_SECONDS_LEAST <= subscription.window_seconds <= WINDOW_SECONDS_LIMIT:
+        yield out_of_range(f"{of}: window_seconds", WINDOW_SECONDS_LEAST, WINDOW_SECONDS_LIMIT)
+    if not GROUP_LEAST <= subscription.group_min <= GROUP_LIMIT:
+        yield out_of_range(f"{of}: group_min", GROUP_LEAST, GROUP_LIMIT)
+    if subscription.style is Style.SUMMARY:
+        return
+    # Whoever reads the file would believe that it holds.
+    for key, usual in (("window_seconds", WINDOW_SECONDS), ("group_min", GROUP_MIN)):
+        if getattr(subscription, key) != usual:
+            fix = f'take it out, or write style = "{Style.SUMMARY}"'
+            yield Fault(f"{of}: {key}", "only a summary has it", fix)
 
 
 def check_references(
@@ -122,7 +152,11 @@ def check_scope(
         if name not in sound:
             continue
         scope, withheld = resolve_scope(
-            sound[name].schema, tuple(grants), connector.clearance, frozenset(purpose.categories)
+            sound[name].schema,
+            tuple(grants),
+            connector.clearance,
+            frozenset(purpose.categories),
+            group_min=subscription.group,
         )
         granted += scope.fields
         yield from _check_encryption(where, connector, scope)

@@ -71,6 +71,7 @@ class Terms:
     grants: tuple[str, ...]
     clearance: Sensitivity
     categories: frozenset[Category]
+    group_min: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +145,8 @@ class _Judge:
             return
         if asked is None:
             yield Unsent.UNGRANTED
-        _, unfit = self._resolve((asked or format_path(path),))
+        bare = format_path(path) + (" latest" if self._terms.group_min else "")
+        _, unfit = self._resolve((asked or bare,))
         for each in unfit:
             yield each.why
 
@@ -162,7 +164,9 @@ class _Judge:
 
     def _resolve(self, grants: tuple[str, ...]) -> tuple[Scope, Iterable[Any]]:
         terms = self._terms
-        return resolve_scope(terms.schema, grants, terms.clearance, terms.categories)
+        return resolve_scope(
+            terms.schema, grants, terms.clearance, terms.categories, group_min=terms.group_min
+        )
 
 
 def _places(

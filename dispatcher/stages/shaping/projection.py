@@ -121,7 +121,7 @@ def _leaf(granted: Field, at: int, types: str) -> _Leaf:
         at=at,
         classes=frozenset[type]().union(*(_CLASSES.get(name, frozenset()) for name in names)),
         is_whole="integer" in names,
-        transform=None if action == PASS else compile_action(action),
+        transform=None if action == PASS or action.kind.sums_up else compile_action(action),
         is_raw=action.kind.is_raw,
     )
 
@@ -154,13 +154,13 @@ def _compile_leaf(leaf: _Leaf) -> _Build:
                 return ABSENT
         draft.marks[at] = 1
         if is_raw:
-            _note(value, at, draft)
+            note(value, at, draft)
         return value
 
     return build
 
 
-def _note(value: object, at: int, draft: Draft) -> None:
+def note(value: object, at: int, draft: Draft) -> None:
     """Note a value that leaves as it is, where it is text or could be read as such."""
     if isinstance(value, str):
         draft.raw.append(value)
@@ -198,7 +198,7 @@ def _compile_members(node: _Node) -> _Build:
                     draft.raw.append(found)
                     draft.places.append(at)
                 elif found.__class__ in _NUMBERS:
-                    _note(found, at, draft)
+                    note(found, at, draft)
             elif found is not ABSENT:
                 draft.dropped.add(at)
         for name, make in branches:

@@ -51,6 +51,8 @@ class Unfit(StrEnum):
     SECRET = "secret"  # noqa: S105 - a reason's name
     UNSUITED = "unsuited"
     PERSONAL = "personal"
+    OUT_OF_STYLE = "out_of_style"
+    MANY = "many"
     OVER_CLEARANCE = "over_clearance"
     OUT_OF_PURPOSE = "out_of_purpose"
 

@@ -38,8 +38,12 @@ def resolve_scope(
     categories: frozenset[Category],
     *,
     is_thin: bool = False,
+    group_min: int = 0,
 ) -> tuple[Scope, tuple[Withheld, ...]]:
-    """Grant what may be granted of `grants`; none at all gives the empty scope."""
+    """Grant what may be granted of `grants`; none at all gives the empty scope.
+
+    With a `group_min` it is the scope of a summary, where every grant sums up.
+    """
     granted: dict[Path, Field] = {}
     withheld = []
     for text in grants:
@@ -48,12 +52,15 @@ def resolve_scope(
         except ValueError:
             withheld.append(Withheld(text, Unfit.MALFORMED))
             continue
+        if grant.action.kind.sums_up != bool(group_min):
+            withheld.append(Withheld(text, Unfit.OUT_OF_STYLE))
+            continue
         found = _judge(schema_text, grant, clearance, categories)
         if isinstance(found, Unfit):
             withheld.append(Withheld(text, found))
         else:
             granted[grant.path] = found
-    return Scope.of(granted.values(), is_thin=is_thin), tuple(withheld)
+    return Scope.of(granted.values(), is_thin=is_thin, group_min=group_min), tuple(withheld)
 
 
 def _judge(
@@ -68,6 +75,8 @@ def _judge(
         return Unfit.UNSUITED
     if grant.action.kind is ActionKind.SIV and leaf.category.is_personal:
         return Unfit.PERSONAL  # nobody could be erased from what needs no memory
+    if grant.action.kind.sums_up and (None in grant.path or grant.path == SUBJECT):
+        return Unfit.MANY
     field = Field(grant.path, str(grant.action), leaf.type, leaf.category, leaf.sensitivity)
     if not field.effective.is_within(clearance):
         return Unfit.OVER_CLEARANCE

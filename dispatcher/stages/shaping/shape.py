@@ -34,6 +34,9 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
     """
     cleared = admitted.cleared
     event, limits = cleared.leased.event, cleared.route.limits
+    if cleared.scope.group_min:
+        # By itself it would tell more than the summaries that are granted.
+        return refuse(Reason.SUMMARY_ONLY)
     document = read_payload(event)
     if isinstance(document, Refusal):
         return document
@@ -50,13 +53,30 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
     if draft.longest > limits.records_max:
         detail = f"{draft.longest} records, at most {limits.records_max}"
         return refuse(Reason.TOO_MANY_RECORDS, detail=detail)
-    findings = inspect(draft.scope, draft.raw, draft.places, event.type, cleared.route.leak_rules)
-    refused = act(findings, members, draft.scope) if findings else None
+    return finish(admitted, occurred, members, draft, event.subjects)
+
+
+def finish(
+    admitted: Admitted,
+    occurred: str,
+    members: dict[str, Any],
+    draft: Draft,
+    subjects: tuple[str, ...],
+    within: dict[str, Any] | None = None,
+) -> Shaped | Refusal:
+    """Look for leaks in what was drafted, and encode it, if it may leave.
+
+    `within` is where the granted fields lie as in the event, where that is not the members.
+    """
+    cleared, scope = admitted.cleared, draft.scope
+    route, event_type = cleared.route, cleared.leased.event.type
+    findings = inspect(scope, draft.raw, draft.places, event_type, route.leak_rules)
+    refused = act(findings, members if within is None else within, scope) if findings else None
     if refused is not None:
         return refused
-    plaintext = wrap(cleared, occurred, members)
-    if len(plaintext) > limits.body_bytes_max:
-        detail = f"{len(plaintext)} bytes, at most {limits.body_bytes_max}"
+    plaintext, bytes_max = wrap(cleared, occurred, members), route.limits.body_bytes_max
+    if len(plaintext) > bytes_max:
+        detail = f"{len(plaintext)} bytes, at most {bytes_max}"
         return refuse(Reason.BODY_TOO_LARGE, detail=detail)
     return Shaped(
         admitted=admitted,
@@ -66,6 +86,7 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
         dropped=draft.mistaken,
         findings=findings,
         ticket=members.get("ticket", ""),
+        subjects=subjects,
     )
 
 

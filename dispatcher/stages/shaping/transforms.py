@@ -32,8 +32,10 @@ def suits(action: Action, types: str) -> bool:
     """True when an action is made for a leaf of these scalar types (`string`, `integer|null`)."""
     said = set(types.split("|")) - {"null"}
     match action.kind:
-        case ActionKind.PASS | ActionKind.CONST | ActionKind.ENCRYPT:
+        case ActionKind.PASS | ActionKind.CONST | ActionKind.ENCRYPT | ActionKind.LATEST:
             return True
+        case ActionKind.SUM:
+            return bool(said) and said <= {"integer", "number"}
         case ActionKind.PSEUDONYM | ActionKind.VAULT | ActionKind.SIV:
             return bool(said) and said <= {"string", "integer"}
         case ActionKind.GENERALISE if action.argument.startswith("bucket"):
@@ -43,7 +45,7 @@ def suits(action: Action, types: str) -> bool:
 
 
 def compile_action(action: Action) -> Transform:
-    """Give the function of an action; `pass` is none and is taken by the projection itself."""
+    """Give the function of an action; one that takes values as they are has none."""
     match action.kind:
         case ActionKind.MASK:
             return _mask(action.count("first"), action.count("last"))

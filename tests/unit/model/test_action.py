@@ -24,6 +24,8 @@ WRITTEN = (
     "const(true)",
     "const(18446744073709551617)",
     "encrypt(key-2026.1)",
+    "sum",
+    "latest",
 )
 
 
@@ -70,6 +72,8 @@ def test_a_constant_has_one_way_of_being_written():
         "encrypt()",
         "encrypt(a key)",
         "pass(last=4)",
+        "sum()",
+        "latest(3)",
         "mask(last=4))",
         "mask(last=4) pass",
         "mask(last=\u0664)",
@@ -87,6 +91,8 @@ def test_what_is_no_action_is_refused(text):
         ("pass", "restricted", "confidential", "internal"),
         ("truncate(3)", "restricted", "confidential", "internal"),
         ("encrypt(k)", "restricted", "confidential", "internal"),
+        ("sum", "restricted", "confidential", "internal"),
+        ("latest", "restricted", "confidential", "internal"),
         ("mask(last=4)", "internal", "internal", "internal"),
         ("pseudonym(a)", "confidential", "internal", "internal"),
         ("vault(a)", "confidential", "internal", "internal"),
@@ -130,6 +136,8 @@ ALL = (
     "vault(a)",
     "siv(a)",
     "encrypt(k)",
+    "sum",
+    "latest",
 )
 
 

@@ -465,3 +465,31 @@ def test_what_an_assessment_does_not_cover_is_told_and_lets_nothing_flow():
     covering = Assessment(reference="PIA-1", until=FAR, covers=(told[0].split()[-1],))
     found = held(partner={"assessment": covering}, wanted={"scope": {"order.paid": ALL}})
     assert ("widens", "field", "order.paid $.card (restricted other)") in said(now, found)
+
+
+def summing(**more):
+    given = {"style": Style.SUMMARY, "scope": {"order.paid": ("$.id latest", "$.mail latest")}}
+    return held(wanted=given | more)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "direction", "what"),
+    [
+        (summing(), summing(group_min=4), "widens", "nothing about fewer than 4 people, was 5"),
+        (summing(), summing(group_min=6), "narrows", "nothing about fewer than 6 people, was 5"),
+        (summing(), summing(window_seconds=60), "widens", "windows of 60 seconds, were 3600"),
+        (summing(), summing(window_seconds=7200), "widens", "windows of 7200 seconds, were 3600"),
+        (held(), summing(), "widens", "summaries, so far one letter for each event"),
+        (summing(), held(), "widens", "one letter for each event, so far summaries"),
+        (
+            summing(),
+            summing(scope={"order.paid": ("$.mail latest",)}),
+            "narrows",
+            "$.id (latest, other)",
+        ),
+    ],
+)
+def test_what_a_summary_tells_more_or_less_is_told_to_the_reviewer(old, new, direction, what):
+    changes = [change for change in said(old, new) if change[1] == "field"]
+    assert [change[0] for change in changes if what in change[2]] == [direction]
+    assert direction == compare(old, new).direction

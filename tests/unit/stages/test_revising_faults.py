@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.paper import Agreement, Assessment, LegalBasis, Purpose
 from dispatcher.model.partner_key import PartnerKey
-from dispatcher.model.registry import Destination, Policy
+from dispatcher.model.registry import Destination, Policy, Style
 from dispatcher.model.text import is_readable
 from dispatcher.stages.revising.faults import find_faults
 from tests.unit.stages import builders
@@ -73,6 +73,12 @@ def test_duplicate_names_are_faults():
         ({"retry_seconds": (10**9,)}, "retry_seconds"),
         ({"retry_seconds": (1,) * 51}, "retry_seconds"),
         ({"scope": {"order.paid": ("$.id", "$.id")}}, "scope 'order.paid' $.id"),
+        ({"style": Style.SUMMARY, "scope": {}, "window_seconds": 59}, "window_seconds"),
+        ({"style": Style.SUMMARY, "scope": {}, "window_seconds": 86401}, "window_seconds"),
+        ({"style": Style.SUMMARY, "scope": {}, "group_min": 1}, "group_min"),
+        ({"style": Style.SUMMARY, "scope": {}, "group_min": 1001}, "group_min"),
+        ({"window_seconds": 60}, "window_seconds"),
+        ({"style": Style.THIN, "group_min": 9}, "group_min"),
         ({"headers": {"X A": "b"}}, "headers 'X A'"),
         ({"headers": {"Host": "evil.example"}}, "headers 'Host'"),
         ({"headers": {"X-A": "b" * 1025}}, "headers 'X-A'"),
@@ -90,12 +96,36 @@ def test_a_fault_of_a_subscription_names_its_key(change, key):
         ("$.customer", "container"),
         ("$.customer.email", "over_clearance"),
         ("$.customer.token", "secret"),
+        ("$.total sum", "out_of_style"),
+        ("$.id latest", "out_of_style"),
     ],
 )
 def test_a_path_that_cannot_be_granted_is_a_fault_with_the_reason(path, word):
     held = builders.registry(subscriptions=(subscription(scope={"order.paid": (path,)}),))
     (fault,) = find_faults(held)
     assert f"subscription 'acme-orders': scope 'order.paid' {path}" == fault.where
+    assert f"cannot be granted: {word}" == fault.why
+    assert fault.fix
+
+
+@pytest.mark.parametrize(
+    ("grant", "word"),
+    [
+        ("$.id", "out_of_style"),
+        ("@subject", "out_of_style"),
+        ("$.id const(1)", "out_of_style"),
+        ("$.id sum", "unsuited"),
+        ("$.lines[*].qty sum", "many"),
+        ("$.rates[*] latest", "many"),
+        ("@subject latest", "many"),
+        ("$.customer.email latest", "over_clearance"),
+        ("$.customer.token latest", "secret"),
+    ],
+)
+def test_a_summary_grants_sums_and_latest_values_of_single_fields_alone(grant, word):
+    wanted = subscription(style=Style.SUMMARY, scope={"order.paid": (grant, "$.total sum")})
+    (fault,) = find_faults(builders.registry(subscriptions=(wanted,)))
+    assert f"subscription 'acme-orders': scope 'order.paid' {grant}" == fault.where
     assert f"cannot be granted: {word}" == fault.why
     assert fault.fix
 
