@@ -31,6 +31,7 @@ from dispatcher.store.tickets import TicketStore
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.wakeup import listen, watch_epoch
+from dispatcher.store.windows import WindowStore
 from dispatcher.telemetry.log import logger
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.kit import Kit, Resolver, Step, WorkerSettings
@@ -76,6 +77,7 @@ async def open_kit(
         catalogue=house.catalogue,
         retention=RetentionStore(outbox),
         triage=TriageStore(outbox),
+        windows=WindowStore(outbox, house.open_payload),
         registry=house.registry,
         proofs=house.proofs,
         vault_tokens=VaultStore(outbox),

@@ -147,7 +147,7 @@ class Courier:
         keys = self._policy.keys.get(sealed.leased.subscription, ())
         row = Disclosure(
             sealed,
-            tuple(vault.pseudonym(event.tenant, subject) for subject in event.subjects),
+            tuple(vault.pseudonym(event.tenant, each) for each in sealed.shaped.subjects),
             tuple(key.fingerprint for key in keys),
         )
         try:

@@ -27,6 +27,7 @@ from dispatcher.store.retention import RetentionStore
 from dispatcher.store.tickets import TicketStore
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
+from dispatcher.store.windows import WindowStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.sealer import Vault
@@ -143,6 +144,7 @@ class Kit:
     catalogue: CatalogueStore
     retention: RetentionStore
     triage: TriageStore
+    windows: WindowStore
     registry: RegistryStore
     proofs: ProofStore
     vault_tokens: VaultStore

@@ -6,7 +6,7 @@ A payload that came in clear is checked and sealed on the way.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,6 +16,7 @@ from dispatcher.model.ids import DeliveryId, LeaseToken
 from dispatcher.model.letter import Leased, Planned
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.verdict import Reason, Refusal, refuse
+from dispatcher.model.window import window_for
 from dispatcher.stages.fanout.intake import check_payload, check_subjects
 from dispatcher.stages.fanout.plan import plan
 from dispatcher.store.outbox import Filing, Intake, NewEvent
@@ -135,10 +136,13 @@ class Relay:
         if not planned:
             yield Filing(event=event, slot=new.slot, state=State.DROPPED)
         slot: DeliveryId | None = new.slot
-        for delivery in planned:
-            route = snapshot.routes[delivery.subscription]
-            state = State.LEASED if self._has_room(delivery, route, batch) else State.WAITING
-            yield Filing(event=event, slot=slot, state=state, planned=delivery)
+        for delivery, route in _alone_first(planned, snapshot):
+            state, window = State.WAITING, None
+            if route.window_seconds is not None:
+                window = window_for(new.enqueued_us, new.claimed_us, route.window_seconds)
+            elif self._has_room(delivery, route, batch):
+                state = State.LEASED
+            yield Filing(event=event, slot=slot, state=state, planned=delivery, window=window)
             slot = None
 
     def _judge_content(self, new: NewEvent, snapshot: Snapshot) -> Refusal | None:
@@ -160,6 +164,14 @@ class Relay:
             return False
         batch.taken[route.subscription] += 1
         return True
+
+
+def _alone_first(planned: Sequence[Planned], snapshot: Snapshot) -> Sequence[tuple[Planned, Route]]:
+    """Give deliveries with their routes, those that an intake row can become before the others."""
+    routed = [(delivery, snapshot.routes[delivery.subscription]) for delivery in planned]
+    if any(route.window_seconds is not None for _, route in routed):
+        routed.sort(key=lambda each: each[1].window_seconds is not None)
+    return routed
 
 
 def _leased(event: Event, planned: Planned, row: DeliveryId, batch: _Batch) -> Leased:

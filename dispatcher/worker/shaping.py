@@ -5,6 +5,7 @@ Called by the courier for what is sent and by the reader for what is fetched, so
 
 from dispatcher.model.letter import Admitted, Shaped
 from dispatcher.model.verdict import Reason, Refusal, hold
+from dispatcher.worker.gathering import gather
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.leaks import tell_findings
 from dispatcher.worker.tokens import LetterTokens, TokenDesk
@@ -15,7 +16,10 @@ async def shape_letter(
 ) -> Shaped | Refusal:
     """Give the exact plaintext, or why there is none; findings are durable before it is given."""
     leased = admitted.cleared.leased
-    shaped = await desk.shape(admitted, tokens)
+    if leased.window_id is None:
+        shaped = await desk.shape(admitted, tokens)
+    else:
+        shaped = await gather(kit.windows, admitted, leased.window_id, tokens)
     if shaped.findings and not await tell_findings(kit, leased, shaped.findings):
         return hold(Reason.LEDGER_UNAVAILABLE)
     if isinstance(shaped, Shaped) and shaped.dropped:

@@ -117,6 +117,8 @@ class Partner:
     concurrency: int = 32
     owner_until: str = "2099-12-31"
     agreement_until: str = "2099-12-31"
+    terms: str = ""
+    """Further keys of the subscription, as the file has them."""
 
 
 @dataclass
@@ -259,6 +261,7 @@ url = "{mailbox.url(partner.path)}"
 retry_seconds = {json.dumps(partner.retry_seconds)}
 attempt_seconds = {partner.attempt_seconds}
 concurrency = {partner.concurrency}
+{partner.terms}
 [subscription.scope]
 {scope}"""
 
