@@ -17,6 +17,8 @@ from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.tls import Tls
 
+SUBJECTS_MAX: Final = 100
+SUMMARY_SUBJECTS_MAX: Final = 10_000
 STANDARD_RETRY_SECONDS: Final = (5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400)
 """Waits between attempts after Standard Webhooks' example: 10 attempts in about 3 days."""
 WINDOW_SECONDS: Final = 3600
@@ -144,7 +146,7 @@ class Limits:
     """The most that one letter may hold: bytes of its body, people, and records of one list."""
 
     body_bytes_max: int = 1_048_576
-    subjects_max: int = 100
+    subjects_max: int = SUBJECTS_MAX
     records_max: int = 10_000
 
 
@@ -153,7 +155,8 @@ class Subscription:
     """Which event types one endpoint of a connector receives, and which fields of each.
 
     `scope` maps event types to grants (see `model.grant`); an empty list sends the envelope alone.
-    A letter beyond `body_bytes_max`, `subjects_max` or `records_max` is parked, never cut.
+    A letter beyond `body_bytes_max`, `subjects_max` or `records_max` is parked, never cut; where no
+    `subjects_max` is said, a summary may be about more people than a single event.
     A summary sums up `window_seconds` of events, and tells nothing about fewer than `group_min`
     people.
     `retry_seconds` are the longest waits before each further attempt; the wait taken is drawn
@@ -174,7 +177,7 @@ class Subscription:
     group_min: int = GROUP_MIN
     format: WireFormat = WireFormat.STANDARD
     body_bytes_max: int = Limits().body_bytes_max
-    subjects_max: int = Limits().subjects_max
+    subjects_max: int | None = None
     records_max: int = Limits().records_max
     headers: Mapping[str, str] = field(default_factory=dict)
     retry_seconds: tuple[float, ...] = STANDARD_RETRY_SECONDS

@@ -20,6 +20,8 @@ from dispatcher.model.paper import ConnectorState
 from dispatcher.model.producers import list_producers
 from dispatcher.model.proof import Proof
 from dispatcher.model.registry import (
+    SUBJECTS_MAX,
+    SUMMARY_SUBJECTS_MAX,
     Connector,
     EventType,
     Limits,
@@ -192,7 +194,7 @@ def _route(
         window_seconds=subscription.window_seconds if subscription.group else None,
         format=subscription.format,
         limits=Limits(
-            subscription.body_bytes_max, subscription.subjects_max, subscription.records_max
+            subscription.body_bytes_max, _subjects_max(subscription), subscription.records_max
         ),
         keys=connector.keys,
         retry_seconds=tuple(subscription.retry_seconds),
@@ -207,6 +209,12 @@ def _route(
         ticket_seconds=subscription.ticket_seconds,
         ticket_uses=subscription.ticket_uses,
     )
+
+
+def _subjects_max(subscription: Subscription) -> int:
+    if subscription.subjects_max is not None:
+        return subscription.subjects_max
+    return SUMMARY_SUBJECTS_MAX if subscription.style is Style.SUMMARY else SUBJECTS_MAX
 
 
 def _scopes(

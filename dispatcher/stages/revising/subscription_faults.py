@@ -95,7 +95,8 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
 
 def _check_ceilings(of: str, subscription: Subscription) -> Iterator[Fault]:
     for ceiling, (least, most) in CEILINGS.items():
-        if not least <= getattr(subscription, ceiling) <= most:
+        said = getattr(subscription, ceiling)
+        if said is not None and not least <= said <= most:
             yield out_of_range(f"{of}: {ceiling}", least, most)
     if not 0 <= subscription.ticket_seconds <= TICKET_SECONDS_LIMIT:
         fix = f"write seconds up to {TICKET_SECONDS_LIMIT}, or 0 for letters without a ticket"

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from dispatcher.model.registry import Style
 from dispatcher.model.switch import Target
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.revising.compiling import count_lanes
@@ -117,3 +118,17 @@ def test_h3_a_subscription_whose_headers_nobody_may_send_gets_no_route():
     plain = builders.subscription(headers={"X-B": "b", "X-A": ""})
     held = builders.registry(subscriptions=(plain,))
     assert builders.snapshot(held).routes["acme-orders"].headers == (("X-A", ""), ("X-B", "b"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "most"),
+    [
+        ({}, 100),
+        ({"subjects_max": 7}, 7),
+        ({"style": Style.SUMMARY}, 10_000),
+        ({"style": Style.SUMMARY, "subjects_max": 7}, 7),
+    ],
+)
+def test_a_summary_may_be_about_more_people_where_nobody_says_how_many(wanted, most):
+    held = builders.registry(subscriptions=(builders.subscription(**wanted),))
+    assert most == builders.snapshot(held).routes["acme-orders"].limits.subjects_max
