@@ -8,6 +8,9 @@ of nothing: each sign is written by itself, so that its place is known.
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Final
 
 UNSEEN: Final = rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
@@ -58,15 +61,12 @@ def fold(text: str) -> str:
     return text if is_plain(text) else text.translate(_PLAIN)
 
 
-def place(text: str, start: int, end: int) -> tuple[int, int]:
-    """Find a piece of the folded text in the text itself."""
+def unfold(text: str, spots: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Find pieces of the folded text in the text itself, in one walk; the spots are in order."""
     if is_plain(text):
-        return start, end
-    at, first = 0, len(text)
-    for index, sign in enumerate(text):
-        if at >= end:
-            return first, index
-        at += len(_PLAIN[ord(sign)])
-        if at > start and first == len(text):
-            first = index
-    return first, len(text)
+        yield from spots
+        return
+    starts = list(accumulate((len(_PLAIN[ord(sign)]) for sign in text), initial=0))
+    for start, end in spots:
+        # Signs that cannot be seen are nowhere in the folded text; those at an end are left out.
+        yield bisect_right(starts, start) - 1, bisect_left(starts, end)

@@ -16,7 +16,7 @@ from dispatcher.model.leak import Confidence, Detector, Finding, LeakAction, Lea
 from dispatcher.model.path import Path, format_path
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.detectors import Hints, Spot, find, hints, screen, sought
-from dispatcher.stages.shaping.folding import fold, place
+from dispatcher.stages.shaping.folding import fold, unfold
 
 MASK: Final = "***"
 _BETWEEN: Final = "|"
@@ -82,7 +82,7 @@ def mask_text(field: Field, text: str, detectors: Collection[Detector]) -> str:
     found = _find(_look(field), text)
     spots = sorted((spot.start, spot.end) for spot in found if spot.detector in detectors)
     parts, at = [], 0
-    for start, end in (place(text, *spot) for spot in spots):
+    for start, end in unfold(text, spots):
         if start >= at:
             parts += [text[at:start], MASK]
         at = max(at, end)
