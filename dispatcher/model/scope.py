@@ -32,7 +32,9 @@ class Field:
 
     @property
     def effective(self) -> Sensitivity:
-        """The class of what leaves, after the action."""
+        """The class of what leaves, after the action. The names of a map leave as they are."""
+        if "map" in self.type.split("/")[:-1]:
+            return self.sensitivity
         return parse_action(self.action).effective(self.sensitivity)
 
     def tells_no_more_than(self, other: "Field") -> bool:

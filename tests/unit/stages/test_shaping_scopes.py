@@ -3,7 +3,7 @@
 import pytest
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.stages.shaping.schema import Unfit
+from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import Withheld, resolve_scope
 from tests.unit.stages.builders import ORDER, UNCLASSED, text_of
 
@@ -151,3 +151,18 @@ def test_a_letter_that_was_thin_stays_thin():
     thin, _ = resolve_scope(SCHEMA, ("$.id",), Sensitivity.RESTRICTED, ALL, is_thin=True)
     assert full.id != thin.id
     assert full.intersect(thin) == thin == thin.intersect(full)
+
+
+@pytest.mark.parametrize("action", ["const(1)", "mask(last=1)", "pseudonym(mail)"])
+def test_no_action_lowers_the_class_of_a_map_for_its_names_leave_as_they_are(action):
+    leaf = {"type": "string", CLASSIFICATION: {"category": "pii", "sensitivity": "restricted"}}
+    each = {"type": "object", "properties": {"note": leaf}}
+    schema = {
+        "plain": {"type": "object", "additionalProperties": leaf},
+        "deep": {"type": "object", "additionalProperties": each},
+    }
+    text = text_of({"type": "object", "properties": schema})
+    grants = (f"$.plain[*] {action}", f"$.deep[*].note {action}")
+    scope, withheld = resolve_scope(text, grants, Sensitivity.CONFIDENTIAL, ALL)
+    assert () == scope.fields
+    assert {Unfit.OVER_CLEARANCE} == {each.why for each in withheld}
