@@ -11,6 +11,7 @@ from dispatcher.model.leak import Detector, Finding, LeakAction
 from dispatcher.model.path import SUBJECT, Path
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.verdict import Reason, Refusal
+from dispatcher.stages.shaping.folding import write_number
 from dispatcher.stages.shaping.guard import mask_text, spell
 
 _Mask = Callable[[object], object]
@@ -39,7 +40,7 @@ def _mask_of(field: Field, detectors: set[Detector]) -> _Mask:
     def mask(value: object) -> object:
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             return value
-        text = str(value)
+        text = value if isinstance(value, str) else write_number(value)
         masked = mask_text(field, text, detectors)
         return value if masked == text else masked
 

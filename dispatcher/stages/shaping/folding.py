@@ -61,6 +61,11 @@ def fold(text: str) -> str:
     return text if is_plain(text) else text.translate(_PLAIN)
 
 
+def write_number(number: float) -> str:
+    """Write a number; a whole one has no point, however JSON spells it."""
+    return str(int(number) if number == int(number) else number)
+
+
 def unfold(text: str, spots: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     """Find pieces of the folded text in the text itself, in one walk; the spots are in order."""
     if is_plain(text):

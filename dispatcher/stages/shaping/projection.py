@@ -23,6 +23,7 @@ from dispatcher.model.action import PASS, parse_action
 from dispatcher.model.path import SUBJECT
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.draft import Draft
+from dispatcher.stages.shaping.folding import write_number
 from dispatcher.stages.shaping.transforms import DROPPED, Transform, compile_action
 
 ABSENT: Final = object()
@@ -165,7 +166,7 @@ def note(value: object, at: int, draft: Draft) -> None:
     if isinstance(value, str):
         draft.raw.append(value)
     elif value.__class__ in _NUMBERS and abs(value) >= LONG:  # type: ignore[arg-type]
-        draft.raw.append(str(value))
+        draft.raw.append(write_number(value))  # type: ignore[arg-type]
     else:
         return
     draft.places.append(at)

@@ -71,6 +71,13 @@ def test_a_mask_stands_in_the_leaf_and_the_rest_leaves_as_it_is():
     assert shaped_of({"id": "o1"}, rule("email", "mask")).findings == ()
 
 
+def test_a_whole_number_is_looked_at_however_it_is_spelled_and_however_coarse_it_is_called():
+    low = rule("card", "mask", confidence=Confidence.LOW)
+    paths = ("$.amount generalise(bucket=2)", "$.share")
+    payload = {"amount": 4012888888880008, "share": 4012888888880008.0}
+    assert data_of(shaped_of(payload, low, paths=paths)) == {"amount": "***", "share": "***"}
+
+
 def test_a_masked_number_becomes_a_text():
     shaped = shaped_of(
         {"amount": 4111111111111111, "share": 0.5}, rule("card", "mask", confidence=Confidence.LOW)
