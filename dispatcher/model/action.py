@@ -16,6 +16,9 @@ import msgspec
 from dispatcher.model.classification import Sensitivity
 
 COUNT_MAX: Final = 1_000_000_000
+POSTCODE_MAX: Final = 4
+BUCKET_LEAST: Final = 2
+"""Longer beginnings and narrower buckets would be the value itself, called coarser than it is."""
 
 
 class ActionKind(StrEnum):
@@ -35,8 +38,8 @@ class ActionKind(StrEnum):
 
     @property
     def is_raw(self) -> bool:
-        """True where the value, or its beginning, leaves as it is: the leak guard looks at it."""
-        return self in (ActionKind.PASS, ActionKind.TRUNCATE, ActionKind.LATEST)
+        """True where the value, or much of it, leaves as it is: the leak guard looks at it."""
+        return self in _RAW
 
     @property
     def sums_up(self) -> bool:
@@ -54,6 +57,7 @@ class ActionKind(StrEnum):
         return self in (ActionKind.PSEUDONYM, ActionKind.VAULT, ActionKind.SIV)
 
 
+_RAW: Final = (ActionKind.PASS, ActionKind.TRUNCATE, ActionKind.GENERALISE, ActionKind.LATEST)
 _OF_TEXT: Final = (ActionKind.MASK, ActionKind.TRUNCATE)
 _NAME: Final = r"[a-z][a-z0-9_-]{0,31}"
 _COUNT: Final = r"(?:0|[1-9][0-9]{0,9})"
@@ -166,7 +170,16 @@ def parse_action(text: str) -> Action:
     largest = max(map(int, _NUMBERS.findall(argument)), default=1)
     if kind in _COUNTING and not 0 < largest <= COUNT_MAX:
         raise ValueError(f"write a number from 1 to {COUNT_MAX}: {example}")
+    if kind is ActionKind.GENERALISE:
+        _check_coarseness(action)
     return action
+
+
+def _check_coarseness(action: Action) -> None:
+    if action.count("postcode") > POSTCODE_MAX:
+        raise ValueError(f"write at most generalise(postcode={POSTCODE_MAX})")
+    if action.argument.startswith("bucket") and action.count("bucket") < BUCKET_LEAST:
+        raise ValueError(f"write at least generalise(bucket={BUCKET_LEAST})")
 
 
 def _constant(text: str) -> str:

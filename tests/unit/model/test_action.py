@@ -63,6 +63,8 @@ def test_a_constant_has_one_way_of_being_written():
         "truncate(1.5)",
         "generalise(day)",
         "generalise(bucket=0)",
+        "generalise(bucket=1)",
+        "generalise(postcode=5)",
         "generalise(postcode=)",
         "const()",
         "const(text)",
