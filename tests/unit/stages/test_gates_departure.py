@@ -2,8 +2,9 @@
 
 import pytest
 
+from dispatcher.model.leak import Detector, LeakAction, LeakRule
 from dispatcher.model.letter import Stopped
-from dispatcher.model.registry import Destination
+from dispatcher.model.registry import Destination, Policy
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.departure import may_begin
 from tests.unit.stages import builders
@@ -63,6 +64,12 @@ def test_other_terms_than_those_it_was_shaped_under_stop_the_letter(change):
 
 def test_another_version_of_tokens_stops_the_letter():
     held = builders.registry(connectors=(builders.connector(token_version=2),))
+    assert Stopped(Reason.POLICY_CHANGED) == ask(builders.snapshot(held, revision=2))
+
+
+def test_a_stricter_word_on_leaks_stops_the_letter_that_was_looked_at_under_another():
+    block = LeakRule(detector=Detector.EMAIL, action=LeakAction.BLOCK)
+    held = builders.registry(policy=Policy(leak_rules=(block,)))
     assert Stopped(Reason.POLICY_CHANGED) == ask(builders.snapshot(held, revision=2))
 
 
