@@ -5,6 +5,7 @@ Asked when an event type changes: what a schema newly accepts would flow to its 
 what it understands keyword by keyword, and treats everything else that differs as more.
 """
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -66,12 +67,17 @@ def _is_stricter(keyword: str, now: Any, was: Any) -> bool:
     if keyword == "type":
         return accepted_types(now) <= accepted_types(was)
     if keyword == "enum":
-        return all(any(is_same(each, other) for other in was) for each in now)
+        return set(map(_written, now)) <= set(map(_written, was))
     if keyword == "required":
         return set(was) <= set(now)
     if keyword in _AT_MOST:
         return bool(now <= was)
     return keyword in _AT_LEAST and bool(now >= was)
+
+
+def _written(value: Any) -> str:
+    """Write a value so that two are the same text only where `is_same` says that they are one."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _are_members_within(now: dict[str, Any], was: dict[str, Any]) -> bool:
