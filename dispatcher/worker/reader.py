@@ -103,11 +103,12 @@ class Reader:
     async def _judge(self, fetch: Fetch) -> _Judged | Denial:
         kit, policy = self._kit, self._policy
         kit.step(Step.PREFLIGHT)
-        if fetch.signature_id and not await kit.tickets.show(fetch.signature_id):
-            return Denial.UNKNOWN
         ticket = await kit.tickets.find(fetch.webhook_id)
         by = find_rightful(fetch, ticket)
         if ticket is None or by is None:
+            return Denial.UNKNOWN
+        # Only now, so that nobody fills a table with signatures that come with no ticket.
+        if fetch.signature_id and not await kit.tickets.show(fetch.signature_id):
             return Denial.UNKNOWN
         leased = await kit.tickets.load(ticket)
         issued = await kit.outbox.scope(ticket.scope_id)

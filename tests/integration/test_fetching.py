@@ -31,7 +31,7 @@ from tests.support.fetching import (
     fetching,
     registry_of,
 )
-from tests.support.letters import change
+from tests.support.letters import change, rows
 from tests.support.signing import pem_of_key
 from tests.support.waiting import until
 
@@ -234,6 +234,17 @@ async def test_a_credential_that_was_taken_away_since_fetches_nothing(
         await world.apply(registry_of(world.inbox, callers=()))
         for got in (await world.fetch(letter), await world.fetch_certified(letter)):
             assert (got.status, got.code) == (404, "ref_unknown")
+
+
+async def test_a_signature_that_comes_without_its_ticket_is_not_kept(
+    tmp_path: Path, sqlite_url: str
+):
+    async with fetching(tmp_path, sqlite_url) as world:
+        letter = await world.letter()
+        await world.fetch(letter | {"ticket": "tkt_other"})
+        await world.fetch(letter | {"ref": "/v1/refs/msg_unheard_of"})
+        found = await rows(world.house.outbox_database, "SELECT id FROM {shown_signatures}")
+        assert found == []
 
 
 async def test_what_is_not_kept_any_more_is_gone(tmp_path: Path, sqlite_url: str):
