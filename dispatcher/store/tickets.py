@@ -9,7 +9,7 @@ road touches them. Called by `worker.reader` and `worker.upkeep`. Of a ticket on
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dispatcher.model.delivery import Outcome
+from dispatcher.model.delivery import Outcome, State
 from dispatcher.model.ids import DeliveryId, LeaseToken
 from dispatcher.model.letter import Leased
 from dispatcher.model.ticket import Ticket
@@ -33,7 +33,8 @@ FROM {tickets} WHERE webhook_id = :webhook_id
 """
 _LOAD: Final = f"""
 SELECT {EVENT_COLUMNS}, {DELIVERY_COLUMNS}
-FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq WHERE d.id = :delivery_id
+FROM {{deliveries}} d JOIN {{events}} e ON e.seq = d.event_seq
+WHERE d.id = :delivery_id AND d.state <> :dropped
 """
 _COUNT: Final = """
 UPDATE {tickets} SET reads = reads + 1
@@ -100,10 +101,14 @@ class TicketStore:
     async def load(self, ticket: Ticket) -> Leased | None:
         """Give the delivery that a ticket is for, its payload opened, as if leased for ever.
 
+        What somebody dropped is not given, whatever was told of it before.
+
         No lease is taken: a read neither waits for the road nor stands in its way.
         """
         async with self._database.look() as connection:
-            found = await self._database.execute(connection, _LOAD, delivery_id=ticket.delivery_id)
+            found = await self._database.execute(
+                connection, _LOAD, delivery_id=ticket.delivery_id, dropped=State.DROPPED.value
+            )
             row = found.one_or_none()
         if row is None:
             return None

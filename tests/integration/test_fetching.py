@@ -236,6 +236,18 @@ async def test_a_credential_that_was_taken_away_since_fetches_nothing(
             assert (got.status, got.code) == (404, "ref_unknown")
 
 
+async def test_what_somebody_dropped_is_not_fetched(tmp_path: Path, sqlite_url: str):
+    async with fetching(tmp_path, sqlite_url, status=500, retry_seconds=(600.0,)) as world:
+        letter = await world.letter()
+        await change(
+            world.house.outbox_database,
+            "UPDATE {deliveries} SET state = 'dropped' WHERE webhook_id = :id",
+            id=letter["id"],
+        )
+        assert (await world.fetch(letter)).code == "held"
+        assert await world.reads(letter["id"]) == []
+
+
 async def test_a_signature_that_comes_without_its_ticket_is_not_kept(
     tmp_path: Path, sqlite_url: str
 ):
