@@ -16,9 +16,6 @@ import msgspec
 from dispatcher.model.classification import Sensitivity
 
 COUNT_MAX: Final = 1_000_000_000
-POSTCODE_MAX: Final = 4
-BUCKET_LEAST: Final = 2
-"""Longer beginnings and narrower buckets would be the value itself, called coarser than it is."""
 
 
 class ActionKind(StrEnum):
@@ -46,33 +43,26 @@ class ActionKind(StrEnum):
         """True where it makes one value of many events: in a summary, and nowhere else."""
         return self in (ActionKind.SUM, ActionKind.LATEST)
 
-    @property
-    def takes_text(self) -> bool:
-        """True where the action is made for text alone."""
-        return self in _OF_TEXT
-
-    @property
-    def is_keyed(self) -> bool:
-        """True where a key of this company is needed."""
-        return self in (ActionKind.PSEUDONYM, ActionKind.VAULT, ActionKind.SIV)
-
 
 _RAW: Final = (ActionKind.PASS, ActionKind.TRUNCATE, ActionKind.GENERALISE, ActionKind.LATEST)
-_OF_TEXT: Final = (ActionKind.MASK, ActionKind.TRUNCATE)
 _NAME: Final = r"[a-z][a-z0-9_-]{0,31}"
 _COUNT: Final = r"(?:0|[1-9][0-9]{0,9})"
+# The class sinks by these, so they are bounded: a mask or a prefix of any length hides nothing.
+_SHOWN: Final = r"[0-8]"
+_PREFIX: Final = r"[1-4]"
+_BUCKET: Final = r"(?:[2-9]|[1-9][0-9]{1,9})"
 _FORMS: Final[dict[ActionKind, tuple[str, str]]] = {
     ActionKind.MASK: (
-        rf"first={_COUNT}|last={_COUNT}|first={_COUNT},last={_COUNT}",
-        "mask(last=4), mask(first=1) or mask(first=1,last=2)",
+        rf"first={_SHOWN}|last={_SHOWN}|first={_SHOWN},last={_SHOWN}",
+        "mask(last=4), mask(first=1) or mask(first=1,last=2), at most 8 of either side",
     ),
     ActionKind.PSEUDONYM: (_NAME, "pseudonym(DOMAIN), as in pseudonym(customer)"),
     ActionKind.VAULT: (_NAME, "vault(DOMAIN), as in vault(card)"),
     ActionKind.SIV: (_NAME, "siv(DOMAIN), as in siv(invoice)"),
     ActionKind.TRUNCATE: (_COUNT, "truncate(LENGTH), as in truncate(10)"),
     ActionKind.GENERALISE: (
-        rf"year|month|ip|postcode={_COUNT}|bucket={_COUNT}",
-        "generalise(year), (month), (ip), (postcode=2) or (bucket=10)",
+        rf"year|month|ip|postcode={_PREFIX}|bucket={_BUCKET}",
+        "generalise(year), (month), (ip), (postcode=2), at most 4, or (bucket=10), at least 2",
     ),
     ActionKind.ENCRYPT: (r"[A-Za-z0-9_.-]{1,64}", "encrypt(KID), a key of the connector"),
 }
@@ -121,8 +111,11 @@ class Action:
 
         Not so a token instead of the value: beside the value, it tells who a token is.
         """
-        if self == other or self.kind is ActionKind.CONST:
+        if self == other:
             return True
+        if self.kind is ActionKind.CONST:
+            # Where the other gives nothing for some values, a constant tells that there is one.
+            return other.kind not in (ActionKind.GENERALISE, ActionKind.ENCRYPT)
         if other.kind is ActionKind.PASS:
             return self.kind in (ActionKind.MASK, ActionKind.TRUNCATE, ActionKind.GENERALISE)
         if self.kind is not other.kind:
@@ -170,16 +163,7 @@ def parse_action(text: str) -> Action:
     largest = max(map(int, _NUMBERS.findall(argument)), default=1)
     if kind in _COUNTING and not 0 < largest <= COUNT_MAX:
         raise ValueError(f"write a number from 1 to {COUNT_MAX}: {example}")
-    if kind is ActionKind.GENERALISE:
-        _check_coarseness(action)
     return action
-
-
-def _check_coarseness(action: Action) -> None:
-    if action.count("postcode") > POSTCODE_MAX:
-        raise ValueError(f"write at most generalise(postcode={POSTCODE_MAX})")
-    if action.argument.startswith("bucket") and action.count("bucket") < BUCKET_LEAST:
-        raise ValueError(f"write at least generalise(bucket={BUCKET_LEAST})")
 
 
 def _constant(text: str) -> str:

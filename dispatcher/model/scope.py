@@ -32,8 +32,11 @@ class Field:
 
     @property
     def effective(self) -> Sensitivity:
-        """The class of what leaves, after the action. The names of a map leave as they are."""
-        if "map" in self.type.split("/")[:-1]:
+        """The class of what leaves, after the action.
+
+        The names of a map's entries leave as they are, so there it is the field's own.
+        """
+        if "map/" in self.type:
             return self.sensitivity
         return parse_action(self.action).effective(self.sensitivity)
 
@@ -95,9 +98,8 @@ def _meet(mine: Field, theirs: Field | None) -> Field | None:
     """Give the one of two fields of a path that tells no more than the other."""
     if theirs is None:
         return None
-    if mine.tells_no_more_than(theirs):
-        return mine
-    return theirs if theirs.tells_no_more_than(mine) else None
+    less = [one for one, other in ((mine, theirs), (theirs, mine)) if one.tells_no_more_than(other)]
+    return min(less, key=lambda field: field.action, default=None)  # of two constants, one
 
 
 def content_hash(lines: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import date
 from ipaddress import IPv4Network, IPv6Network, ip_address
+from math import floor, isfinite
 from typing import Final
 
 import msgspec
@@ -110,18 +111,26 @@ def _encrypt(kid: str) -> Transform:
 def _generalise(action: Action) -> Transform:
     name, _, number = action.argument.partition("=")
     if name == "postcode":
-        return _truncate(int(number))
+        return _prefix(int(number))
     if name == "bucket":
         return _bucket(int(number))
     coarsen = {"year": _year, "month": _month, "ip": _network}[name]
     return lambda value, _: coarsen(value) if isinstance(value, str) else DROPPED
 
 
+def _prefix(length: int) -> Transform:
+    def prefix(value: object, _: Draft) -> object:
+        # Where nothing is left out, nothing is made coarser.
+        return value[:length] if isinstance(value, str) and len(value) > length else DROPPED
+
+    return prefix
+
+
 def _bucket(size: int) -> Transform:
     def bucket(value: object, _: Draft) -> object:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return DROPPED
-        return int(value // size) * size
+        if value.__class__ is int or (isinstance(value, float) and isfinite(value)):
+            return floor(value) // size * size  # type: ignore[arg-type]
+        return DROPPED
 
     return bucket
 
@@ -147,8 +156,9 @@ def _network(text: str) -> object:
         address = ip_address(text)
     except ValueError:
         return DROPPED
-    if address.version == 6 and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    if address.version == 6:
+        # A network of 6to4 would show the whole IPv4 address it is made of.
+        address = address.ipv4_mapped or address.sixtofour or address
     number = int(address)  # an IPv6 address may name an interface too
     if address.version == 4:
         return str(IPv4Network((number, _IPV4_KEPT), strict=False))
