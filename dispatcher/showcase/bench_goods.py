@@ -1,8 +1,8 @@
 """What travels on the bench's road: one partner, one subscription, 15 grants, 1 KiB bodies.
 
 Written as the registry files a user would apply, and as payloads whose granted part makes bodies of
-exactly 1 KiB while several fields of every payload are withheld. Used by `bench_house` alone; no
-value here is anybody's.
+exactly 1 KiB while several fields of every payload are withheld. Used by `bench_house`; no
+value here is anybody's. `bench_shaping` takes its events and their schema from here too.
 """
 
 import json
@@ -73,7 +73,7 @@ concurrency = {window}
 def write_registry(folder: Path, port: int, window: int) -> None:
     """Write the registry files of a partner whose inbox is on this loopback port."""
     folder.mkdir()
-    schema = _schema_of("", payload(0))
+    schema = schema_of("", payload(0))
     (folder / "order.json").write_text(json.dumps(schema), encoding="utf-8")
     text = _REGISTRY.format(
         event_type=EVENT_TYPE,
@@ -122,13 +122,13 @@ def payload(number: int) -> dict[str, Any]:
     }
 
 
-def _schema_of(name: str, value: object) -> dict[str, Any]:
+def schema_of(name: str, value: object) -> dict[str, Any]:
     """Describe an example: every leaf classified, every object open to its members alone."""
     if isinstance(value, dict):
-        members = {key: _schema_of(key, inner) for key, inner in value.items()}
+        members = {key: schema_of(key, inner) for key, inner in value.items()}
         return {"type": "object", "properties": members}
     if isinstance(value, list):
-        return {"type": "array", "items": _schema_of(name, value[0])}
+        return {"type": "array", "items": schema_of(name, value[0])}
     return {
         "type": _TYPES[type(value)],
         "x-data-classification": {

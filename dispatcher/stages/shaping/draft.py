@@ -39,4 +39,6 @@ class Draft:
     @property
     def mistaken(self) -> tuple[Field, ...]:
         """The fields of which a value was dropped."""
+        if not self.dropped:
+            return ()
         return tuple(self.scope.fields[at] for at in sorted(self.dropped))

@@ -6,6 +6,7 @@ nothing of the payload: whatever is in `members` was granted.
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -49,8 +50,14 @@ def format_moment(moment_us: int) -> str | None:
 
     Gives `None` for a moment that RFC 3339 cannot write; a row may have been written by hand.
     """
+    seconds, rest_us = divmod(moment_us, 1_000_000)
+    second = _format_second(seconds)
+    return second and f"{second}.{rest_us:06d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _format_second(seconds: int) -> str | None:
     try:
-        moment = _START + timedelta(microseconds=moment_us)
+        return (_START + timedelta(seconds=seconds)).isoformat()
     except OverflowError:
         return None
-    return moment.isoformat(timespec="microseconds") + "Z"

@@ -29,6 +29,7 @@ from dispatcher.stages.shaping.transforms import DROPPED, Transform, compile_act
 ABSENT: Final = object()
 LONG: Final = 10**8
 """Numbers of this size and more may be numbers of something; the leak guard reads them as text."""
+_LEAST: Final = -LONG
 
 _CLASSES: Final[dict[str, frozenset[type]]] = {
     "string": frozenset({str}),
@@ -88,7 +89,12 @@ def project(document: object, draft: Draft) -> object:
 
 def apply_action(granted: Field, at: int, value: object, draft: Draft) -> object:
     """Give what a field's action makes of one value that is not in the document, or absent."""
-    return _compile_leaf(_leaf(granted, at, granted.type))(value, draft)
+    return _compile_apart(granted, at)(value, draft)
+
+
+@lru_cache(maxsize=8192)
+def _compile_apart(granted: Field, at: int) -> _Build:
+    return _compile_leaf(_leaf(granted, at, granted.type))
 
 
 @lru_cache(maxsize=8192)
@@ -175,11 +181,11 @@ def note(value: object, at: int, draft: Draft) -> None:
 def _compile_members(node: _Node) -> _Build:
     # Leaves that need only a look at the class are taken in place: a call each doubles the cost.
     leaves = tuple(
-        (name, inner.leaf.classes, inner.leaf.at)
+        (name, str in inner.leaf.classes, inner.leaf.classes, inner.leaf.at)
         for name, inner in node.members.items()
         if inner.leaf is not None and inner.leaf.is_plain
     )
-    plain = {name for name, _, _ in leaves}
+    plain = {leaf[0] for leaf in leaves}
     branches = tuple(
         (name, _compile(inner)) for name, inner in node.members.items() if name not in plain
     )
@@ -188,20 +194,23 @@ def _compile_members(node: _Node) -> _Build:
     def build(value: object, draft: Draft) -> object:
         if not isinstance(value, dict):
             return _miss(value, below, draft)
-        take, marks = value.get, draft.marks
+        take, marks, keep, place = value.get, draft.marks, draft.raw.append, draft.places.append
         built = {}
-        for name, classes, at in leaves:
+        for name, is_text, classes, at in leaves:
             found = take(name, ABSENT)
-            if found.__class__ in classes:
-                built[name] = found
-                marks[at] = 1
-                if found.__class__ is str:
-                    draft.raw.append(found)
-                    draft.places.append(at)
-                elif found.__class__ in _NUMBERS:
-                    note(found, at, draft)
-            elif found is not ABSENT:
-                draft.dropped.add(at)
+            kind = found.__class__
+            if kind is str and is_text:
+                keep(found)
+                place(at)
+            elif kind not in classes:
+                if found is not ABSENT:
+                    draft.dropped.add(at)
+                continue
+            elif kind in _NUMBERS and not _LEAST < found < LONG:
+                keep(str(found))
+                place(at)
+            built[name] = found
+            marks[at] = 1
         for name, make in branches:
             part = make(take(name, ABSENT), draft)
             if part is not ABSENT:
@@ -220,13 +229,20 @@ def _compile_elements(inner: _Node) -> _Build:
     def build(value: object, draft: Draft) -> object:
         if not isinstance(value, list):
             return _miss(value, below, draft)
-        parts = [make(element, draft) for element in value]
-        if all(part is ABSENT for part in parts):
+        parts = []
+        is_there = False
+        for element in value:
+            part = make(element, draft)
+            if part is not ABSENT:
+                is_there = True
+                parts.append(part)
+            elif not is_scalar:
+                parts.append(blank())
+        if not is_there:
             return ABSENT
-        draft.longest = max(draft.longest, len(parts))
-        if is_scalar:
-            return [part for part in parts if part is not ABSENT]
-        return [blank() if part is ABSENT else part for part in parts]
+        if len(value) > draft.longest:
+            draft.longest = len(value)
+        return parts
 
     return build
 

@@ -138,4 +138,5 @@ def _subject(cleared: Cleared, draft: Draft) -> dict[str, Any]:
 
 
 def _find_subject(scope: Scope) -> int | None:
-    return next((at for at, field in enumerate(scope.fields) if field.path == SUBJECT), None)
+    at = len(scope.fields) - 1  # fields are in the order of their lines, and "@" is behind "$"
+    return at if at >= 0 and scope.fields[at].path == SUBJECT else None

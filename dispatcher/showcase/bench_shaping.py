@@ -1,0 +1,246 @@
+"""`dispatcher bench shaping`: what it costs to make one partner's exact bytes of an event.
+
+Called by the command line. It is the road's own `shape`: decode, scope, envelope, encode; beside
+it, in the same run and in turns, the same event is decoded and encoded whole, by the same library.
+Then five subscribers of one event, and each action alone. One process; nothing is sent or stored.
+"""
+
+import json
+import secrets
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+import click
+import msgspec
+
+from dispatcher.app.running import calm_collector
+from dispatcher.model.classification import Category, Sensitivity
+from dispatcher.model.endpoint import parse_endpoint
+from dispatcher.model.event import Event
+from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revision, WebhookId
+from dispatcher.model.letter import Admitted, Cleared, Leased, Shaped
+from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Route
+from dispatcher.showcase.bench_goods import EVENT_TYPE, GRANTS, TENANT, payload, schema_of, subject
+from dispatcher.showcase.bench_report import machine, print_json, spread
+from dispatcher.stages.shaping.draft import Draft
+from dispatcher.stages.shaping.projection import project
+from dispatcher.stages.shaping.scopes import resolve_scope
+from dispatcher.stages.shaping.shape import shape
+from dispatcher.stages.shaping.tokens import Tokens
+from dispatcher.vault.keyring import Keyring
+from dispatcher.vault.tokens import TokenKeys
+
+TARGET_CPU_US: Final = 20.0
+SUBSCRIBERS: Final = 5
+_KEY_BYTES: Final = 32
+_FAR: Final = 1e12
+_LINES: Final = {"1k": 5, "8k": 135}
+"""How many lines the order of each event has."""
+_EMAIL: Final = "$.customer.email"
+_TOKENISED: Final = tuple(f"{g} pseudonym(customer)" if g == _EMAIL else g for g in GRANTS)
+_ACTIONS: Final = {
+    "pass": "$.order.id",
+    "mask(last=4)": "$.order.id",
+    "truncate(4)": "$.order.id",
+    "const(1)": "$.order.id",
+    "pseudonym(a)": "$.order.id",
+    "siv(a)": "$.order.id",
+    "generalise(month)": "$.order.placed_at",
+    "generalise(postcode=2)": "$.order.id",
+    "generalise(bucket=10)": "$.order.total",
+}
+_decode: Final = msgspec.json.Decoder().decode
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class _Goods:
+    """One event as every subscriber has it, and what all of them share."""
+
+    text: bytes
+    letters: tuple[Admitted, ...]
+    tokens: tuple[Tokens, ...]
+
+    def bare(self) -> None:
+        """Decode and encode the whole event, as whoever sends all of it would."""
+        _encode(_decode(self.text))
+
+    def one(self) -> None:
+        """Shape it for one subscriber."""
+        _made(self.letters[0], self.tokens[0])
+
+    def five(self) -> None:
+        """Shape it for every subscriber."""
+        for letter, tokens in zip(self.letters, self.tokens, strict=True):
+            _made(letter, tokens)
+
+
+async def run_shaping_bench(*, letters: int, rounds: int, as_json: bool) -> int:
+    """Measure and report; 0 when it was measured, whether or not the target is met."""
+    calm_collector()  # as every serving process does
+    goods = {size: _goods(lines) for size, lines in _LINES.items()}
+    report: dict[str, Any] = {"letters": letters, "rounds": rounds, **machine()}
+    report["bytes"] = {size: len(each.text) for size, each in goods.items()}
+    figures = _take_turns(goods, letters, rounds)
+    report |= {name: spread(found, 2) for name, found in figures.items()}
+    actions = _alone(letters, rounds)
+    report["action_cpu_us"] = {name: spread(found, 2) for name, found in actions.items()}
+    report["target_cpu_us"] = TARGET_CPU_US
+    report["is_met"] = report["shape_1k_cpu_us"]["median"] <= TARGET_CPU_US
+    if as_json:
+        print_json(report)
+    else:
+        _print_lines(report)
+    return 0
+
+
+def _take_turns(goods: dict[str, _Goods], letters: int, rounds: int) -> dict[str, list[float]]:
+    """Measure all in each round, in one order and then in the other; one round goes before."""
+    works = {}
+    for size, each in goods.items():
+        works[f"bare_{size}_cpu_us"] = each.bare
+        works[f"shape_{size}_cpu_us"] = each.one
+        works[f"five_{size}_cpu_us"] = each.five
+    found: dict[str, list[float]] = {}
+    for round_ in range(rounds + 1):
+        turns = list(works.items())
+        cost = {name: _cpu_us(work, letters) for name, work in turns[:: 1 if round_ % 2 else -1]}
+        for size in goods:
+            ratio = cost[f"shape_{size}_cpu_us"] / cost[f"bare_{size}_cpu_us"]
+            cost[f"shape_to_bare_{size}_ratio"] = ratio
+        for name, figure in cost.items() if round_ else ():
+            found.setdefault(name, []).append(figure)
+    return found
+
+
+def _alone(letters: int, rounds: int) -> dict[str, list[float]]:
+    """Measure the scope of one grant with each action, on an event that is decoded already."""
+    document = _event(1)
+    tokens = _tokens("bench-0")
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for action, path in _ACTIONS.items():
+            scope = _scope(document, [f"{path} {action}"])
+
+            def work(scope: Scope = scope) -> None:
+                project(document, Draft(scope, tokens))
+
+            found.setdefault(action, []).append(_cpu_us(work, letters))
+    return found
+
+
+def _cpu_us(work: Callable[[], None], count: int) -> float:
+    work()
+    began = time.process_time()
+    for _ in range(count):
+        work()
+    return (time.process_time() - began) * 1e6 / count
+
+
+def _made(letter: Admitted, tokens: Tokens) -> None:
+    shaped = shape(letter, tokens)
+    if not isinstance(shaped, Shaped) or shaped.dropped:
+        raise RuntimeError("the bench's own letter was not made as it should be")
+
+
+def _goods(lines: int) -> _Goods:
+    document = _event(lines)
+    text = _encode(document)
+    scope = _scope(document, _TOKENISED)
+    names = [f"bench-{number}" for number in range(SUBSCRIBERS)]
+    return _Goods(
+        text,
+        tuple(_letter(name, text, scope) for name in names),
+        tuple(_tokens(name) for name in names),
+    )
+
+
+def _event(lines: int) -> dict[str, Any]:
+    made = payload(1)
+    made["lines"] = [made["lines"][0] | {"sku": f"SKU-{line:05d}"} for line in range(lines)]
+    return made
+
+
+def _scope(document: dict[str, Any], grants: Iterable[str]) -> Scope:
+    schema = json.dumps(schema_of("", document))
+    granted = tuple(grants)
+    scope, withheld = resolve_scope(
+        schema, granted, Sensitivity.CONFIDENTIAL, frozenset(Category)
+    )
+    if withheld or len(scope.fields) != len(granted):
+        raise RuntimeError("the bench's own grants were withheld")
+    return scope
+
+
+def _tokens(connector: str) -> Tokens:
+    key = secrets.token_bytes(_KEY_BYTES)
+    return TokenKeys(Keyring("k1", MappingProxyType({"k1": key}))).recipient(TENANT, connector)
+
+
+def _letter(name: str, text: bytes, scope: Scope) -> Admitted:
+    event = Event(
+        seq=1,
+        id=EventId("evt_bench"),
+        tenant=TENANT,
+        type=EVENT_TYPE,
+        producer="bench",
+        subjects=(subject(1),),
+        occurred_us=1_700_000_000_000_000,
+        payload=text,
+    )
+    leased = Leased(
+        id=DeliveryId(1),
+        token=LeaseToken("bench"),
+        attempt=1,
+        failures=0,
+        webhook_id=WebhookId("msg_2mKbVJq8rXyQ4T7dEwZ1nCpL"),
+        subscription=name,
+        filed_scope=scope.id,
+        lease_ends=_FAR,
+        event=event,
+    )
+    route = Route(
+        subscription=name,
+        connector=name,
+        purpose="shipping",
+        legal_basis="contract",
+        agreement="BENCH-1",
+        country="DE",
+        endpoint=parse_endpoint("https://bench.example.com/in"),
+        tenants=frozenset({TENANT}),
+        scopes={EVENT_TYPE: scope},
+        retry_seconds=(5,),
+        attempt_seconds=15,
+        concurrency=32,
+    )
+    cleared = Cleared(
+        leased=leased, route=route, scope=scope, revision=Revision(1), epoch=Epoch(1)
+    )
+    return Admitted(cleared=cleared, addresses=("192.0.2.1",))
+
+
+def _print_lines(report: dict[str, Any]) -> None:
+    click.echo(
+        f"{len(GRANTS)} grants, one a pseudonym; {report['letters']} letters, "
+        f"{report['rounds']} rounds, {report['cores']} cores; CPU µs, median (min - max)"
+    )
+    for size, length in report["bytes"].items():
+        click.echo(f"an event of {length} bytes:")
+        _print_line("decode and encode whole", report[f"bare_{size}_cpu_us"])
+        _print_line("decode, scope and encode", report[f"shape_{size}_cpu_us"])
+        _print_line("ratio of the two", report[f"shape_to_bare_{size}_ratio"])
+        _print_line(f"for {SUBSCRIBERS} subscribers", report[f"five_{size}_cpu_us"])
+    click.echo("the scope of one grant:")
+    for action, figures in report["action_cpu_us"].items():
+        _print_line(action, figures)
+    verdict = "met" if report["is_met"] else "not met"
+    click.echo(f"target: at most {TARGET_CPU_US:g} µs CPU per letter of 1 KB: {verdict}")
+
+
+def _print_line(what: str, figures: dict[str, float]) -> None:
+    median, least, most = (figures[each] for each in ("median", "min", "max"))
+    click.echo(f"  {what:36} {median:7.2f} ({least:.2f} - {most:.2f})")
