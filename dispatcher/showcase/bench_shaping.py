@@ -24,6 +24,7 @@ from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revisio
 from dispatcher.model.letter import Admitted, Cleared, Leased, Shaped
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route
+from dispatcher.model.token import TokenKey
 from dispatcher.showcase.bench_goods import EVENT_TYPE, GRANTS, TENANT, payload, schema_of, subject
 from dispatcher.showcase.bench_report import machine, print_json, spread
 from dispatcher.stages.shaping.draft import Draft
@@ -168,17 +169,16 @@ def _event(lines: int) -> dict[str, Any]:
 def _scope(document: dict[str, Any], grants: Iterable[str]) -> Scope:
     schema = json.dumps(schema_of("", document))
     granted = tuple(grants)
-    scope, withheld = resolve_scope(
-        schema, granted, Sensitivity.CONFIDENTIAL, frozenset(Category)
-    )
+    scope, withheld = resolve_scope(schema, granted, Sensitivity.CONFIDENTIAL, frozenset(Category))
     if withheld or len(scope.fields) != len(granted):
         raise RuntimeError("the bench's own grants were withheld")
     return scope
 
 
 def _tokens(connector: str) -> Tokens:
-    key = secrets.token_bytes(_KEY_BYTES)
-    return TokenKeys(Keyring("k1", MappingProxyType({"k1": key}))).recipient(TENANT, connector)
+    root, secret = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_KEY_BYTES)
+    keys = TokenKeys(Keyring("k1", MappingProxyType({"k1": root})))
+    return keys.recipient(TENANT, TokenKey(connector, 1, secret))
 
 
 def _letter(name: str, text: bytes, scope: Scope) -> Admitted:
@@ -217,9 +217,7 @@ def _letter(name: str, text: bytes, scope: Scope) -> Admitted:
         attempt_seconds=15,
         concurrency=32,
     )
-    cleared = Cleared(
-        leased=leased, route=route, scope=scope, revision=Revision(1), epoch=Epoch(1)
-    )
+    cleared = Cleared(leased=leased, route=route, scope=scope, revision=Revision(1), epoch=Epoch(1))
     return Admitted(cleared=cleared, addresses=("192.0.2.1",))
 
 

@@ -196,7 +196,7 @@ def test_the_same_document_gives_the_same_bytes(case: Case) -> None:
 
 SUBJECTS = st.lists(st.text(min_size=1, max_size=8), max_size=3, unique=True)
 SUBJECT_ACTIONS = st.sampled_from(
-    (None, "", "pass", "pseudonym(a)", "siv(a)", "vault(a)", "mask(last=2)", 'const("one")')
+    (None, "", "pass", "pseudonym(a)", "truncate(2)", "vault(a)", "mask(last=2)", 'const("one")')
 )
 STANDARD = {"id", "type", "timestamp"}
 CLOUDEVENT = {"specversion", "id", "source", "type", "time"}
@@ -210,7 +210,8 @@ def letters(draw: st.DrawFn) -> tuple[Case, Admitted]:
     scope = scope_of(case.schema, (*case.grants, *person))
     scope = Scope.of(scope.fields, is_thin=draw(st.booleans()))
     made = cleared(event(written(case.document), subjects=tuple(draw(SUBJECTS))))
-    route = replace(made.route, format=draw(st.sampled_from(WireFormat)))
+    # Without the leak guard, which may mask or park what was granted.
+    route = replace(made.route, format=draw(st.sampled_from(WireFormat)), leak_rules=())
     return case, Admitted(cleared=replace(made, route=route, scope=scope), addresses=("8.8.8.8",))
 
 

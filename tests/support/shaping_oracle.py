@@ -17,7 +17,7 @@ import jsonpath
 
 from dispatcher.model.path import SUBJECT, Path, format_path
 from dispatcher.model.scope import Field, Scope
-from dispatcher.stages.shaping.transforms import text_of
+from dispatcher.model.token import write_value
 from tests.support.shaping_cases import ANSWERS, written
 
 NOTHING = object()
@@ -110,7 +110,7 @@ def outcome(action: str, value: Any) -> Any:
         case "encrypt":
             return ANSWERS.encrypt(argument, written(value))
         case _:
-            return getattr(ANSWERS, name)(argument, text_of(value))
+            return getattr(ANSWERS, name)(argument, write_value(value))
 
 
 def _masked(value: str, argument: str) -> str:

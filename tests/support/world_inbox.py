@@ -11,6 +11,7 @@ to answer:
     /later/SECONDS/...  503 with Retry-After once for each webhook-id, then 200
     /echo/...           200, with the challenge where one came
     /flaky/TIMES/...    500 so many times for each webhook-id, then 200
+    /parrot/TIMES/...   500 so many times, with all that was received in a header and the body
 
 With `--database`, it looks the ledger row up while the request is in hand: what it finds was
 written, and committed, before.
@@ -137,8 +138,11 @@ class Inbox:
         if status is None:
             return
         said = _challenge(body) if path.startswith("/echo") else b""
+        if path.startswith("/parrot"):
+            said = json.dumps(headers).encode() + body
+            more += f"X-Said: {body[:2000].decode('latin-1')}\r\n"
         head = f"HTTP/1.1 {status} So\r\n{more}Content-Length: {len(said)}\r\n\r\n"
-        answer = head.encode() + said
+        answer = head.encode("latin-1") + said
         if seconds:
             self.answers += 1
             heapq.heappush(self.later, (time.monotonic() + seconds, self.answers, guest, answer))
@@ -161,7 +165,7 @@ class Inbox:
                 return 200, "", self.chance.random() * int(value) / 1000
             case "later" if times == 1:
                 return 503, f"Retry-After: {value}\r\n", 0.0
-            case "flaky" if times <= int(value):
+            case "flaky" | "parrot" if times <= int(value):
                 return 500, "", 0.0
             case _:
                 return 200, "", 0.0

@@ -3,8 +3,9 @@
     python -m tests.support.world_worker --config FILE --kill-before STEP --after-count N
 
 It ends with SIGKILL, as if the power had gone, when it comes to STEP for the Nth time. With
-`--kill-before-proof` it does so with a proof of ownership in hand, before it is written down. It
-serves partners too, where that is configured.
+`--kill-before-proof` it does so with a proof of ownership in hand, before it is written down. With
+`--break-shaping` the making of every letter is at fault, and says so with the payload in its words.
+It serves partners too, where that is configured.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import open_house
@@ -21,10 +23,12 @@ from dispatcher.app.partners import served_partners
 from dispatcher.app.running import run_async
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.ids import WorkerId
+from dispatcher.model.letter import Admitted
 from dispatcher.model.proof import ProofMethod
 from dispatcher.store.proofs import Claim, ProofStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
+from dispatcher.worker import tokens
 from dispatcher.worker.kit import Step
 from dispatcher.worker.loop import Worker
 
@@ -48,6 +52,15 @@ class FatalProofs(ProofStore):
 
     async def record(self, claim: Claim, method: ProofMethod, worker: WorkerId) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def break_shaping() -> None:
+    """Put a fault into the road, of the kind that quotes what it choked on."""
+
+    def broken(admitted: Admitted, *_more: object) -> NoReturn:
+        raise ValueError(f"cannot make a letter of {admitted.cleared.leased.event.payload!r}")
+
+    tokens.shape = broken  # type: ignore[assignment]
 
 
 def never(_step: Step) -> None:
@@ -75,7 +88,10 @@ def main() -> None:
     parser.add_argument("--kill-before", type=Step)
     parser.add_argument("--after-count", type=int, default=1)
     parser.add_argument("--kill-before-proof", action="store_true")
+    parser.add_argument("--break-shaping", action="store_true")
     given = parser.parse_args()
+    if given.break_shaping:
+        break_shaping()
     config = load_config(given.config)
     log.configure(config.log.level)
     step = die_at(given.kill_before, given.after_count) if given.kill_before else never

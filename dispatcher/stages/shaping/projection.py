@@ -240,8 +240,7 @@ def _compile_elements(inner: _Node) -> _Build:
                 parts.append(blank())
         if not is_there:
             return ABSENT
-        if len(value) > draft.longest:
-            draft.longest = len(value)
+        draft.longest = max(draft.longest, len(value))
         return parts
 
     return build

@@ -18,7 +18,10 @@ from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
 STRAYS_MAX: Final = 100
 NODES_MAX: Final = 10_000
 """How much of one event is told of, and looked at."""
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}\Z")
+_NAME: Final = re.compile(
+    r"(?=.{1,40}\Z)_*[A-Za-z]+[0-9]{0,3}(?:[_-][A-Za-z]*[0-9]{0,3})*\Z", re.DOTALL
+)
+"""Words, with few digits behind a word: an id that serves as a key has them in its midst."""
 _Declared = Mapping[Path, Leaf | Unfit]
 _Steps = tuple[str | None, ...]
 

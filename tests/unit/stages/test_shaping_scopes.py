@@ -5,10 +5,11 @@ import pytest
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.stages.shaping.schema import CLASSIFICATION, Unfit
 from dispatcher.stages.shaping.scopes import Withheld, resolve_scope
-from tests.unit.stages.builders import ORDER, UNCLASSED, text_of
+from tests.unit.stages.builders import ORDER, UNCLASSED, leaf, record, text_of
 
 SCHEMA = text_of(ORDER)
 ALL = frozenset(Category)
+RESTRICTED = leaf(level="restricted")
 
 
 def resolve(*paths, clearance=Sensitivity.RESTRICTED, categories=ALL):
@@ -50,6 +51,14 @@ def test_the_order_and_repetition_of_paths_do_not_matter():
 def test_what_cannot_be_granted_is_withheld_with_the_reason(path, why):
     scope, withheld = resolve(path)
     assert ((), (Withheld(path, why),)) == (scope.fields, withheld)
+
+
+def test_an_action_does_not_lower_the_class_of_a_map_whose_names_leave_as_they_are():
+    schema = text_of(record(rates={"type": "object", "additionalProperties": RESTRICTED}))
+    grants = ("$.rates[*] mask(last=2)", "$.rates[*] const(1)")
+    for grant in grants:
+        _, withheld = resolve_scope(schema, (grant,), Sensitivity.CONFIDENTIAL, ALL)
+        assert (Withheld(grant, Unfit.OVER_CLEARANCE),) == withheld
 
 
 def test_a_field_over_the_clearance_is_withheld():

@@ -52,7 +52,18 @@ def test_of_something_undeclared_only_the_top_is_told():
     )
 
 
-@pytest.mark.parametrize("name", ["", "odd key", "a@b.example", "4929123456789012", "x" * 65, "é"])
+@pytest.mark.parametrize("name", ["vip", "_id", "line_2", "address2", "sha256", "billTo", "a-b"])
+def test_a_member_that_a_producer_added_is_named(name):
+    assert {f"$.{name}": "undeclared"} == found({name: 1})
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "odd key", "a@b.example", "4929123456789012", "x" * 65, "é"),
+        *("cus_9f8a7b", "a3bb189e-8bf9-3888-9912-ace4e6543002", "user-2024118", "Zq7bR"),
+    ],
+)
 def test_a_member_whose_name_may_be_a_value_is_not_named(name):
     assert {"$[*]": "undeclared"} == found({name: 1})
     assert {"$.lines[*][*]": "undeclared"} == found({"lines": [{name: 1}]})

@@ -1,0 +1,344 @@
+"""Planted values appear nowhere: on no wire, in no log, metric, record, error or file.
+
+A company lives through a bad day with events full of canaries: partners that fail and echo what
+they were sent, a dead letter, letters that are parked, payloads that are refused, a hold and a
+release, a preview, a fault in the making of letters. Then everything that was written anywhere is
+searched.
+"""
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from dispatcher.model.errors import EnqueueRefused
+from dispatcher.producer import enqueue
+from dispatcher.store.tables import OUTBOX_TABLES, REGISTRY_TABLES
+from tests.support.canaries import canary, find
+from tests.support.world_home import Done, Home, until
+from tests.support.world_nursery import Child
+
+LEAKS = {"order", "kept", "sku"}
+"""What is granted as it is: these are on the wire, and show that the search can find."""
+IN_CLEAR = {"subject", "ordering key"}
+"""What the outbox keeps in clear beside the sealed payload, for it works with them; never sent."""
+
+
+def leaf(category: str = "other", kind: str = "string", level: str = "confidential") -> Any:
+    return {"type": kind, "x-data-classification": {"category": category, "sensitivity": level}}
+
+
+def members(**inner: Any) -> dict[str, Any]:
+    return {"type": "object", "properties": inner}
+
+
+SCHEMA = members(
+    order=leaf(),
+    kept=leaf(),
+    note=leaf(),
+    secret=leaf("secret"),
+    number=leaf(kind="integer"),
+    person=members(email=leaf("contact"), name=leaf("pii"), phone=leaf("contact"), id=leaf("pii")),
+    inside=members(deep=members(note=leaf())),
+    lines={"type": "array", "items": members(sku=leaf(), cost=leaf())},
+    rates={"type": "object", "additionalProperties": members(note=leaf())},
+    filler=leaf(),
+    code=leaf(),
+)
+GRANTS = (
+    "$.order",
+    "$.kept",
+    "$.lines[*].sku",
+    "$.person.email pseudonym(email)",
+    "$.person.name vault(name)",
+    "$.person.phone mask(last=2)",
+    "$.person.id pseudonym(subject)",
+    "$.code siv(code)",
+    "@subject",
+)
+PARTNERS = {
+    "flaky": ("/parrot/2", ""),
+    "dead": ("/parrot/99", ""),
+    "few": ("/ok/few", "records_max = 1"),
+    "short": ("/ok/short", "body_bytes_max = 1024"),
+    "thin": ("/ok/thin", 'style = "thin"'),
+    "cloud": ("/ok/cloud", 'format = "cloudevents"'),
+}
+
+
+@dataclass
+class Day:
+    """The company, what was planted, and all that anybody was told."""
+
+    home: Home
+    words: dict[str, str] = field(default_factory=dict)
+    said: list[bytes] = field(default_factory=list)
+
+    def plant(self, label: str) -> str:
+        return self.words.setdefault(label, canary())
+
+    def hear(self, done: Done) -> Done:
+        self.said.append((done.out + done.err).encode())
+        return done
+
+    def payload(self) -> dict[str, Any]:
+        """An event with another canary in every place there is."""
+        plant = self.plant
+        return {
+            "order": plant("order"),
+            "kept": plant("kept"),
+            "note": plant("note"),
+            "secret": plant("secret"),
+            plant("undeclared name"): plant("undeclared value"),
+            "added": {"deep": [plant("undeclared below")]},
+            "person": {
+                "email": plant("pseudonym"),
+                "name": plant("vault"),
+                "phone": plant("mask"),
+                "id": plant("subject"),
+                "added": plant("undeclared beside"),
+            },
+            "inside": {"deep": {"note": plant("deep")}, "above": plant("undeclared above")},
+            "lines": [
+                {"sku": plant("sku"), "cost": plant("in list"), "new": plant("new in list")},
+                {"cost": plant("in list")},
+            ],
+            "rates": {plant("name in map"): {"note": plant("in map"), "new": plant("new in map")}},
+            "filler": plant("filler") * 60,
+            "code": plant("siv"),
+        }
+
+
+def registry(home: Home) -> str:
+    port = home.mailboxes[0].port
+    lines = ['[[event_type]]\nname = "order.paid"\nschema = "schema.json"\n']
+    for name, (path, more) in PARTNERS.items():
+        grants = [*GRANTS, "$.filler"] if name == "short" else GRANTS
+        lines.append(f"""
+[[connector]]
+name = "{name}"
+owner = "ada"
+contact = "ada@{name}.example"
+owner_confirmed_until = 2099-12-31
+agreement = {{ reference = "A-1", until = 2099-12-31 }}
+clearance = "confidential"
+tenants = ["north"]
+[[connector.purposes]]
+name = "fulfilment"
+categories = ["other", "pii", "contact"]
+legal_basis = "contract"
+[[connector.destinations]]
+host = "127.0.0.1"
+scheme = "http"
+port = {port}
+reason = "orders"
+[[subscription]]
+name = "{name}-orders"
+connector = "{name}"
+purpose = "fulfilment"
+url = "http://127.0.0.1:{port}{path}"
+retry_seconds = [0.1, 0.1, 0.1]
+{more}
+[subscription.scope]
+"order.paid" = {json.dumps(grants)}
+""")
+    return "".join(lines)
+
+
+@pytest.fixture(params=["sqlite_home", "postgres_home"])
+def day(request: pytest.FixtureRequest) -> Day:
+    home: Home = request.getfixturevalue(request.param)
+    home.files.mkdir()
+    (home.files / "schema.json").write_text(json.dumps(SCHEMA))
+    (home.files / "registry.toml").write_text(registry(home))
+    home.run("apply", str(home.files))
+    return Day(home)
+
+
+def test_planted_values_appear_nowhere_on_a_bad_day(day: Day) -> None:
+    home = day.home
+    serving = start_all(home)
+    home.run("principal", "add", "ada", "--kind", "human", *roles("admin"))
+    token = home.run("principal", "add", "svc", "--kind", "service", *roles("producer"), "--json")
+    reader = home.run("principal", "add", "sre", "--kind", "human", *roles("sre"), "--json")
+    url = serving.said().partition("listening ")[2].split()[0]
+
+    home.hold("connector:cloud")
+    place(day)
+    until(lambda: at_rest(home) == {"delivered": 2, "dead": 1, "parked": 2, "waiting": 1})
+    home.release("connector:cloud")
+    until(lambda: at_rest(home) == {"delivered": 3, "dead": 1, "parked": 2})
+
+    refuse(day, url, token.json["token"])
+    insert_clear(day, b'{"order": {"%s": 1}}' % day.plant("mistyped").encode())
+    until(lambda: at_rest(home)["parked"] == 3)
+    look(day, url, reader.json["token"])
+    day.said.append(get(f"{url}/metrics"))
+    serving.kill()
+
+    broken = home.nursery.start(
+        "worker", "--config", str(home.config), "--break-shaping", folder=home.folder
+    )
+    home.children.append(broken)
+    place(day)
+    until(lambda: at_rest(home)["parked"] == 3 + len(PARTNERS), home.voices)
+    broken.kill()
+    assert '"courier_failed"' in broken.said()
+
+    search(day)
+
+
+def roles(*names: str) -> list[str]:
+    return [word for name in names for word in ("--role", name)]
+
+
+def start_all(home: Home) -> Child:
+    child = home.start("run")
+    until(lambda: "ready " in child.out.read_text() or not child.is_running, child.said)
+    assert child.is_running, child.said()
+    return child
+
+
+def at_rest(home: Home) -> dict[str, int]:
+    return {state: count for state, count in home.states().items() if state != "leased"}
+
+
+def place(day: Day) -> None:
+    with day.home.transaction() as connection:
+        enqueue(
+            connection,
+            "order.paid",
+            day.payload(),
+            tenant="north",
+            subjects=[day.plant("subject")],
+            ordering_key=day.plant("ordering key"),
+        )
+
+
+def refuse(day: Day, url: str, token: str) -> None:
+    """Hand in what does not fit, at every door, and keep what was said of it."""
+    bad = day.payload() | {"number": day.plant("refused"), "note": [day.plant("refused too")]}
+    with (
+        pytest.raises(EnqueueRefused) as refused,
+        day.home.transaction() as connection,
+    ):
+        enqueue(connection, "order.paid", bad, tenant="north", subjects=[day.plant("refused who")])
+    day.said.append(repr((str(refused.value), refused.value.args)).encode())
+    order = ("enqueue", "order.paid", "--tenant", "north")
+    assert day.hear(day.home.command(*order, given=json.dumps(bad).encode())).status
+    assert day.hear(day.home.command(*order, given=json.dumps(bad).encode()[:-9])).status
+    for body in (
+        {"type": "order.paid", "tenant": "north", "subjects": [], "payload": bad},
+        {"type": "order.paid", "tenant": "north", "subjects": [bad], "payload": {}},
+        {"type": "order.paid", "tenant": "north", "strange": bad},
+        [bad],
+    ):
+        request = urllib.request.Request(f"{url}/v1/events", json.dumps(body).encode())
+        request.add_header("Authorization", f"Bearer {token}")
+        request.add_header("Content-Type", "application/json")
+        with pytest.raises(urllib.error.HTTPError) as told:
+            urllib.request.urlopen(request)
+        day.said.append(told.value.read() + str(told.value.headers).encode())
+        assert told.value.code in (400, 422)
+
+
+def insert_clear(day: Day, payload: bytes) -> None:
+    day.home.write(
+        "INSERT INTO {events} (id, tenant, type, producer, subjects, payload, is_sealed,"
+        " occurred_us, enqueued_us)"
+        " VALUES ('evt_hand', 'north', 'order.paid', 'by-hand', '[]', :payload, false, 1, 1)",
+        payload=payload,
+    )
+
+
+def look(day: Day, url: str, token: str) -> None:
+    """Look at what happened in every way there is, as somebody who may not see values."""
+    home = day.home
+    (event,) = [row[0] for row in home.rows("SELECT id FROM {events} WHERE id <> 'evt_hand'")]
+    asked = {"DISPATCHER_URL": url, "DISPATCHER_TOKEN": token}
+    for words in (
+        ["preview", "flaky-orders", "--recent", "--json"],
+        ["preview", "cloud-orders", "--recent", "--against", "flaky-orders"],
+        ["switches", "--json"],
+        ["audit", "log", "--json"],
+        ["schema", "triage", "--json"],
+        ["plan", str(home.files)],
+    ):
+        day.hear(home.command(*words, env=asked))
+    shown = home.nursery.start(
+        "dispatcher", "preview", "flaky-orders", "--recent", folder=home.folder
+    )
+    assert shown.wait() == 0
+    assert "mistyped" in found_in(day, shown.out.read_bytes()), "whoever may see values sees them"
+    shown.out.unlink()
+    home.run("export", str(home.folder / "exported"))
+    day.hear(home.command("audit", "verify", "--json"))
+    for noun in ("deliveries", "disclosures", f"events/{event}"):
+        request = urllib.request.Request(f"{url}/v1/{noun}")
+        request.add_header("Authorization", f"Bearer {token}")
+        with urllib.request.urlopen(request) as answer:
+            told = answer.read()
+        if noun.startswith("events"):
+            assert found_in(day, told) == {"subject"}, "whoever may look sees whom it is about"
+        else:
+            day.said.append(told)
+
+
+def get(url: str) -> bytes:
+    with urllib.request.urlopen(url) as answer:
+        found: bytes = answer.read()
+        return found
+
+
+def search(day: Day) -> None:
+    """Search everything that was written, and say where and how a word was found."""
+    home = day.home
+    received = home.mailboxes[0].received
+    assert {each.path for each in received} == {
+        path for name, (path, _) in PARTNERS.items() if name not in ("few", "short")
+    }
+    wire = b"\n".join(json.dumps([r.path, r.headers, r.body]).encode() for r in received)
+    on_wire = {label for label, _ in find(day.words, wire)}
+    assert on_wire == LEAKS, "what is granted is found there, and nothing else"
+    assert found_in(day, said(day)) == set()
+    stored = {where: found_in(day, hay) for where, hay in stores(home)}
+    leaking = {where: labels for where, labels in stored.items() if labels}
+    assert set(leaking) <= {"events", "file"}, leaking
+    assert set().union(*leaking.values()) == IN_CLEAR, leaking
+
+
+def found_in(day: Day, hay: bytes) -> set[str]:
+    return {label for label, _ in find(day.words, hay)}
+
+
+def said(day: Day) -> bytes:
+    """All logs, answers, exported files and configuration: everything but database and inbox."""
+    logs = day.home.folder.parent / f"{day.home.folder.name}.logs"
+    files = [path for path in (*logs.iterdir(), *day.home.folder.rglob("*")) if path.is_file()]
+    kept = [path for path in files if not path.name.startswith("inbox-") and path.suffix != ".in"]
+    assert len(kept) > 20
+    return b"\n".join([*day.said, *(path.read_bytes() for path in kept)])
+
+
+def stores(home: Home) -> Iterator[tuple[str, bytes]]:
+    """Give every table as PostgreSQL and SQLite tell it, and every byte of an embedded file."""
+    prefix = "dispatcher_" if home.dialect == "sqlite" else "dispatcher."
+    with home.engine.connect().execution_options(reads_only=True) as connection:
+        for table in (*OUTBOX_TABLES, *REGISTRY_TABLES):
+            rows = connection.execute(text(f"SELECT * FROM {prefix}{table}")).all()
+            told = [
+                bytes(value) if isinstance(value, bytes | memoryview) else str(value).encode()
+                for row in rows
+                for value in row
+            ]
+            yield table, b"\n".join(told)
+    if home.dialect == "sqlite":
+        file = Path(home.url.removeprefix("sqlite:///"))
+        for path in file.parent.glob(f"{file.name}*"):
+            yield "file", path.read_bytes()
