@@ -1,15 +1,17 @@
 """`dispatcher bench shaping`: what it costs to make one partner's exact bytes of an event.
 
-Called by the command line. It is the road's own `shape`: decode, scope, envelope, encode; beside
-it, in the same run and in turns, the same event is decoded and encoded whole, by the same library.
-Then five subscribers of one event, and each action alone. One process; nothing is sent or stored.
+Called by the command line. It is the road's own `shape`: decode, scope, envelope, encode, with and
+without the leak guard; beside it, in the same run and in turns, the same event is decoded and
+encoded whole, by the same library. Then five subscribers of one event, and each action alone. One
+process; nothing is sent or stored.
 """
 
 import json
 import secrets
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import date
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -18,15 +20,18 @@ import msgspec
 
 from dispatcher.app.running import calm_collector
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.event import Event
-from dispatcher.model.ids import DeliveryId, Epoch, EventId, LeaseToken, Revision, WebhookId
-from dispatcher.model.letter import Admitted, Cleared, Leased, Shaped
+from dispatcher.model.ids import Epoch, EventId, Revision, WebhookId
+from dispatcher.model.letter import Admitted, Shaped
+from dispatcher.model.paper import LegalBasis, Purpose
+from dispatcher.model.registry import EventType, Registry
 from dispatcher.model.scope import Scope
-from dispatcher.model.snapshot import Route
 from dispatcher.model.token import TokenKey
 from dispatcher.showcase.bench_goods import EVENT_TYPE, GRANTS, TENANT, payload, schema_of, subject
+from dispatcher.showcase.bench_registry import large_registry
 from dispatcher.showcase.bench_report import machine, print_json, spread
+from dispatcher.stages.gates.rehearsal import rehearse
+from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.shaping.draft import Draft
 from dispatcher.stages.shaping.projection import project
 from dispatcher.stages.shaping.scopes import resolve_scope
@@ -37,8 +42,8 @@ from dispatcher.vault.tokens import TokenKeys
 
 TARGET_CPU_US: Final = 20.0
 SUBSCRIBERS: Final = 5
+_CLEARANCE: Final = Sensitivity.CONFIDENTIAL
 _KEY_BYTES: Final = 32
-_FAR: Final = 1e12
 _LINES: Final = {"1k": 5, "8k": 135}
 """How many lines the order of each event has."""
 _EMAIL: Final = "$.customer.email"
@@ -60,7 +65,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 @dataclass(frozen=True, slots=True)
 class _Goods:
-    """One event as every subscriber has it, and what all of them share."""
+    """One event as every subscriber has it, and whose tokens each letter bears."""
 
     text: bytes
     letters: tuple[Admitted, ...]
@@ -78,6 +83,10 @@ class _Goods:
         """Shape it for every subscriber."""
         for letter, tokens in zip(self.letters, self.tokens, strict=True):
             _made(letter, tokens)
+
+    def unguarded(self) -> "_Goods":
+        """Give the same where the policy has no rule for the leak guard."""
+        return replace(self, letters=tuple(_unguarded(letter) for letter in self.letters))
 
 
 async def run_shaping_bench(*, letters: int, rounds: int, as_json: bool) -> int:
@@ -101,11 +110,13 @@ async def run_shaping_bench(*, letters: int, rounds: int, as_json: bool) -> int:
 
 def _take_turns(goods: dict[str, _Goods], letters: int, rounds: int) -> dict[str, list[float]]:
     """Measure all in each round, in one order and then in the other; one round goes before."""
-    works = {}
+    works: dict[str, Callable[[], None]] = {}
     for size, each in goods.items():
+        bold = each.unguarded()
         works[f"bare_{size}_cpu_us"] = each.bare
-        works[f"shape_{size}_cpu_us"] = each.one
-        works[f"five_{size}_cpu_us"] = each.five
+        works[f"shape_{size}_cpu_us"] = bold.one
+        works[f"five_{size}_cpu_us"] = bold.five
+        works[f"guarded_{size}_cpu_us"] = each.one
     found: dict[str, list[float]] = {}
     for round_ in range(rounds + 1):
         turns = list(works.items())
@@ -113,6 +124,8 @@ def _take_turns(goods: dict[str, _Goods], letters: int, rounds: int) -> dict[str
         for size in goods:
             ratio = cost[f"shape_{size}_cpu_us"] / cost[f"bare_{size}_cpu_us"]
             cost[f"shape_to_bare_{size}_ratio"] = ratio
+            guarded, plain = cost[f"guarded_{size}_cpu_us"], cost[f"shape_{size}_cpu_us"]
+            cost[f"leak_guard_{size}_cpu_us"] = guarded - plain
         for name, figure in cost.items() if round_ else ():
             found.setdefault(name, []).append(figure)
     return found
@@ -125,7 +138,7 @@ def _alone(letters: int, rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
         for action, path in _ACTIONS.items():
-            scope = _scope(document, [f"{path} {action}"])
+            scope = _scope(document, f"{path} {action}")
 
             def work(scope: Scope = scope) -> None:
                 project(document, Draft(scope, tokens))
@@ -151,37 +164,16 @@ def _made(letter: Admitted, tokens: Tokens) -> None:
 def _goods(lines: int) -> _Goods:
     document = _event(lines)
     text = _encode(document)
-    scope = _scope(document, _TOKENISED)
-    names = [f"bench-{number}" for number in range(SUBSCRIBERS)]
-    return _Goods(
-        text,
-        tuple(_letter(name, text, scope) for name in names),
-        tuple(_tokens(name) for name in names),
+    held = _registry(document)
+    snapshot = compile_snapshot(
+        held,
+        revision=Revision(1),
+        epoch=Epoch(1),
+        switches=(),
+        proofs=(),
+        today=date(2026, 1, 1),
+        loopback=frozenset(),
     )
-
-
-def _event(lines: int) -> dict[str, Any]:
-    made = payload(1)
-    made["lines"] = [made["lines"][0] | {"sku": f"SKU-{line:05d}"} for line in range(lines)]
-    return made
-
-
-def _scope(document: dict[str, Any], grants: Iterable[str]) -> Scope:
-    schema = json.dumps(schema_of("", document))
-    granted = tuple(grants)
-    scope, withheld = resolve_scope(schema, granted, Sensitivity.CONFIDENTIAL, frozenset(Category))
-    if withheld or len(scope.fields) != len(granted):
-        raise RuntimeError("the bench's own grants were withheld")
-    return scope
-
-
-def _tokens(connector: str) -> Tokens:
-    root, secret = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_KEY_BYTES)
-    keys = TokenKeys(Keyring("k1", MappingProxyType({"k1": root})))
-    return keys.recipient(TENANT, TokenKey(connector, 1, secret))
-
-
-def _letter(name: str, text: bytes, scope: Scope) -> Admitted:
     event = Event(
         seq=1,
         id=EventId("evt_bench"),
@@ -192,33 +184,61 @@ def _letter(name: str, text: bytes, scope: Scope) -> Admitted:
         occurred_us=1_700_000_000_000_000,
         payload=text,
     )
-    leased = Leased(
-        id=DeliveryId(1),
-        token=LeaseToken("bench"),
-        attempt=1,
-        failures=0,
-        webhook_id=WebhookId("msg_2mKbVJq8rXyQ4T7dEwZ1nCpL"),
-        subscription=name,
-        filed_scope=scope.id,
-        lease_ends=_FAR,
-        event=event,
+    letters = []
+    for wanted in held.subscriptions:
+        scope = snapshot.routes[wanted.name].scopes[EVENT_TYPE]
+        # No endpoint is proven, and none has an address: a letter that is only looked at.
+        letter = rehearse(event, wanted.name, WebhookId("msg_bench"), scope, snapshot).admitted
+        if letter is None or len(scope.fields) != len(GRANTS):
+            raise RuntimeError("the bench's own letter was refused")
+        letters.append(letter)
+    tokens = (_tokens(wanted.connector) for wanted in held.subscriptions)
+    return _Goods(text, tuple(letters), tuple(tokens))
+
+
+def _registry(document: dict[str, Any]) -> Registry:
+    """Make a registry in which every subscriber is granted the same of the event."""
+    held = large_registry(SUBSCRIBERS, SUBSCRIBERS)
+    purpose = Purpose(name="shipping", categories=tuple(Category), legal_basis=LegalBasis.CONTRACT)
+    terms: Any = {
+        "purposes": (purpose,),
+        "tenants": (TENANT,),
+        "clearance": Sensitivity.CONFIDENTIAL,
+    }
+    schema = json.dumps(schema_of("", document))
+    return replace(
+        held,
+        event_types=(EventType(name=EVENT_TYPE, schema=schema),),
+        connectors=tuple(replace(each, **terms) for each in held.connectors),
+        subscriptions=tuple(
+            replace(each, scope={EVENT_TYPE: _TOKENISED}) for each in held.subscriptions
+        ),
     )
-    route = Route(
-        subscription=name,
-        connector=name,
-        purpose="shipping",
-        legal_basis="contract",
-        agreement="BENCH-1",
-        country="DE",
-        endpoint=parse_endpoint("https://bench.example.com/in"),
-        tenants=frozenset({TENANT}),
-        scopes={EVENT_TYPE: scope},
-        retry_seconds=(5,),
-        attempt_seconds=15,
-        concurrency=32,
-    )
-    cleared = Cleared(leased=leased, route=route, scope=scope, revision=Revision(1), epoch=Epoch(1))
-    return Admitted(cleared=cleared, addresses=("192.0.2.1",))
+
+
+def _unguarded(letter: Admitted) -> Admitted:
+    route = replace(letter.cleared.route, leak_rules=())
+    return replace(letter, cleared=replace(letter.cleared, route=route))
+
+
+def _event(lines: int) -> dict[str, Any]:
+    made = payload(1)
+    made["lines"] = [made["lines"][0] | {"sku": f"SKU-{line:05d}"} for line in range(lines)]
+    return made
+
+
+def _scope(document: dict[str, Any], grant: str) -> Scope:
+    schema = json.dumps(schema_of("", document))
+    scope, _ = resolve_scope(schema, (grant,), _CLEARANCE, frozenset(Category))
+    if len(scope.fields) != 1:
+        raise RuntimeError("the bench's own grant was withheld")
+    return scope
+
+
+def _tokens(connector: str) -> Tokens:
+    root, secret = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(_KEY_BYTES)
+    keys = TokenKeys(Keyring("k1", MappingProxyType({"k1": root})))
+    return keys.recipient(TENANT, TokenKey(connector, 1, secret))
 
 
 def _print_lines(report: dict[str, Any]) -> None:
@@ -232,6 +252,7 @@ def _print_lines(report: dict[str, Any]) -> None:
         _print_line("decode, scope and encode", report[f"shape_{size}_cpu_us"])
         _print_line("ratio of the two", report[f"shape_to_bare_{size}_ratio"])
         _print_line(f"for {SUBSCRIBERS} subscribers", report[f"five_{size}_cpu_us"])
+        _print_line("leak guard besides", report[f"leak_guard_{size}_cpu_us"])
     click.echo("the scope of one grant:")
     for action, figures in report["action_cpu_us"].items():
         _print_line(action, figures)

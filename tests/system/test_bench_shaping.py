@@ -17,7 +17,11 @@ def test_every_figure_is_there_and_the_target_is_judged() -> None:
     report = json.loads(measure("--json"))
     assert (report["letters"], report["rounds"]) == (100, 2)
     assert 900 < report["bytes"]["1k"] < 1200 < 6000 < report["bytes"]["8k"] < 10_000
-    names = [f"{what}_{size}_cpu_us" for what in ("bare", "shape", "five") for size in ("1k", "8k")]
+    names = [
+        f"{what}_{size}_cpu_us"
+        for what in ("bare", "shape", "five", "guarded")
+        for size in ("1k", "8k")
+    ]
     for figures in (*(report[name] for name in names), *report["action_cpu_us"].values()):
         assert 0 < figures["min"] <= figures["median"] <= figures["max"]
     assert report["shape_to_bare_1k_ratio"]["min"] > 1

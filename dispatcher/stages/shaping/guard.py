@@ -68,10 +68,10 @@ def inspect(
         return ()
     watch = _watch(scope)
     groups = watch.groups
-    gathered: tuple[list[str], ...] = tuple([] for _ in _GROUPS)
-    for place_, text in zip(places, texts, strict=True):
-        gathered[groups[place_]].append(text)
-    hit = {group for group, found in enumerate(gathered) if found and not _is_clean(group, found)}
+    gathered: tuple[list[int], ...] = tuple([] for _ in _GROUPS)
+    for at, place_ in enumerate(places):
+        gathered[groups[place_]].append(at)
+    hit = {at for group, among in enumerate(gathered) if among for at in _hit(group, texts, among)}
     if not hit and watch.suspects.isdisjoint(places):
         return ()
     return _judge(_search(watch, texts, places, hit), event_type, rules)
@@ -115,28 +115,41 @@ def _look(field: Field) -> _Look:
     return _Look(field.path, group, wanted, said, not wanted.isdisjoint(said.detectors))
 
 
-def _is_clean(group: int, texts: list[str]) -> bool:
-    """True when nothing can be there: one look at all texts of a group."""
-    joined = _BETWEEN.join(texts)
+def _hit(group: int, texts: Sequence[str], among: Sequence[int]) -> Iterator[int]:
+    """Give those of some texts of a group that are to be read: one look at all, one more for each.
+
+    A text in which the screen sees nothing by itself may be among them, never the reverse.
+    """
+    parts = [texts[at] for at in among]
+    joined = _BETWEEN.join(parts)
     if not joined.isascii():
-        joined = _BETWEEN.join(text if text.isascii() else fold(text) for text in texts)
-    return screen(_GROUPS[group]).search(joined.encode("ascii", "replace")) is None
+        parts = [text if text.isascii() else fold(text) for text in parts]
+        joined = _BETWEEN.join(parts)
+    seen = joined.encode("ascii", "replace")
+    search = screen(_GROUPS[group]).search
+    number, end = 0, len(parts[0])
+    spot = search(seen)
+    while spot is not None:
+        start = spot.start()
+        while end < start or (end == start and number + 1 < len(parts)):
+            number += 1
+            end += len(_BETWEEN) + len(parts[number])
+        yield among[number]
+        spot = search(seen, end) if number + 1 < len(parts) else None
 
 
 def _search(
     watch: _Watch, texts: Sequence[str], places: Sequence[int], hit: set[int]
 ) -> Iterator[tuple[Path, Spot]]:
-    for at, text in zip(places, texts, strict=True):
-        look = watch.looks[at]
-        if look.is_suspect or look.group in hit:
+    for at, (place_, text) in enumerate(zip(places, texts, strict=True)):
+        look = watch.looks[place_]
+        if look.is_suspect or at in hit:
             for spot in _find(look, text):
                 yield look.path, spot
 
 
 def _find(look: _Look, text: str) -> Iterator[Spot]:
-    plain = fold(text)
-    if look.is_suspect or not _is_clean(look.group, [plain]):
-        yield from find(plain, look.wanted, look.said)
+    return find(fold(text), look.wanted, look.said)
 
 
 def _judge(

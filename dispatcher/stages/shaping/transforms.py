@@ -129,7 +129,7 @@ def _prefix(length: int) -> Transform:
 def _bucket(size: int) -> Transform:
     def bucket(value: object, _: Draft) -> object:
         if value.__class__ is int or (isinstance(value, float) and isfinite(value)):
-            return floor(value) // size * size  # type: ignore[arg-type]
+            return floor(value) // size * size
         return DROPPED
 
     return bucket
