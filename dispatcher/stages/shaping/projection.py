@@ -207,7 +207,7 @@ def _compile_members(node: _Node) -> _Build:
                     draft.dropped.add(at)
                 continue
             elif kind in _NUMBERS and not _LEAST < found < LONG:
-                keep(str(found))
+                keep(write_number(found))
                 place(at)
             built[name] = found
             marks[at] = 1
