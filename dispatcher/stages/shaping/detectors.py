@@ -207,10 +207,10 @@ def find(text: str, wanted: frozenset[Detector], said: Hints) -> Iterator[Spot]:
                 yield from (Spot(detector, *span, Confidence.HIGH) for span in spans)
             else:
                 plain = plain or numbers.without_uuids(text.replace("_", " "))
-                for spot in _find_numbers(detector, plain, raw, said):
-                    yield spot
-                    if detector is Detector.IBAN:  # its groups are no card's
-                        plain = numbers.blot(plain, spot.start, spot.end)
+                spots = tuple(_find_numbers(detector, plain, raw, said))
+                yield from spots
+                if detector is Detector.IBAN:  # its groups are no card's
+                    plain = numbers.blot(plain, ((spot.start, spot.end) for spot in spots))
 
 
 def _find_numbers(detector: Detector, plain: str, raw: bytes, said: Hints) -> Iterator[Spot]:
@@ -238,10 +238,12 @@ def _find_keys(raw: bytes) -> Iterator[tuple[int, int]]:
 
 def _find_private_keys(raw: bytes) -> Iterator[tuple[int, int]]:
     """Give each key to its last line, or to the end of the text."""
-    for found in _pem.finditer(raw):
+    at = 0
+    while (found := _pem.search(raw, at)) is not None:
         ends = raw.find(b"-----END ", found.end())
         last = raw.find(b"-----", ends + 9) if ends >= 0 else -1
-        yield found.start(), last + 5 if last >= 0 else len(raw)
+        at = last + 5 if last >= 0 else len(raw)
+        yield found.start(), at
 
 
 def _find_tokens(raw: bytes) -> Iterator[tuple[int, int]]:

@@ -6,7 +6,7 @@ is a UUID. A checksum has the last word wherever there is one.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -71,9 +71,13 @@ IT_CODICE_FISCALE: Final = _id(
 PL_PESEL: Final = _id(r"\d(?:[ .\-]?\d){10}", is_pesel)
 
 
-def blot(text: str, start: int, end: int) -> str:
-    """Make a piece of a text unreadable; each place stays where it is."""
-    return f"{text[:start]}{'x' * (end - start)}{text[end:]}"
+def blot(text: str, spans: Iterable[Span]) -> str:
+    """Make pieces of a text unreadable, given in order; each place stays where it is."""
+    parts, at = [], 0
+    for start, end in spans:
+        parts += [text[at:start], "x" * (end - max(start, at))]  # one may begin in another
+        at = max(start, at, end)
+    return "".join((*parts, text[at:]))
 
 
 def without_uuids(text: str) -> str:

@@ -143,6 +143,15 @@ def test_a_text_with_thousands_of_finds_in_it_is_masked_in_one_walk():
     assert time.process_time() - begun < 5
 
 
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN PRIVATE KEY----- ", "GB82 WEST 1234 5698 7654 32 "], ids=["keys", "ibans"]
+)
+def test_a_long_text_full_of_one_thing_is_looked_through_once(text):
+    begun = time.process_time()
+    assert look(Case(text=text, finds=frozenset()).scope, text * 40_000)
+    assert time.process_time() - begun < 7
+
+
 @given(st.text(max_size=60))
 def test_folding_keeps_the_place_of_every_sign(text):
     plain = fold(text)
