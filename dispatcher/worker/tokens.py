@@ -27,6 +27,7 @@ from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 
 REMEMBERED_MAX: Final = 65_536
+LARGE_BYTES: Final = 65_536
 _Known = tuple[bytes, tuple[str, ...]]
 _Made = dict[tuple[str, tuple[PartnerKey, ...]], Recipient]
 
@@ -66,11 +67,11 @@ class TokenDesk:
         A letter waits while the vault is away, and is parked where its partner has no key.
         """
         try:
-            shaped = shape(admitted, tokens)
+            shaped = await _shape(admitted, tokens)
             if isinstance(shaped, TokensWanted):
                 if not await self._mint(tokens, shaped.values):
                     return hold(Reason.TOKENS_UNAVAILABLE)
-                shaped = shape(admitted, tokens)
+                shaped = await _shape(admitted, tokens)
         except (KeyMissing, SealBroken) as error:
             self._kit.report("tokens_unavailable", error)
             return refuse(Reason.TOKENS_UNAVAILABLE)
@@ -132,6 +133,13 @@ class TokenDesk:
         if len(self._known) >= REMEMBERED_MAX:
             del self._known[next(iter(self._known))]
         self._known[found] = token
+
+
+async def _shape(admitted: Admitted, tokens: "LetterTokens") -> Shaped | Refusal | TokensWanted:
+    """Shape a large event beside the loop, so that policy is read meanwhile, and a stop obeyed."""
+    if len(admitted.cleared.leased.event.payload or b"") <= LARGE_BYTES:
+        return shape(admitted, tokens)
+    return await asyncio.to_thread(shape, admitted, tokens)
 
 
 class LetterTokens:

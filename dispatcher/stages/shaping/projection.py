@@ -5,7 +5,8 @@ prefixes are walked once. The rules, all on the side of sending less:
 
 - Only a scalar of a granted type is taken, and its action done to it. A container or another type
   at a granted leaf is dropped, and noted.
-- What is missing stays absent, and `null` stays `null`. An object, map entry or array comes into
+- What is missing stays absent, and `null` stays `null`, unless a constant or a ciphertext hides it.
+  An object, map entry or array comes into
   being only with a granted leaf in it, so the ledger's list of disclosed fields tells everything
   that left.
 - Within such an array, an element with nothing granted in it is `{}` or `[]`, whatever it was, so
@@ -19,7 +20,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from dispatcher.model.action import PASS, parse_action
+from dispatcher.model.action import PASS, ActionKind, parse_action
 from dispatcher.model.path import SUBJECT
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.draft import Draft
@@ -48,7 +49,8 @@ _Build = Callable[[object, Draft], object]
 class _Leaf:
     """One granted leaf: its place in the scope, the classes of value it takes, and its action.
 
-    `is_raw`: what leaves is, or begins with, the value itself.
+    `is_raw`: what leaves is, or begins with, the value itself. `hides_null`: `null` would tell of a
+    value that nothing else is to be told of.
     """
 
     at: int
@@ -56,6 +58,7 @@ class _Leaf:
     is_whole: bool
     transform: Transform | None
     is_raw: bool
+    hides_null: bool
 
     @property
     def is_plain(self) -> bool:
@@ -130,6 +133,7 @@ def _leaf(granted: Field, at: int, types: str) -> _Leaf:
         is_whole="integer" in names,
         transform=None if action == PASS or action.kind.sums_up else compile_action(action),
         is_raw=action.kind.is_raw,
+        hides_null=action.kind in (ActionKind.CONST, ActionKind.ENCRYPT),
     )
 
 
@@ -145,7 +149,7 @@ def _compile(node: _Node) -> _Build:
 
 def _compile_leaf(leaf: _Leaf) -> _Build:
     at, classes, is_whole, transform = leaf.at, leaf.classes, leaf.is_whole, leaf.transform
-    is_raw = leaf.is_raw
+    is_raw, hides_null = leaf.is_raw, leaf.hides_null
 
     def build(value: object, draft: Draft) -> object:
         if value.__class__ not in classes and not (
@@ -154,7 +158,7 @@ def _compile_leaf(leaf: _Leaf) -> _Build:
             if value is not ABSENT:
                 draft.dropped.add(at)
             return ABSENT
-        if transform is not None and value is not None:
+        if transform is not None and (value is not None or hides_null):
             value = transform(value, draft)
             if value is DROPPED:
                 draft.dropped.add(at)

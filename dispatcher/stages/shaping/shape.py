@@ -48,10 +48,11 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
         return refuse(Reason.TOO_MANY_SUBJECTS, detail=detail)
     draft = Draft(cleared.scope, tokens)
     members = _members(cleared, document, draft)
-    if draft.wanted:
+    if draft.wanted and len(draft.wanted) <= limits.records_max:
         return TokensWanted(frozenset(draft.wanted))
-    if draft.longest > limits.records_max:
-        detail = f"{draft.longest} records, at most {limits.records_max}"
+    records = max(draft.longest, len(draft.wanted))
+    if records > limits.records_max:
+        detail = f"{records} records, at most {limits.records_max}"
         return refuse(Reason.TOO_MANY_RECORDS, detail=detail)
     return finish(admitted, occurred, members, draft, event.subjects)
 

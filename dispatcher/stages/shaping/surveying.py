@@ -2,7 +2,8 @@
 
 Called by the relay now and then, so that whoever keeps the schema hears of a field that a producer
 added. It looks at every event type the same way and decides nothing. A member's name that only the
-data knows is told where it looks like a name, for it may be a value; no value is ever told.
+data knows is told where it looks like a name and few stand beside it, for it may be a value; no
+value is ever told.
 """
 
 import re
@@ -15,6 +16,8 @@ from typing import Final
 from dispatcher.model.path import Path, format_path
 from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
 
+STRANGERS_MAX: Final = 5
+"""Members of one object that nobody declared: more are taken for the keys of a map."""
 STRAYS_MAX: Final = 100
 NODES_MAX: Final = 10_000
 """How much of one event is told of, and looked at."""
@@ -80,11 +83,14 @@ def _inner(
         elif node:
             found[Stray(Path((*steps, None)), Lack.UNDECLARED)] = None
     elif isinstance(node, dict):
+        strangers = sum(Path((*steps, name)) not in declared for name in node)
         for name, inner in node.items():
             if Path((*steps, name)) in declared:
                 yield name, inner
             elif each is not None and each is not Unfit.UNFOLLOWED:
                 yield None, inner
             else:
-                shown = name if _NAME.match(name) else None
+                # Many in one place are the keys of a map, and may be anything.
+                is_name = strangers <= STRANGERS_MAX and _NAME.match(name)
+                shown = name if is_name else None
                 found[Stray(Path((*steps, shown)), Lack.UNDECLARED)] = None

@@ -67,7 +67,13 @@ def test_what_is_absent_or_null_is_not_dropped():
     assert letter.dropped == ()
 
 
-def test_null_stays_null_whatever_the_action():
+def test_a_constant_does_not_tell_that_there_is_null():
+    schema = record(born=leaf(["string", "null"]))
+    for payload in (b'{"born":null}', b'{"born":"1990"}'):
+        assert body('$.born const("x")', schema=schema, payload=payload)["data"] == {"born": "x"}
+
+
+def test_null_stays_null_under_an_action_that_makes_something_of_a_value():
     schema = record(born=leaf(["string", "null"]))
     data = body("$.born generalise(year)", schema=schema, payload=b'{"born":null}')["data"]
     assert data == {"born": None}
@@ -86,6 +92,13 @@ def test_random_tokens_are_asked_for_before_anything_is_shaped():
     wanted = shape(admitted(PAYLOAD, "$.customer.email vault(mail)", "$.id"), TOKENS)
     assert wanted == TokensWanted(frozenset({("mail", "sada@example.com")}))
     assert "ada" not in repr(wanted)
+
+
+def test_no_token_is_asked_for_where_the_letter_would_be_too_large_anyway():
+    payload = json.dumps({"lines": [{"sku": f"s{at}"} for at in range(5)]}).encode()
+    refused = shape(admitted(payload, "$.lines[*].sku vault(a)", records_max=4), TOKENS)
+    assert isinstance(refused, Refusal)
+    assert (Reason.TOO_MANY_RECORDS,) == refused.reasons
 
 
 def test_the_person_is_named_only_where_that_is_granted():
