@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from typing import Any
 from unittest.mock import MagicMock
@@ -18,6 +19,7 @@ from dispatcher.model.registry import Registry
 from dispatcher.model.verdict import Reason, hold, refuse
 from dispatcher.store.database import Database
 from dispatcher.store.tables import OUTBOX_TABLES, REGISTRY_TABLES
+from dispatcher.worker.tokens import LetterTokens
 from dispatcher.worker.upkeep import Upkeep
 from tests.support.letters import change, rows
 from tests.support.planes import READS_PER_HOUR, person
@@ -383,3 +385,21 @@ async def test_no_value_and_no_key_lies_in_the_database(office: Office, database
     assert "canary" not in dump.lower()
     assert b"CANARY".hex() not in dump.lower()
     assert "canary" not in str(office.log.lines).lower()
+
+
+async def test_a_large_event_is_shaped_beside_the_loop_so_that_policy_is_read_meanwhile(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+):
+    where: set[bool] = set()
+    make = LetterTokens.pseudonym
+
+    def note(self: LetterTokens, domain: str, text: str) -> str:
+        where.add(threading.current_thread() is threading.main_thread())
+        return make(self, domain, text)
+
+    monkeypatch.setattr(LetterTokens, "pseudonym", note)
+    small = await office.send(ANN)
+    assert where == {True}
+    where.clear()
+    assert (await office.send(ANN | {"more": "x" * 70_000}))["data"] == small["data"]
+    assert where == {False}
