@@ -1,8 +1,8 @@
 """How often one address may fail to say who it is: then it is told to wait.
 
-Kept in this process alone and bounded, so that nobody can fill it. A token is 256 random bits, so
-this is not against guessing. A good token is never refused for it: many may share one address, and
-a stop must get through.
+Used by the listeners of `api` and of `partner`. Kept in this process alone and bounded, so that
+nobody can fill it. A token is 256 random bits, so this is not against guessing. A good token is
+never refused for it: many may share one address, and a stop must get through.
 """
 
 from collections import OrderedDict

@@ -39,7 +39,7 @@ class EventType:
     name: str
     schema: str
     payload_bytes_max: int = 65536
-    subjects_max: int = 100
+    subjects_max: int = SUBJECTS_MAX
     version: int = 1
 
 
@@ -95,8 +95,7 @@ class Connector:
     `escalation` is the person to turn to when it no longer does. Through `report_only_until` an
     https destination that nothing lists is reported and not refused; all else is judged as ever.
     `keys` are the partner's own, for fields that only they shall read; `callers` the credentials
-    that their services fetch by.
-    Another `token_version` gives it other pseudonyms and tokens from then on.
+    that their services fetch by. Another `token_version` gives it other tokens from then on.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -124,9 +123,10 @@ class Connector:
 
 
 class Style(StrEnum):
-    """How much of an event a letter carries: what is granted, or only where to fetch that.
+    """How much of an event a letter carries.
 
-    A summary is one letter for all events of a window of time, and tells only of groups.
+    Full: what is granted. Thin: where to fetch that. Summary: one letter for all events of a window
+    of time, which tells only of groups.
     """
 
     FULL = "full"

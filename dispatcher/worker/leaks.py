@@ -1,6 +1,6 @@
 """What the leak guard found in a letter is kept, counted and told before anything else is done.
 
-Called by the courier once a letter was shaped, whether or not it may leave. Told once for a
+Called by `shaping` once a letter was shaped, whether or not it may leave. Told once for a
 delivery, however often it is tried. No value is ever near here.
 """
 

@@ -1,9 +1,9 @@
 """Tokens for letters: under which key they are made, and which vault tokens are known already.
 
-Used by the courier, and by whoever shapes letters beside it. A vault token is durable, with a link
+Used by the courier, the prover and the reader. A vault token is durable, with a link
 to everybody the event is about, before a letter can bear it. What is known is remembered, so that
 it costs no look at the database; the memory is emptied when anybody was erased, and no letter that
-was shaped before may begin after (`LetterTokens.is_current`). Nothing remembered is a value: a
+was shaped before may begin after (`TokenDesk.is_current`). Nothing remembered is a value: a
 keyed hash finds the token.
 """
 
@@ -179,7 +179,7 @@ class LetterTokens:
         return self._recipient.encrypt(kid, plaintext)
 
     def ticket(self, webhook_id: str) -> str:
-        """Give the ticket by which what a thin letter names is fetched; empty: there is none."""
+        """Give the ticket by which what a thin letter names is fetched."""
         return self._recipient.ticket(webhook_id)
 
     def wanted(self, domain: str, text: str) -> WantedToken:

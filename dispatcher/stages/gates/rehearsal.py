@@ -1,8 +1,8 @@
 """What stands in a letter's way today, and the letter as it would be if nothing held it.
 
-Asked by previews alone. The judgement is `preflight`, as on the road. What it clears is admitted
-without a single address, so no letter that was made here can be dialled. It resolves nothing: what
-may become of a host's addresses is for `explain` to say.
+Asked by previews and by producers' tests alone. The judgement is `preflight`, as on the road. What
+it clears is admitted without a single address, so no letter that was made here can be dialled. It
+resolves nothing: what may become of a host's addresses is for `explain` to say.
 """
 
 from dataclasses import dataclass, replace

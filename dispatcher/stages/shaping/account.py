@@ -1,12 +1,12 @@
 """What becomes of each part of one event on its way to one recipient: it leaves, or why not.
 
-Asked by previews, after the letter was shaped. Whether a path may be granted is asked of
-`resolve_scope`, as when a snapshot is compiled; what left and what was dropped is what shaping
-noted. It names places, and never holds a value.
+Asked by previews and by producers' tests, after the letter was shaped. Whether a path may be
+granted is asked of `resolve_scope`, as when a snapshot is compiled; what left and what was dropped
+is what shaping noted. It names places, and never holds a value.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
@@ -81,7 +81,7 @@ class Shown:
     scope: Scope
     disclosed: tuple[Field, ...] = ()
     dropped: tuple[Field, ...] = ()
-    refused: tuple[str, ...] = field(default=())
+    refused: tuple[str, ...] = ()
 
 
 def account(

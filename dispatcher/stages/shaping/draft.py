@@ -1,7 +1,8 @@
 """What the making of one letter works with, and what it notes down on the way.
 
-Made by `shape`, passed through the compiled functions of `projection` and `transforms`. It lives as
-long as the making of one letter and holds values, so it has no repr and is kept nowhere.
+Made by `shape` and `summary`, passed through the compiled functions of `projection` and
+`transforms`. It lives as long as the making of one letter and holds values, so it has no repr and
+is kept nowhere.
 """
 
 from dispatcher.model.scope import Field, Scope

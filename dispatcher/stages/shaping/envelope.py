@@ -1,7 +1,7 @@
 """The envelope around what was granted: Standard Webhooks' members, or a structured CloudEvent.
 
-Called by `shape`. The same event gives the same bytes, on every machine and at every retry. It adds
-nothing of the payload: whatever is in `members` was granted.
+Called by `shape`; `summary` writes moments with it. The same event gives the same bytes, on every
+machine and at every retry. It adds nothing of the payload: whatever is in `members` was granted.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ _ENCODER: Final = msgspec.json.Encoder()
 
 
 def wrap(cleared: Cleared, occurred: str, members: Mapping[str, Any]) -> bytes:
-    """Encode one message. `occurred` is the event's moment; `members` stand behind the envelope.
+    """Encode one letter. `occurred` is the event's moment; `members` stand behind the envelope.
 
     A CloudEvent (CNCF, 1.0.2, JSON format) names the subscription as its source: the partner knows
     it, and with the id it is unique.

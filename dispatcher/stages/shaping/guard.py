@@ -1,7 +1,8 @@
 """The leak guard: does a text that was granted as it is hold what nobody declared?
 
-Called by `shape` on every leaf that passed as it is, after projection and before encoding. It is a
-net under the scopes, not a replacement. The same texts under the same rules give the same findings.
+Called by `shape` on every leaf that passed as it is, after projection and before encoding, and by
+`revising` on texts of the registry that go out with every letter. It is a net under the scopes, not
+a replacement. The same texts under the same rules give the same findings.
 A finding never holds a value.
 """
 

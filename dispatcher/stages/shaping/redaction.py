@@ -1,8 +1,8 @@
 """A document with every value taken out: names that the schema declares, types and lengths remain.
 
-Asked for whoever may see how a message is built, and not what it says. Only what a schema declares
-is shown by name: other names, and the keys of a map, are data as much as any value. Of a text a
-class of lengths is told, of a list its first element and a class of sizes.
+Asked by previews, for whoever may see how a letter is built, and not what it says. Only what a
+schema declares is shown by name: other names, and the keys of a map, are data as much as any value.
+Of a text a class of lengths is told, of a list its first element and a class of sizes.
 """
 
 from collections.abc import Mapping

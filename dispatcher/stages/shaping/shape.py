@@ -1,9 +1,9 @@
 """Make the exact plaintext of one delivery: the envelope, and what the scope grants of the payload.
 
-Called by the courier and the prover once a letter is admitted, and by whoever shows what a partner
-would get. The same letter and tokens give the same bytes, on every machine and at every retry. It
-never sends an event it cannot read, nothing beyond the subscription's ceilings, and nothing that
-the leak guard stops.
+Called by `worker.tokens` once a letter is admitted, and by whoever shows what a partner would get;
+`summary` ends its letters by the same rules. The same letter and tokens give the same bytes, on
+every machine and at every retry. It never sends an event it cannot read, nothing beyond the
+subscription's ceilings, and nothing that the leak guard stops.
 """
 
 from typing import Any, Final

@@ -1,9 +1,9 @@
 """Make an event of nothing but its schema: valid, the same for the same seed, and nobody's.
 
-Called by `dispatcher schema sample`, by producers' tests and by `masking`. It follows what a
-registered schema may say (see `schema`); what is made is judged by the schema itself, and where
-nothing fits it says which place asks for something it cannot make. It never makes anything up that
-could be taken for a person's.
+Called by `dispatcher schema sample`, by previews, by producers' tests and by `masking`. It follows
+what a registered schema may say (see `schema`); what is made is judged by the schema itself, and
+where nothing fits it says which place asks for something it cannot make. It never makes anything up
+that could be taken for a person's.
 """
 
 import math
