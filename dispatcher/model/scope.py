@@ -78,8 +78,11 @@ class Scope:
         """Make the scope of these fields; the order given does not matter."""
         ordered = tuple(sorted(fields, key=lambda field: field.line))
         lines = [field.line for field in ordered]
-        styles = ["thin"] * is_thin + [f"summary {group_min}"] * bool(group_min)
-        return cls(ScopeId(content_hash([*styles, *lines])), ordered, is_thin, group_min)
+        if group_min:
+            lines.insert(0, f"summary {group_min}")
+        if is_thin:
+            lines.insert(0, "thin")
+        return cls(ScopeId(content_hash(lines)), ordered, is_thin, group_min)
 
     def intersect(self, other: "Scope") -> "Scope":
         """Give the scope that both allow. A retry or replay may only narrow."""

@@ -65,10 +65,9 @@ class Reader:
         """Answer through `write`, or say what is told instead."""
         self._policy.in_flight += 1
         try:
-            denial = await self._answer(fetch, write)
+            return await self._answer(fetch, write)
         finally:
             self._policy.in_flight -= 1
-        return denial
 
     async def _answer(self, fetch: Fetch, write: Write) -> Denial | None:
         kit = self._kit

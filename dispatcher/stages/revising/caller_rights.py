@@ -18,7 +18,7 @@ def compare_callers(old: Registry, new: Registry) -> Iterator[Change]:
     was, now = _callers(old), _callers(new)
     for direction, those in ((Direction.WIDENS, now - was), (Direction.NARROWS, was - now)):
         for connector, caller in those:
-            what = f"{caller.kid} may fetch by {caller.kind}{f' {caller.pin}' * bool(caller.pin)}"
+            what = f"{caller.kid} may fetch by {caller.kind} {caller.pin}".rstrip()
             yield Change(direction, Aspect.RECIPIENT, f"connector {connector}", what)
 
 

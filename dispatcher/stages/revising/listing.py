@@ -121,7 +121,7 @@ def compare_tokens(old: Registry, new: Registry) -> Iterator[Change]:
             what = "every pseudonym and token is another: "
             what += f"token_version {each.token_version}, was {before.token_version}"
             yield Change(Direction.WIDENS, Aspect.TERMS, where, what)
-        if before.state is not each.state is ConnectorState.RETIRED:
+        if each.state is ConnectorState.RETIRED and before.state is not ConnectorState.RETIRED:
             what = "its token keys are destroyed: what it holds can never be turned back"
             yield Change(Direction.NARROWS, Aspect.TERMS, where, what)
 

@@ -10,8 +10,12 @@ from typing import Final
 _DNI_LETTERS: Final = "TRWAGMYFPDXBNJZSQVHLCKE"
 _PESEL_WEIGHTS: Final = (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)
 _BSN_WEIGHTS: Final = (9, 8, 7, 6, 5, 4, 3, 2, -1)
-_CODICE_ODD: Final = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16)
-_CODICE_ODD_REST: Final = (10, 22, 25, 24, 23)
+_CODICE_ODD: Final = (
+    1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+)  # fmt: skip
+"""What a sign counts at an odd place: A to Z, and a digit as the letter of its number."""
+
+_FOREIGN: Final = str.maketrans("XYZ", "012")
 _LENGTHS: Final = {
     # Issuer ranges: first digits from, to (of equal length), and how long such a number is.
     ("4", "4"): (13, 16, 19),
@@ -142,18 +146,17 @@ def is_bsn(digits: str) -> bool:
 
 def is_dni(text: str) -> bool:
     """Spain: the letter of the rest modulo 23; a foreigner's first letter is a digit."""
-    digits = text[:-1].translate({88: "0", 89: "1", 90: "2"})
+    digits = text[:-1].translate(_FOREIGN)
     return digits.isdigit() and _DNI_LETTERS[int(digits) % 23] == text[-1]
 
 
 def is_codice_fiscale(text: str) -> bool:
     """Italy: two tables of values, for odd and even places, modulo 26."""
-    odd = _CODICE_ODD + _CODICE_ODD_REST
     total = 0
     for at, sign in enumerate(text[:15]):
-        value = int(sign) if sign.isdigit() else ord(sign) - 65
-        total += value if at % 2 else odd[value]
-    return chr(65 + total % 26) == text[15]
+        value = int(sign) if sign.isdigit() else ord(sign) - ord("A")
+        total += value if at % 2 else _CODICE_ODD[value]
+    return chr(ord("A") + total % 26) == text[15]
 
 
 def is_pesel(digits: str) -> bool:

@@ -82,8 +82,8 @@ def lint_schema(text: str) -> tuple[Flaw, ...]:
     try:
         compile_schema(text)
     except ValueError as error:
-        why = f"not JSON Schema 2020-12: {str(error).partition(chr(10))[0]}"
-        return (_flaw(FlawCode.SCHEMA_BROKEN, (), why),)
+        first_line = str(error).partition("\n")[0]
+        return (_flaw(FlawCode.SCHEMA_BROKEN, (), f"not JSON Schema 2020-12: {first_line}"),)
     return ()
 
 

@@ -27,6 +27,10 @@ _REPEAT: Final = re.compile(r"\{(?P<least>\d+)(?P<comma>,(?P<most>\d*))?\}|(?P<s
 _RANGE: Final = re.compile(r"(?P<first>\\.|[^\\])(?:-(?P<last>\\.|[^\\]))?", re.DOTALL)
 _STRETCH_MAX: Final = 64
 _REPEATS_MAX: Final = 10_000
+# A linear congruential generator (Knuth's MMIX) over 128 bits: any spread of characters will do.
+_FACTOR: Final = 6364136223846793005
+_STEP: Final = 1442695040888963407
+_STATES: Final = 1 << 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,7 @@ def texts_of(pattern: str, number: int) -> Iterator[str]:
 def _spell(runs: list[_Run], number: int, stretch: int) -> Iterator[str]:
     for run in runs:
         for _ in range(min(run.least + stretch, run.most)):
-            number = number * 6364136223846793005 + 1442695040888963407 & (1 << 128) - 1
+            number = (number * _FACTOR + _STEP) % _STATES
             yield run.characters[(number >> 64) % len(run.characters)]
 
 
