@@ -31,6 +31,9 @@ _WHY: Final = {
     "over_clearance": "above the partner's clearance",
     "out_of_purpose": "outside the purpose",
     "unsuited": "its action is not made for it",
+    "personal": "personal: siv could not be erased",
+    "out_of_style": "only a summary sums up, and does nothing else",
+    "many": "a summary sums up single fields",
 }
 
 

@@ -89,7 +89,7 @@ class Reader:
         departure = self._depart(judged, sealed, tokens)
         if isinstance(departure, Stopped):
             await self._complete(judged, number, Outcome.NOT_BEGUN, departure.reason)
-            return self._denial_of(departure)
+            return deny(departure)
         outcome = Outcome.UNKNOWN
         try:
             await write(sealed, departure)
@@ -153,10 +153,6 @@ class Reader:
             policy_lease_ends=policy.lease_ends,
         )
         return stopped or departure
-
-    def _denial_of(self, stopped: Stopped) -> Denial:
-        is_lease = stopped.reason is Reason.POLICY_LEASE_EXPIRED
-        return Denial.UNAVAILABLE if is_lease else Denial.HELD
 
     async def _complete(
         self, judged: _Judged, number: int, outcome: Outcome, code: str = ""

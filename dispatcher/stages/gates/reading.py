@@ -78,6 +78,9 @@ def may_answer(
     return None if has_same_terms(cleared, verdict) else Stopped(Reason.POLICY_CHANGED)
 
 
-def deny(refusal: Refusal) -> Denial:
+def deny(told: Refusal | Stopped) -> Denial:
     """Say as much of a refusal as its partner may know: whether it is worth to come again."""
-    return Denial.GONE if Reason.PAYLOAD_GONE in refusal.reasons else Denial.HELD
+    reasons = told.reasons if isinstance(told, Refusal) else (told.reason,)
+    if Reason.PAYLOAD_GONE in reasons:
+        return Denial.GONE
+    return Denial.UNAVAILABLE if Reason.POLICY_LEASE_EXPIRED in reasons else Denial.HELD
