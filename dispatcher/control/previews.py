@@ -324,14 +324,7 @@ def _account(
     document = read_payload(event)
     if kind is None or isinstance(document, Refusal):
         return ()
-    purpose = connector.purpose(subscription.purpose)
-    terms = Terms(
-        schema=kind.schema,
-        grants=tuple(subscription.scope.get(event.type, ())),
-        clearance=connector.clearance,
-        categories=frozenset(purpose.categories if purpose is not None else ()),
-        group_min=subscription.group,
-    )
+    terms = Terms.of(kind, subscription, connector)
     return account(document, bool(event.subjects), terms, shown)
 
 

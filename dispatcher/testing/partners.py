@@ -115,13 +115,7 @@ class Partner:
         return shaped
 
     def _parts(self, event: Event, kind: EventType, shaped: Shaped) -> tuple[Part, ...]:
-        purpose = self.connector.purpose(self.subscription.purpose)
-        terms = Terms(
-            schema=kind.schema,
-            grants=tuple(self.subscription.scope.get(event.type, ())),
-            clearance=self.connector.clearance,
-            categories=frozenset(purpose.categories if purpose is not None else ()),
-        )
+        terms = Terms.of(kind, self.subscription, self.connector)
         shown = Shown(
             scope=shaped.admitted.cleared.scope, disclosed=shaped.disclosed, dropped=shaped.dropped
         )

@@ -8,11 +8,12 @@ is what shaping noted. It names places, and never holds a value.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.grant import parse_grant
 from dispatcher.model.path import SUBJECT, Path, format_path
+from dispatcher.model.registry import Connector, EventType, Subscription
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.redaction import HIDDEN_NAME
 from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
@@ -72,6 +73,18 @@ class Terms:
     clearance: Sensitivity
     categories: frozenset[Category]
     group_min: int = 0
+
+    @classmethod
+    def of(cls, event_type: EventType, subscription: Subscription, connector: Connector) -> Self:
+        """Take them from the registry's own objects."""
+        purpose = connector.purpose(subscription.purpose)
+        return cls(
+            schema=event_type.schema,
+            grants=tuple(subscription.scope.get(event_type.name, ())),
+            clearance=connector.clearance,
+            categories=frozenset(purpose.categories if purpose is not None else ()),
+            group_min=subscription.group,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
