@@ -9,7 +9,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
+from dispatcher.model.token import TokenKind
+
 _BYTES: Final = 16
+_SIV_BYTES: Final = 32
+"""A siv token is longer than the others, for its value is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,15 +26,15 @@ class StandIns:
 
     def pseudonym(self, domain: str, text: str) -> str:
         """Give what looks like a pseudonym."""
-        return f"tok_1{self._code('pseudonym', domain, text)}"
+        return f"{TokenKind.PSEUDONYM}_1_{self._code('pseudonym', domain, text)}"
 
     def siv(self, domain: str, text: str) -> str:
         """Give what looks like a token that can be turned back without a memory."""
-        return f"siv_1{self._code('siv', domain, text)}"
+        return f"{TokenKind.SIV}_1_{self._code('siv', domain, text, length=_SIV_BYTES)}"
 
     def vault(self, domain: str, text: str) -> str:
         """Give what looks like a token of the vault: nothing has to be minted here."""
-        return f"vlt_1{self._code('vault', domain, text)}"
+        return f"{TokenKind.VAULT}_1_{self._code('vault', domain, text)}"
 
     def encrypt(self, kid: str, plaintext: bytes) -> str | None:
         """Give what stands for a text encrypted to a key, where the partner has this one."""
@@ -42,8 +46,8 @@ class StandIns:
         """Give what looks like a ticket."""
         return f"tkt_{self._code('ticket', '', webhook_id)}"
 
-    def _code(self, *about: str) -> str:
+    def _code(self, *about: str, length: int = _BYTES) -> str:
         parts = (self.tenant, self.connector, *about)
         text = "".join(f"{len(each)}:{each}" for each in parts)
         digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-        return base64.b32encode(digest[:_BYTES]).decode().rstrip("=").lower()
+        return base64.b32encode(digest[:length]).decode().rstrip("=").lower()
