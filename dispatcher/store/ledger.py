@@ -46,8 +46,10 @@ _COLUMNS: Final = (
     ("epoch", "bigint"),
 )
 NAMES: Final = tuple(name for name, _ in _COLUMNS)
-"""The columns of a row as it begins; `token` is the lease it is written under, and not kept."""
-_WRITTEN: Final = ", ".join(name for name in NAMES if name != "token")
+"""What a row begins with; `token` is the lease it is written under, and not kept."""
+KEPT: Final = tuple(name for name in NAMES if name != "token")
+"""The columns of a row as it begins."""
+_WRITTEN: Final = ", ".join(KEPT)
 _DISCLOSE: Final = f"""
 INSERT INTO {{disclosures}} ({_WRITTEN}, worker, begun_us)
 SELECT {", ".join(f"u.{name}" for name, _ in _COLUMNS if name != "token")}, :worker, {{now}}

@@ -14,7 +14,7 @@ from dispatcher.model.ids import DeliveryId, LeaseToken
 from dispatcher.model.letter import Leased
 from dispatcher.model.ticket import Ticket
 from dispatcher.store.database import Database
-from dispatcher.store.ledger import NAMES, Disclosure, LedgerStore
+from dispatcher.store.ledger import KEPT, NAMES, Disclosure, LedgerStore
 from dispatcher.store.rows import (
     DELIVERY_COLUMNS,
     EVENT_COLUMNS,
@@ -41,10 +41,9 @@ UPDATE {tickets} SET reads = reads + 1
 WHERE webhook_id = :webhook_id AND reads < uses_max AND reads < :uses_max AND expires_us > {now}
 RETURNING reads
 """
-_KEPT: Final = tuple(name for name in NAMES if name != "token")
 _READ: Final = f"""
-INSERT INTO {{disclosures}} ({", ".join(_KEPT)}, worker, begun_us, caller, caller_address)
-VALUES ({", ".join(f":{name}" for name in _KEPT)}, :worker, {{now}}, :caller, :caller_address)
+INSERT INTO {{disclosures}} ({", ".join(KEPT)}, worker, begun_us, caller, caller_address)
+VALUES ({", ".join(f":{name}" for name in KEPT)}, :worker, {{now}}, :caller, :caller_address)
 """
 _COMPLETE: Final = """
 UPDATE {disclosures} SET outcome = :outcome, status = :status, code = :code, ended_us = {now}

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.store.arrays import execute_rows
+from dispatcher.store.arrays import execute_rows, over_rows
 from dispatcher.store.database import Database
 
 # The update writes what is there already: it locks the row, so that no erasure comes between the
@@ -38,18 +38,14 @@ INSERT INTO {vault_subjects} (subject, token) VALUES (:subject, :token) ON CONFL
 _FIND: Final = """
 SELECT tenant, connector, domain, sealed, erased_us FROM {vault_tokens} WHERE token = :token
 """
-_KNOWN: Final = """
-SELECT t.domain, t.blind, t.token FROM {vault_tokens} t JOIN
-"""
-_KNOWN_POSTGRESQL: Final = f"""{_KNOWN}
-unnest(CAST(:c0 AS text[]), CAST(:c1 AS text[])) AS u(domain, blind)
+_KNOWN: Final = over_rows(
+    """
+SELECT t.domain, t.blind, t.token FROM {vault_tokens} t JOIN {rows}
 ON t.connector = :connector AND t.tenant = :tenant AND t.domain = u.domain AND t.blind = u.blind
-"""
-_KNOWN_SQLITE: Final = f"""{_KNOWN}
-(SELECT json_extract(value, '$[0]') AS domain, json_extract(value, '$[1]') AS blind
- FROM json_each(:rows)) AS u
-ON t.connector = :connector AND t.tenant = :tenant AND t.domain = u.domain AND t.blind = u.blind
-"""
+""",
+    ("domain", "text"),
+    ("blind", "text"),
+)
 # In the order in which they are minted, so that neither waits for the other for ever.
 _OF_SUBJECT: Final = """
 SELECT t.token FROM {vault_tokens} t JOIN {vault_subjects} s ON s.token = t.token
@@ -95,17 +91,12 @@ class WantedToken:
 
 @dataclass(frozen=True, slots=True)
 class StoredToken:
-    """A token as it lies in the vault; nothing is left of an erased one but its name."""
+    """A token as it lies in the vault; nothing sealed is left of an erased one."""
 
     tenant: str
     connector: str
     domain: str
     sealed: bytes | None = field(repr=False)
-
-    @property
-    def is_erased(self) -> bool:
-        """True where nobody can say any more what it stood for."""
-        return self.sealed is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +145,7 @@ class VaultStore:
             found = await execute_rows(
                 self._database,
                 connection,
-                _KNOWN_POSTGRESQL,
-                _KNOWN_SQLITE,
+                *_KNOWN,
                 sorted(values),
                 connector=connector,
                 tenant=tenant,
