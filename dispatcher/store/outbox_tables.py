@@ -1,12 +1,13 @@
-"""The outbox plane's tables beside the road: vault tokens, and the windows of summaries.
+"""The outbox plane's tables beside the road: vault tokens, windows, tickets, findings, triage.
 
-Called by `tables.outbox_metadata`, which says by `make` where a table lives and what its name is.
+Called by `tables.outbox_metadata`, which says by `make` where a table lives and what its name is,
+and by `index` what its indexes are called.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
 
 Make = Callable[..., Any]
 
@@ -57,3 +58,59 @@ def make_windows(make: Make, index: Make, key: Any) -> None:
         Column("event_seq", BigInteger, primary_key=True, autoincrement=False),
     )
     index(members, "event", "event_seq")
+
+
+def make_tickets(make: Make, index: Make) -> None:
+    """Make what partners come with: tickets of letters, and signatures that count once."""
+    tickets = make(
+        "tickets",
+        Column("webhook_id", Text, primary_key=True),
+        Column("delivery_id", BigInteger, nullable=False),
+        Column("event_seq", BigInteger, nullable=False),
+        Column("sha256", Text, nullable=False),
+        Column("tenant", Text, nullable=False),
+        Column("connector", Text, nullable=False),
+        Column("subscription", Text, nullable=False),
+        Column("scope_id", Text, nullable=False),
+        Column("issued_us", BigInteger, nullable=False),
+        Column("expires_us", BigInteger, nullable=False),
+        Column("uses_max", Integer, nullable=False),
+        Column("reads", Integer, nullable=False),
+    )
+    index(tickets, "expires", "expires_us")
+    shown = make(
+        "shown_signatures",
+        Column("id", Text, primary_key=True),
+        Column("shown_us", BigInteger, nullable=False),
+    )
+    index(shown, "shown", "shown_us")
+
+
+def make_findings(make: Make, index: Make, key: Any) -> None:
+    """Make what the leak guard found, once for a delivery, a detector and a field."""
+    findings = make(
+        "findings",
+        Column("id", key, primary_key=True),
+        Column("delivery_id", BigInteger, nullable=False),
+        Column("event_seq", BigInteger, nullable=False),
+        Column("subscription", Text, nullable=False),
+        Column("detector", Text, nullable=False),
+        Column("path", Text, nullable=False),
+        Column("action", Text, nullable=False),
+        Column("length", Integer, nullable=False),
+        Column("count", Integer, nullable=False),
+        Column("found_us", BigInteger, nullable=False),
+    )
+    index(findings, "once", "delivery_id", "detector", "path", "action", unique=True)
+
+
+def make_triage(make: Make) -> None:
+    """Make the places in events that no schema classes."""
+    make(
+        "triage",
+        Column("event_type", Text, primary_key=True),
+        Column("path", Text, primary_key=True),
+        Column("reason", Text, nullable=False),
+        Column("first_seen_us", BigInteger, nullable=False),
+        Column("last_seen_us", BigInteger, nullable=False),
+    )

@@ -34,8 +34,13 @@ from dispatcher.store.control_tables import (
     make_proofs,
     make_token_keys,
 )
-from dispatcher.store.outbox_tables import make_vault, make_windows
-from dispatcher.store.ticket_tables import make_tickets
+from dispatcher.store.outbox_tables import (
+    make_findings,
+    make_tickets,
+    make_triage,
+    make_vault,
+    make_windows,
+)
 
 SCHEMA: Final = "dispatcher"
 REGISTRY_TABLES: Final = (
@@ -212,8 +217,6 @@ def outbox_metadata(dialect: str) -> MetaData:
     _events(metadata, dialect)
     _deliveries(metadata, dialect)
     _disclosures(metadata, dialect)
-    _findings(metadata, dialect)
-    make_tickets(partial(_table, metadata, dialect), _index)
     for name in ("field_sets", "scopes"):
         _table(
             metadata,
@@ -222,18 +225,11 @@ def outbox_metadata(dialect: str) -> MetaData:
             Column("id", Text, primary_key=True),
             Column("fields", Text, nullable=False),
         )
-    make_catalogue(partial(_table, metadata, dialect))
-    _table(
-        metadata,
-        dialect,
-        "triage",
-        Column("event_type", Text, primary_key=True),
-        Column("path", Text, primary_key=True),
-        Column("reason", Text, nullable=False),
-        Column("first_seen_us", BigInteger, nullable=False),
-        Column("last_seen_us", BigInteger, nullable=False),
-    )
     make = partial(_table, metadata, dialect)
+    make_catalogue(make)
+    make_findings(make, _index, _KEY)
+    make_tickets(make, _index)
+    make_triage(make)
     make_vault(make, _index)
     make_windows(make, _index, _KEY)
     return metadata
@@ -355,22 +351,6 @@ def _disclosures(metadata: MetaData, dialect: str) -> None:
         Column("first_seen_us", BigInteger, nullable=False),
     )
     _index(peers, "host", "connector", "host")
-
-
-def _findings(metadata: MetaData, dialect: str) -> None:
-    findings = _table(
-        metadata,
-        dialect,
-        "findings",
-        Column("id", _KEY, primary_key=True),
-        Column("delivery_id", BigInteger, nullable=False),
-        Column("event_seq", BigInteger, nullable=False),
-        *_texts("subscription", "detector", "path", "action"),
-        Column("length", Integer, nullable=False),
-        Column("count", Integer, nullable=False),
-        Column("found_us", BigInteger, nullable=False),
-    )
-    _index(findings, "once", "delivery_id", "detector", "path", "action", unique=True)
 
 
 def _texts(*names: str) -> Iterator[Column[Any]]:
