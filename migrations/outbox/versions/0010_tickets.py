@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "outbox_0012"
-down_revision = "outbox_0011"
+revision = "outbox_0010"
+down_revision = "outbox_0009"
 branch_labels = None
 depends_on = None
 

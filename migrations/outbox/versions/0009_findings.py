@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "outbox_0011"
-down_revision = "outbox_0010"
+revision = "outbox_0009"
+down_revision = "outbox_0008"
 branch_labels = None
 depends_on = None
 

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "outbox_0010"
+revision = "outbox_0008"
 down_revision = "outbox_0007"
 branch_labels = None
 depends_on = None
