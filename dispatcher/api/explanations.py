@@ -70,7 +70,8 @@ class ExplanationView(View):
 
 async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
     """Say whether a URL may be sent to, by the same code that decides on every delivery."""
-    active, _, _, proofs, _ = await plane.registry.policy_now()
+    now = await plane.registry.policy_now()
+    active, proofs = now.active, now.proofs
     today, policy = day_of(plane.wall_us()), active.registry.policy
     is_trusted = may_see_reasons(ask.principal)
     ground = Ground(policy, today, frozenset())

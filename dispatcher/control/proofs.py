@@ -75,7 +75,8 @@ class ProofControl:
 
     async def read(self, subscription: str) -> Standing:
         """Say where the proof of a subscription's endpoint stands. Raises `NotFound`."""
-        active, switches, _, proofs, _ = await self.registry.policy_now()
+        now = await self.registry.policy_now()
+        active, switches, proofs = now.active, now.switches, now.proofs
         alone = [each for each in active.registry.subscriptions if each.name == subscription]
         today = day_of(self.wall_us())
         snapshot = compile_snapshot(

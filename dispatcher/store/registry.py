@@ -8,7 +8,7 @@ bumps the epoch in the same transaction, which also puts it on the record.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -104,6 +104,16 @@ class StoredKey:
     sealed: bytes = field(repr=False)
 
 
+class PolicyNow(NamedTuple):
+    """All that letters are judged and made by, in one consistent view."""
+
+    active: Active
+    switches: tuple[Switch, ...]
+    keys: tuple[StoredKey, ...]
+    proofs: tuple[Proof, ...]
+    token_keys: tuple[StoredTokenKey, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRevision:
     """A revision about to be written over `base`, and what it changes.
@@ -141,15 +151,7 @@ class RegistryStore:
             found = await self._database.execute(connection, _NOW)
             return Revision(found.scalar_one())
 
-    async def policy_now(
-        self,
-    ) -> tuple[
-        Active,
-        tuple[Switch, ...],
-        tuple[StoredKey, ...],
-        tuple[Proof, ...],
-        tuple[StoredTokenKey, ...],
-    ]:
+    async def policy_now(self) -> PolicyNow:
         """Read revision, switches, signing keys, proofs and token keys in one consistent view."""
         async with self._database.view() as connection:
             active = _active((await self._database.execute(connection, _ACTIVE)).one())
@@ -157,8 +159,13 @@ class RegistryStore:
             found = await self._database.execute(connection, _KEYS)
             keys = tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in found)
             proofs = await self._database.execute(connection, _PROOFS)
-            met = tuple(_proof(row) for row in proofs)
-            return active, switches, keys, met, await read_token_keys(self._database, connection)
+            return PolicyNow(
+                active=active,
+                switches=switches,
+                keys=keys,
+                proofs=tuple(_proof(row) for row in proofs),
+                token_keys=await read_token_keys(self._database, connection),
+            )
 
     async def activate(
         self,
