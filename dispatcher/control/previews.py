@@ -153,8 +153,9 @@ class PreviewControl:
         subscriptions = tuple(
             e for e in active.registry.subscriptions if e.name in names and e.connector in serving
         )
+        held = replace(active.registry, subscriptions=subscriptions)
         snapshot = compile_snapshot(
-            replace(active.registry, subscriptions=subscriptions),
+            held,
             revision=active.revision,
             epoch=active.epoch,
             switches=switches,
@@ -163,7 +164,6 @@ class PreviewControl:
             loopback=self.loopback,
             identities=None,  # it is workers who have them
         )
-        held = replace(active.registry, subscriptions=subscriptions)
         policy = Policy(registry=held, snapshot=snapshot, keys=keys, token_keys=token_keys)
         for name in names:
             policy.parts(name)
