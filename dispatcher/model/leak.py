@@ -98,7 +98,7 @@ class LeakRule:
 class Finding:
     """One thing that looks like a leak: in which field, how long, what is done about it."""
 
-    detector: str
+    detector: Detector
     path: Path
     length: int
     action: LeakAction

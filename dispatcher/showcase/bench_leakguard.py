@@ -68,7 +68,7 @@ def judge(cases: Iterable[Case]) -> dict[str, dict[str, float | int | None]]:
     wrong: Counter[Detector] = Counter()
     missed: Counter[Detector] = Counter()
     for case in cases:
-        found = {Detector(each.detector) for each in look(case.scope, case.text)}
+        found = {each.detector for each in look(case.scope, case.text)}
         right.update(found & case.finds)
         wrong.update(found - case.finds)
         missed.update(case.finds - found)

@@ -90,7 +90,7 @@ class FindingStore:
 def _gather(findings: Iterable[Finding]) -> list[Note]:
     lengths: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for each in findings:
-        lengths[str(each.detector), format_path(each.path), each.action.value].append(each.length)
+        lengths[each.detector.value, format_path(each.path), each.action.value].append(each.length)
     return [
         Note(detector=detector, path=path, action=action, length=max(found), count=len(found))
         for (detector, path, action), found in sorted(lengths.items())

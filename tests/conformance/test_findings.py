@@ -1,15 +1,15 @@
 """What the leak guard found is kept once for a delivery, without its value, for people to read."""
 
-from dispatcher.model.leak import Finding, LeakAction
+from dispatcher.model.leak import Detector, Finding, LeakAction
 from dispatcher.model.path import parse_path
 from dispatcher.store.findings import FindingFilter, FindingStore
 from tests.support.letters import Road
 
 NOTE, TAGS = parse_path("$.note"), parse_path("$.tags[*]")
 FOUND = (
-    Finding("email", TAGS, 15, LeakAction.ALERT),
-    Finding("email", TAGS, 21, LeakAction.ALERT),
-    Finding("card", NOTE, 16, LeakAction.PARK),
+    Finding(Detector.EMAIL, TAGS, 15, LeakAction.ALERT),
+    Finding(Detector.EMAIL, TAGS, 21, LeakAction.ALERT),
+    Finding(Detector.CARD, NOTE, 16, LeakAction.PARK),
 )
 
 
@@ -22,7 +22,7 @@ async def test_findings_of_a_field_are_one_row_and_an_attempt_more_adds_none(roa
         ("email", "$.tags[*]", "alert", 21, 2),
     ]
     assert await store.note(leased, FOUND) == []
-    also = Finding("jwt", NOTE, 90, LeakAction.BLOCK)
+    also = Finding(Detector.JWT, NOTE, 90, LeakAction.BLOCK)
     assert [note.detector for note in await store.note(leased, (*FOUND, also))] == ["jwt"]
     listed = await store.list(FindingFilter())
     assert [row["detector"] for row in listed] == ["jwt", "email", "card"]

@@ -26,7 +26,7 @@ def act(findings: tuple[Finding, ...], members: dict[str, Any], scope: Scope) ->
             return _refuse(reason, found, findings)
     masked = [each for each in findings if each.action is LeakAction.MASK]
     for field in scope.fields if masked else ():
-        detectors = {Detector(each.detector) for each in masked if each.path == field.path}
+        detectors = {each.detector for each in masked if each.path == field.path}
         if detectors and not _hide(members, field.path, _mask_of(field, detectors)):
             return _refuse(Reason.LEAK_SUSPECTED, masked, findings)
     return None
