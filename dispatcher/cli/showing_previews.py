@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dispatcher.model.path import Path, format_path
+from dispatcher.model.path import Path, Steps, format_path
 from dispatcher.model.text import readable
 
 _STYLES: Final = {"leaves": "green", "withheld": "red", "absent": "dim"}
@@ -156,7 +156,7 @@ def _plain(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _write(
-    value: Any, steps: tuple[str | None, ...], fates: Mapping[str, str], fate: str
+    value: Any, steps: Steps, fates: Mapping[str, str], fate: str
 ) -> Iterator[tuple[str, str]]:
     """Give the lines of a value, and what becomes of each: below a place, what becomes of it."""
     fate = fates.get(format_path(Path(steps)), fate)
@@ -176,7 +176,7 @@ def _write(
 def _bracketed(
     signs: str,
     parts: list[tuple[str, Any, str | None]],
-    steps: tuple[str | None, ...],
+    steps: Steps,
     fates: Mapping[str, str],
     fate: str,
 ) -> Iterator[tuple[str, str]]:
@@ -192,7 +192,7 @@ def _bracketed(
     yield signs[1], fate
 
 
-def _step(name: str, steps: tuple[str | None, ...], fates: Mapping[str, str]) -> str | None:
+def _step(name: str, steps: Steps, fates: Mapping[str, str]) -> str | None:
     """Say whether a member is one that is named, or an entry of a map."""
     named, entry = (format_path(Path((*steps, step))) for step in (name, None))
     is_entry = any(each.startswith(entry) for each in fates) and named not in fates

@@ -9,7 +9,10 @@ the document: it is the person the envelope names. Used by the registry (grants)
 import re
 from typing import Final, NewType
 
-Path = NewType("Path", tuple[str | None, ...])
+Steps = tuple[str | None, ...]
+"""A path on its way: what a walk has gone through so far."""
+
+Path = NewType("Path", Steps)
 """Steps from the root: a member name, or `None` for "each element" (`[*]`)."""
 
 SUBJECT: Final = Path(("", "subject"))

@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final
 
-from dispatcher.model.path import Path, format_path
+from dispatcher.model.path import Path, Steps, format_path
 from dispatcher.model.schema import read_schema
 from dispatcher.stages.revising.acceptance import (
     accepted_types,
@@ -23,7 +23,6 @@ from dispatcher.stages.shaping.schema import NOT_FOLLOWED, SCALARS, classify
 
 _STRUCTURE: Final = ("type", "properties", "additionalProperties", "required", "items")
 _ANY: Final = [*SCALARS, "object", "array"]
-_Steps = tuple[str | None, ...]
 
 
 class Side(StrEnum):
@@ -69,7 +68,7 @@ def compare_schemas(old_text: str, new_text: str) -> tuple[Difference, ...]:
     return tuple(_compare(read_schema(old_text), read_schema(new_text), ()))
 
 
-def _compare(old: Any, new: Any, steps: _Steps) -> Iterator[Difference]:
+def _compare(old: Any, new: Any, steps: Steps) -> Iterator[Difference]:
     if is_same(old, new):
         return
     if not isinstance(old, dict) or not isinstance(new, dict):
@@ -94,7 +93,7 @@ def _compare(old: Any, new: Any, steps: _Steps) -> Iterator[Difference]:
 
 
 def _compare_bounds(
-    old: Mapping[str, Any], new: Mapping[str, Any], steps: _Steps
+    old: Mapping[str, Any], new: Mapping[str, Any], steps: Steps
 ) -> Iterator[Difference]:
     was, now = _bounds(old), _bounds(new)
     words = ", ".join(
@@ -111,7 +110,7 @@ def _compare_bounds(
 
 
 def _compare_classes(
-    old: Mapping[str, Any], new: Mapping[str, Any], steps: _Steps
+    old: Mapping[str, Any], new: Mapping[str, Any], steps: Steps
 ) -> Iterator[Difference]:
     was, now = classify(old), classify(new)
     if was == now:
@@ -124,7 +123,7 @@ def _compare_classes(
 
 
 def _compare_members(
-    old: Mapping[str, Any], new: Mapping[str, Any], steps: _Steps
+    old: Mapping[str, Any], new: Mapping[str, Any], steps: Steps
 ) -> Iterator[Difference]:
     was, now = old.get("properties", {}), new.get("properties", {})
     needed, needs = set(old.get("required", ())), set(new.get("required", ()))
@@ -150,7 +149,7 @@ def _compare_members(
 
 
 def _compare_each(
-    old: Mapping[str, Any], new: Mapping[str, Any], keyword: str, them: str, steps: _Steps
+    old: Mapping[str, Any], new: Mapping[str, Any], keyword: str, them: str, steps: Steps
 ) -> Iterator[Difference]:
     """Compare what holds for every element, or for every member that is not declared."""
     was, now = old.get(keyword, True), new.get(keyword, True)
@@ -191,5 +190,5 @@ def _class(node: Mapping[str, Any]) -> str:
     return "no class" if found is None else f"{found[1]} {found[0]}"
 
 
-def _said(kind: Kind, steps: _Steps, breaks: tuple[Side, ...], what: str) -> Difference:
+def _said(kind: Kind, steps: Steps, breaks: tuple[Side, ...], what: str) -> Difference:
     return Difference(kind, format_path(Path(steps)), breaks, what)

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.grant import parse_grant
-from dispatcher.model.path import SUBJECT, Path, format_path
+from dispatcher.model.path import SUBJECT, Path, Steps, format_path
 from dispatcher.model.registry import Connector, EventType, Subscription
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.redaction import HIDDEN_NAME
@@ -183,7 +183,7 @@ class _Judge:
 
 
 def _places(
-    value: object, steps: tuple[str | None, ...], declared: Mapping[Path, Leaf | Unfit]
+    value: object, steps: Steps, declared: Mapping[Path, Leaf | Unfit]
 ) -> Iterator[tuple[Path, bool]]:
     """Give every place of a document that holds something, and whether the schema declares it.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from dispatcher.model.path import Path, format_path
+from dispatcher.model.path import Path, Steps, format_path
 from dispatcher.model.schema import DEPTH_MAX
 from dispatcher.stages.shaping.guessing import guess, recognise
 from dispatcher.stages.shaping.schema import CLASSIFICATION
@@ -30,7 +30,6 @@ _TYPES: Final[tuple[tuple[type, str], ...]] = (
     (dict, "object"),
     (list, "array"),
 )
-_Steps = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +46,7 @@ class _Notes:
     def __init__(self) -> None:
         self.reasons: list[Reason] = []
 
-    def say(self, steps: _Steps, why: str) -> None:
+    def say(self, steps: Steps, why: str) -> None:
         self.reasons.append(Reason(format_path(Path(steps)), why))
 
 
@@ -64,7 +63,7 @@ def infer_schema(samples: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], tup
 
 
 def _propose(
-    values: Sequence[Any], steps: _Steps, keys: tuple[str, ...], depth: int, notes: _Notes
+    values: Sequence[Any], steps: Steps, keys: tuple[str, ...], depth: int, notes: _Notes
 ) -> dict[str, Any] | None:
     """Propose a node for all these values, or nothing where no plain node has room for them.
 
@@ -88,7 +87,7 @@ def _propose(
 
 
 def _leaf(
-    values: Sequence[Any], types: set[str], steps: _Steps, keys: tuple[str, ...], notes: _Notes
+    values: Sequence[Any], types: set[str], steps: Steps, keys: tuple[str, ...], notes: _Notes
 ) -> dict[str, Any]:
     if "number" in types:
         types = types - {"integer"}
@@ -101,7 +100,7 @@ def _leaf(
 
 
 def _array(
-    arrays: Sequence[list[Any]], steps: _Steps, keys: tuple[str, ...], depth: int, notes: _Notes
+    arrays: Sequence[list[Any]], steps: Steps, keys: tuple[str, ...], depth: int, notes: _Notes
 ) -> dict[str, Any] | None:
     elements = [element for array in arrays for element in array]
     if not elements:
@@ -113,7 +112,7 @@ def _array(
 
 def _object(
     objects: Sequence[dict[str, Any]],
-    steps: _Steps,
+    steps: Steps,
     keys: tuple[str, ...],
     depth: int,
     notes: _Notes,

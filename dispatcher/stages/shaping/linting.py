@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.path import Path, format_path, is_nameable
+from dispatcher.model.path import Path, Steps, format_path, is_nameable
 from dispatcher.model.schema import compile_schema, read_schema
 from dispatcher.stages.shaping.schema import (
     CLASSIFICATION,
@@ -94,7 +94,7 @@ def _lint_root(schema: dict[str, Any]) -> Iterator[Flaw]:
         yield from _lint(schema, ())
 
 
-def _lint(node: object, steps: tuple[str | None, ...]) -> Iterator[Flaw]:
+def _lint(node: object, steps: Steps) -> Iterator[Flaw]:
     if node is False:  # nothing can stand there
         return
     if not isinstance(node, dict):
@@ -114,7 +114,7 @@ def _lint(node: object, steps: tuple[str | None, ...]) -> Iterator[Flaw]:
         yield from _lint_leaf(node, types, steps)
 
 
-def _lint_object(node: dict[str, Any], steps: tuple[str | None, ...]) -> Iterator[Flaw]:
+def _lint_object(node: dict[str, Any], steps: Steps) -> Iterator[Flaw]:
     members, others = node.get("properties"), node.get("additionalProperties")
     named = members if isinstance(members, dict) else {}
     for name, inner in named.items():
@@ -132,16 +132,14 @@ def _lint_object(node: dict[str, Any], steps: tuple[str | None, ...]) -> Iterato
         yield _flaw(FlawCode.MEMBERS_MISSING, steps, "it is not said what is in the object")
 
 
-def _lint_array(node: dict[str, Any], steps: tuple[str | None, ...]) -> Iterator[Flaw]:
+def _lint_array(node: dict[str, Any], steps: Steps) -> Iterator[Flaw]:
     if "items" in node:
         yield from _lint(node["items"], (*steps, None))
     else:
         yield _flaw(FlawCode.MEMBERS_MISSING, steps, "it is not said what is in the array")
 
 
-def _lint_leaf(
-    node: dict[str, Any], types: frozenset[str], steps: tuple[str | None, ...]
-) -> Iterator[Flaw]:
+def _lint_leaf(node: dict[str, Any], types: frozenset[str], steps: Steps) -> Iterator[Flaw]:
     if not types:
         yield _flaw(FlawCode.TYPE_MISSING, steps, "it is not said what type it has")
     elif not types <= SCALARS:
@@ -156,5 +154,5 @@ def _lint_leaf(
         yield _flaw(FlawCode.CLASS_UNKNOWN, steps, f"unknown in a class: {', '.join(odd)}")
 
 
-def _flaw(code: FlawCode, steps: tuple[str | None, ...], why: str) -> Flaw:
+def _flaw(code: FlawCode, steps: Steps, why: str) -> Flaw:
     return Flaw(code, format_path(Path(steps)), why, _FIXES[code])

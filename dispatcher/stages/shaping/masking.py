@@ -15,11 +15,11 @@ from itertools import chain
 from typing import Any, Final
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.path import Path
+from dispatcher.model.path import Path, Steps
 from dispatcher.model.schema import compile_schema, read_schema
 from dispatcher.stages.shaping.fakes import Kind, draw, fake_text, kind_by_look, kind_of
 from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
-from dispatcher.stages.shaping.synthetic import Steps, bounds, fits, synthesise_leaf
+from dispatcher.stages.shaping.synthetic import bounds, fits, synthesise_leaf
 
 _ABSENT: Final = object()
 _SMALL: Final = 100

@@ -8,7 +8,7 @@ Of a text a class of lengths is told, of a list its first element and a class of
 from collections.abc import Mapping
 from typing import Any, Final
 
-from dispatcher.model.path import Path
+from dispatcher.model.path import Path, Steps
 from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
 
 HIDDEN_NAME: Final = "<name>"
@@ -32,7 +32,7 @@ def size_class(size: int, noun: str) -> str:
     return f"up to {most} {noun}" if most is not None else f"more than {_CLASSES[-1]} {noun}"
 
 
-def _redact(value: object, steps: tuple[str | None, ...], declared: _Declared) -> object:
+def _redact(value: object, steps: Steps, declared: _Declared) -> object:
     if len(steps) > _DEPTH_MAX:
         return "<deeper>"
     match value:
@@ -53,9 +53,7 @@ def _redact(value: object, steps: tuple[str | None, ...], declared: _Declared) -
             return f"<text, {size_class(len(str(value)), 'characters')}>"
 
 
-def _redact_object(
-    value: dict[str, Any], steps: tuple[str | None, ...], declared: _Declared
-) -> dict[str, object]:
+def _redact_object(value: dict[str, Any], steps: Steps, declared: _Declared) -> dict[str, object]:
     shown: dict[str, object] = {}
     hidden = 0
     for name, inner in value.items():

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.path import Path
+from dispatcher.model.path import Path, Steps
 from dispatcher.model.schema import read_schema
 
 CLASSIFICATION: Final = "x-data-classification"
@@ -91,9 +91,7 @@ def classify(node: Mapping[str, Any]) -> tuple[Category, Sensitivity] | None:
         return None
 
 
-def _visit(
-    node: object, steps: tuple[str | None, ...], kinds: str, found: dict[Path, Leaf | Unfit]
-) -> None:
+def _visit(node: object, steps: Steps, kinds: str, found: dict[Path, Leaf | Unfit]) -> None:
     if node is False:  # nothing can stand there
         return
     path = Path(steps)
@@ -116,7 +114,7 @@ def _visit(
 
 def _visit_object(
     node: dict[str, Any],
-    steps: tuple[str | None, ...],
+    steps: Steps,
     kinds: str,
     found: dict[Path, Leaf | Unfit],
 ) -> None:

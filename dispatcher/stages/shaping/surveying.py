@@ -13,7 +13,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Final
 
-from dispatcher.model.path import Path, format_path
+from dispatcher.model.path import Path, Steps, format_path
 from dispatcher.stages.shaping.schema import Leaf, Unfit, flatten
 
 STRANGERS_MAX: Final = 5
@@ -26,7 +26,6 @@ _NAME: Final = re.compile(
 )
 """Words, with few digits behind a word: an id that serves as a key has them in its midst."""
 _Declared = Mapping[Path, Leaf | Unfit]
-_Steps = tuple[str | None, ...]
 
 
 class Lack(StrEnum):
@@ -48,7 +47,7 @@ def survey(document: object, schema_text: str) -> tuple[Stray, ...]:
     """List such places of a decoded event, each once."""
     declared = flatten(schema_text)
     found: dict[Stray, None] = {}
-    waiting: list[tuple[object, _Steps]] = [(document, ())]
+    waiting: list[tuple[object, Steps]] = [(document, ())]
     for _ in range(NODES_MAX):
         if not waiting or len(found) >= STRAYS_MAX:
             break
@@ -73,7 +72,7 @@ def classed_places(schema_text: str) -> frozenset[str]:
 
 
 def _inner(
-    node: object, steps: _Steps, declared: _Declared, found: dict[Stray, None]
+    node: object, steps: Steps, declared: _Declared, found: dict[Stray, None]
 ) -> Iterator[tuple[str | None, object]]:
     """Give what is declared to be in a container; note what is not."""
     each = declared.get(Path((*steps, None)))

@@ -12,13 +12,12 @@ from typing import Any, Final
 
 import msgspec
 
-from dispatcher.model.path import Path, format_path
+from dispatcher.model.path import Path, Steps, format_path
 from dispatcher.model.schema import compile_schema, read_schema
 from dispatcher.stages.shaping.fakes import Kind, draw, fake_text, kind_of
 from dispatcher.stages.shaping.patterns import texts_of
 from dispatcher.stages.shaping.schema import classify
 
-Steps = tuple[str | None, ...]
 _SPAN: Final = 1000
 """How many numbers are drawn from where a schema bounds them on one side at most."""
 _TRIES: Final = 32
