@@ -127,7 +127,11 @@ def deliveries(
 
 
 @click.command()
-@click.option("--detector", type=click.Choice([each.value for each in Detector]), help="Only its.")
+@click.option(
+    "--detector",
+    type=click.Choice([each.value for each in Detector]),
+    help="Only what this one found.",
+)
 @click.option("--subscription", help="Only this subscription.")
 @click.option("--event", "event_id", help="Only this event.")
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 10_000))
