@@ -134,7 +134,7 @@ def test_a_letter_that_failed_is_the_same_bytes_again_and_later_events_are_not_i
     times = received(home, 3)
     assert len({(each.id, each.sha256) for each in times}) == 1
     assert told(times[-1])["count"] == 5
-    assert home.states() == {"delivered": 1, "waiting": 1}
+    home.until_states(delivered=1, waiting=1)
 
 
 def until_dead(home: Home, worker: Child, sold: int) -> int:
