@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from pathlib import Path
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
@@ -13,12 +14,14 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, inspect, text
 
 from dispatcher.model.errors import SchemaMismatch, StoreUnavailable
+from dispatcher.model.scope import Scope
 from dispatcher.store.database import Database
 from dispatcher.store.migrating import migrate
+from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.tables import outbox_metadata, registry_metadata, schema_name
-from dispatcher.store.versions import HEADS, check_schema
+from dispatcher.store.versions import HEADS, check_schema, version_table
 from tests.support.databases import PLANES, migrate_all, open_for_tests
-from tests.support.letters import change, rows
+from tests.support.letters import change, field_of, leave_closed, rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -180,14 +183,36 @@ async def test_whoever_could_look_up_event_types_can_look_up_producers_after_an_
         await older.aclose()
 
 
+async def test_a_delivery_filed_before_an_upgrade_keeps_the_scope_it_was_filed_under(
+    empty_postgres_url: str, empty_sqlite_url: str
+):
+    scope = Scope.of((field_of("$.id"), field_of("$.email")))
+    before = msgspec.json.encode(scope.fields).decode()
+    for url in (empty_postgres_url, empty_sqlite_url):
+        older = open_for_tests(url)
+        try:
+            await migrate(older, "registry")  # makes the file, where there is to be one
+            async with older.begin() as connection:
+                await connection.run_sync(_upgrade_to, "outbox_0006")
+            sql = "INSERT INTO {scopes} (id, fields) VALUES (:id, :fields)"
+            await change(older, sql, id=scope.id, fields=before)
+            await migrate(older, "outbox")
+            assert scope == await OutboxStore(older, leave_closed).scope(scope.id)
+        finally:
+            await older.aclose()
+
+
 def _upgrade_to(connection: Connection, revision: str) -> None:
     """Bring an outbox to where an earlier release left it."""
-    connection.execute(text("CREATE SCHEMA dispatcher"))
+    dialect = connection.dialect.name
+    schema = schema_name(dialect)
+    if schema is not None:
+        connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {schema}"))
     config = Config()
     config.set_main_option("script_location", str(ROOT / "migrations" / "outbox"))
     config.attributes |= {
         "connection": connection,
-        "version_table": "outbox_version",
-        "version_table_schema": "dispatcher",
+        "version_table": version_table("outbox", dialect),
+        "version_table_schema": schema,
     }
     command.upgrade(config, revision)

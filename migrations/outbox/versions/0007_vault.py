@@ -1,4 +1,7 @@
-"""What vault tokens stand for, sealed, and whom each is about, so that a person can be erased."""
+"""What vault tokens stand for, sealed, and whom each is about, so that a person can be erased.
+
+Scopes are kept whole from here on: those of deliveries filed before are written anew.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -40,3 +43,6 @@ def upgrade() -> None:
     op.create_index(
         f"{prefix}vault_subjects_token", f"{prefix}vault_subjects", ["token"], schema=schema
     )
+    scopes = f"{prefix}scopes" if on_sqlite else f"{schema}.scopes"
+    whole = """'{"id":"' || id || '","fields":' || fields || '}'"""
+    op.execute(f"UPDATE {scopes} SET fields = {whole} WHERE fields LIKE '[%'")  # noqa: S608
