@@ -167,9 +167,9 @@ ANY_VALUES = ("", "ab", "abcdef", "2024-02-30", "x" * 9, "203.0.113.7", 7, -3.5,
 
 def made_of(told: Any, less: str, more: str) -> Any:
     """Make an action's outcome of another's, knowing nothing of the value."""
-    if told is oracle.NOTHING or told is None or less == more:
-        return told
     kind = parse_action(less).kind
+    if told is oracle.NOTHING or less == more or (told is None and kind != "const"):
+        return told
     if kind == "const" or more == "pass":
         return oracle.outcome(less, told)
     if kind == "truncate" and more.startswith("truncate"):

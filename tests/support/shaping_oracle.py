@@ -96,7 +96,7 @@ def outcome(action: str, value: Any) -> Any:
     """Give what an action makes of a value, or `NOTHING`."""
     name, _, rest = action.partition("(")
     argument = rest.removesuffix(")")
-    if value is None or name == "pass":
+    if name == "pass" or (value is None and name not in ("const", "encrypt")):
         return value
     match name:
         case "const":

@@ -120,6 +120,8 @@ def test_a_folder_that_is_not_empty_is_refused(empty_folder: Path) -> None:
 
 
 def test_ctrl_c_leaves_nothing_behind(empty_folder: Path) -> None:
+    # Where tests run in a shell's background, all they start is deaf to it, unless they hear it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     command = start(empty_folder)
     assert command.stdout is not None
     assert "setting up" in command.stdout.readline()
