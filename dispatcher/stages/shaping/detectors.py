@@ -53,10 +53,14 @@ class Hints:
 def _compile(pattern: bytes, *, is_screen: bool = False) -> Any:
     if not IS_INSTALLED:
         return None
+    return re2.compile(pattern, _options(is_screen=is_screen))
+
+
+def _options(*, is_screen: bool) -> Any:
     options = re2.Options()
     options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = is_screen
-    return re2.compile(pattern, options)
+    return options
 
 
 _START: Final = rb"(?:^|[^0-9A-Za-z])"
@@ -180,24 +184,35 @@ def sought(category: Category | None) -> frozenset[Detector]:
 @cache
 def screen(category: Category | None) -> Any:
     """Give the one expression that is asked of all texts of a class at once."""
-    return _screen_of(tuple(each for each in Detector if each in sought(category)))
+    detectors = tuple(each for each in Detector if each in sought(category))
+    return _compile(_pattern_of(detectors), is_screen=True)
 
 
-@cache
-def _screen_of(detectors: tuple[Detector, ...]) -> Any:
+def _pattern_of(detectors: tuple[Detector, ...]) -> bytes:
     patterns = [_SCREENS[each] for each in detectors if each in _SCREENS]
     words = [_WORDS[each] for each in detectors if each in _WORDS and each is not Detector.CARD]
     if words:
         patterns.append(_worded(rb"|".join(words)))
-    return _compile(rb"|".join((*patterns, UNSEEN)), is_screen=True)
+    return rb"|".join((*patterns, UNSEEN))
+
+
+@cache
+def _family_screens() -> Any:
+    """Give all families' screens as one: it says which of them see something, in one look."""
+    screens = re2.Set.SearchSet(_options(is_screen=True))
+    for family in _FAMILIES:
+        screens.Add(_pattern_of(family))
+    screens.Compile()
+    return screens
 
 
 def find(text: str, wanted: frozenset[Detector], said: Hints) -> Iterator[Spot]:
     """Find everything that is wanted in one folded text, and how much speaks for it."""
     raw = text.encode("ascii", "replace")
     plain = ""
-    for family in _FAMILIES:
-        if said.detectors.isdisjoint(family) and _screen_of(family).search(raw) is None:
+    shown = _family_screens().Match(raw) or ()
+    for number, family in enumerate(_FAMILIES):
+        if number not in shown and said.detectors.isdisjoint(family):
             continue
         for detector in family:
             if detector not in wanted:

@@ -158,6 +158,8 @@ def _judge(
 ) -> tuple[Finding, ...]:
     """Let each rule say what it does about what it counts; the strictest word holds."""
     spots = tuple(found)
+    if not spots:
+        return ()
     actions: list[LeakAction | None] = [None] * len(spots)
     for rule in rules:
         counted = [at for at, spot in enumerate(spots) if _counts(rule, *spot, event_type)]
