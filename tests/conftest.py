@@ -11,6 +11,7 @@ PostgreSQL is the server named by `DISPATCHER_TEST_DATABASE_URL`, else one start
 tests fail; they are never skipped.
 """
 
+import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,6 +24,11 @@ from dispatcher.store.database import Database
 from tests.support import databases
 
 ENGINES = ("sqlite memory", "sqlite file", "postgresql")
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Run one process more than there are processors: half of the time is waiting."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
