@@ -11,6 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from dispatcher.model.switch import WAIT_SECONDS_MAX
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 config_option = click.option(
@@ -22,6 +24,15 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 reason_option = click.option("--reason", default="", help="Why, for the record.")
+
+wait_option = click.option(
+    "--wait",
+    "wait_seconds",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, WAIT_SECONDS_MAX),
+    help="Seconds to wait for the workers.",
+)
 
 NUMBER = click.IntRange(1, 2**63 - 1)
 """A number that a row can have."""

@@ -3,8 +3,7 @@
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import print_json
-from dispatcher.model.switch import WAIT_SECONDS_MAX
+from dispatcher.cli.output import print_json, wait_option
 
 
 @click.command()
@@ -54,14 +53,7 @@ def detokenise(
 @click.option("--tenant", required=True, help="The tenant whose person it is.")
 @click.option("--subject", required=True, help="The person, as events name them in 'subjects'.")
 @click.option("--reason", required=True, help="Why, for the record.")
-@click.option(
-    "--wait",
-    "wait_seconds",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, WAIT_SECONDS_MAX),
-    help="Seconds to wait for the workers.",
-)
+@wait_option
 @where_options
 def erase(
     tenant: str, subject: str, reason: str, wait_seconds: float, where: Where, as_json: bool

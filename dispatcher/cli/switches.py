@@ -3,21 +3,13 @@
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, reason_option
-from dispatcher.model.switch import WAIT_SECONDS_MAX
+from dispatcher.cli.output import moment, print_json, print_table, reason_option, wait_option
 
 
 @click.command()
 @click.argument("target")
 @click.option("--reason", required=True, help="Why, for the record: an incident number will do.")
-@click.option(
-    "--wait",
-    "wait_seconds",
-    default=30.0,
-    show_default=True,
-    type=click.FloatRange(0, WAIT_SECONDS_MAX),
-    help="Seconds to wait.",
-)
+@wait_option
 @where_options
 def hold(target: str, reason: str, wait_seconds: float, where: Where, as_json: bool) -> None:
     """Stop everything that matches TARGET, and return once it has stopped.
