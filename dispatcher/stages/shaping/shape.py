@@ -6,6 +6,7 @@ every machine and at every retry. It never sends an event it cannot read, nothin
 subscription's ceilings, and nothing that the leak guard stops.
 """
 
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -138,6 +139,7 @@ def _subject(cleared: Cleared, draft: Draft) -> dict[str, Any]:
     return {"subject": told[0]} if is_single else {"subjects": told}
 
 
+@lru_cache(maxsize=8192)
 def _find_subject(scope: Scope) -> int | None:
     at = len(scope.fields) - 1  # fields are in the order of their lines, and "@" is behind "$"
     return at if at >= 0 and scope.fields[at].path == SUBJECT else None
