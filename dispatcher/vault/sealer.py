@@ -10,7 +10,7 @@ it must never write a key or a plaintext anywhere, and never open what does not 
 
 import hmac
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -82,6 +82,10 @@ class Vault:
         """Name a person for the ledger: the same within a tenant, unlinkable across tenants."""
         code = hmac.digest(self._naming_key(tenant), subject.encode(), "sha256")
         return PSEUDONYM_PREFIX + code[:_PSEUDONYM_BYTES].hex()
+
+    def pseudonyms(self, tenant: str, subjects: Iterable[str]) -> tuple[str, ...]:
+        """Name several people of a tenant, in the order given."""
+        return tuple(self.pseudonym(tenant, subject) for subject in subjects)
 
     def ownership_token(self, connector: str, host: str) -> str:
         """Give what a host's DNS record says for a connector: always the same, and no secret."""

@@ -33,6 +33,7 @@ from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
+from dispatcher.worker.disclosing import disclosure_of
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
@@ -143,15 +144,8 @@ class Courier:
 
     async def _disclose(self, sealed: Sealed, snapshot: Snapshot) -> bool:
         """Write the ledger row; `False` when the lease is lost, and with it the right to settle."""
-        event, vault = sealed.leased.event, self._kit.vault
-        keys = self._policy.keys.get(sealed.leased.subscription, ())
-        row = Disclosure(
-            sealed,
-            tuple(vault.pseudonym(event.tenant, each) for each in sealed.shaped.subjects),
-            tuple(key.fingerprint for key in keys),
-        )
         try:
-            return await self._disclosures.put(row)
+            return await self._disclosures.put(disclosure_of(self._kit, self._policy, sealed))
         except DispatcherError as error:
             self._kit.log.error("ledger_unwritable", reason=error.reason, why=error.why)
             self._settle(

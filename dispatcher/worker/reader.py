@@ -27,8 +27,8 @@ from dispatcher.stages.gates.reading import (
 )
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
-from dispatcher.store.ledger import Disclosure
 from dispatcher.store.tickets import Read
+from dispatcher.worker.disclosing import disclosure_of
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.shaping import shape_letter
@@ -125,16 +125,11 @@ class Reader:
         return _Judged(ticket, by, issued, cleared)
 
     async def _disclose(self, judged: _Judged, sealed: Sealed, address: str) -> int | None:
-        event, route = judged.cleared.leased.event, judged.cleared.route
-        keys = self._policy.keys.get(route.subscription, ())
-        row = Disclosure(
-            sealed,
-            tuple(self._kit.vault.pseudonym(event.tenant, each) for each in event.subjects),
-            tuple(key.fingerprint for key in keys),
-        )
+        row = disclosure_of(self._kit, self._policy, sealed)
         caller = judged.by.caller
         named = f"{caller.kid} {caller.pin}".strip()
-        return await self._kit.tickets.take(Read(row, named, address, route.ticket_uses))
+        uses = judged.cleared.route.ticket_uses
+        return await self._kit.tickets.take(Read(row, named, address, uses))
 
     def _depart(self, judged: _Judged, sealed: Sealed, tokens: LetterTokens) -> Departure | Stopped:
         """Sign, then check: between that and the first byte there is no await."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from dispatcher.model.errors import DispatcherError, KeyMissing, SealBroken
+from dispatcher.model.event import Event
 from dispatcher.model.letter import Admitted, Cleared, Shaped
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.snapshot import Route
@@ -125,9 +126,9 @@ class TokenDesk:
                 self._remember(found, token)
         return True
 
-    def pseudonyms(self, tenant: str, subjects: Iterable[str]) -> tuple[str, ...]:
-        """Name people as the ledger does."""
-        return tuple(self._kit.vault.pseudonym(tenant, subject) for subject in subjects)
+    def named(self, event: Event) -> tuple[str, ...]:
+        """Name the people an event is about as the ledger does."""
+        return self._kit.vault.pseudonyms(event.tenant, event.subjects)
 
     def _remember(self, found: _Known, token: str) -> None:
         if len(self._known) >= REMEMBERED_MAX:
@@ -193,7 +194,7 @@ class LetterTokens:
             blind=recipient.blind(domain, text).hex(),
             token=token,
             sealed=recipient.seal(domain, token, text),
-            subjects=self._desk.pseudonyms(event.tenant, self.subjects),
+            subjects=self._desk.named(event),
         )
 
     @property

@@ -129,7 +129,7 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
         transport=door,
         clock=SimpleNamespace(boot=time.monotonic, wall_us=lambda: time.time_ns() // 1000),
         chance=lambda: 0.5,
-        vault=SimpleNamespace(pseudonym=lambda _tenant, subject: subject),
+        vault=SimpleNamespace(pseudonyms=lambda _tenant, subjects: tuple(subjects)),
         peers=SimpleNamespace(known=_nobody),
         vault_tokens=MagicMock(),
         metrics=MagicMock(),

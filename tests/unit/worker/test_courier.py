@@ -69,7 +69,7 @@ async def test_a_letter_whose_tokens_may_have_been_erased_meanwhile_does_not_beg
         settings=WorkerSettings(),
         clock=SimpleNamespace(boot=lambda: 0.0, wall_us=lambda: 0),
         chance=lambda: 0.5,
-        vault=SimpleNamespace(pseudonym=lambda _tenant, subject: subject),
+        vault=SimpleNamespace(pseudonyms=lambda _tenant, subjects: tuple(subjects)),
         peers=SimpleNamespace(known=known),
         transport=SimpleNamespace(post=post),
         metrics=MagicMock(),
