@@ -84,6 +84,11 @@ class Scope:
             lines.insert(0, "thin")
         return cls(ScopeId(content_hash(lines)), ordered, is_thin, group_min)
 
+    @property
+    def fetched(self) -> "Scope":
+        """What is fetched where a letter names the event alone: the same leaves, carried."""
+        return Scope.of(self.fields)
+
     def intersect(self, other: "Scope") -> "Scope":
         """Give the scope that both allow. A retry or replay may only narrow."""
         if self.id == other.id:

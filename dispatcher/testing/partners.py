@@ -208,9 +208,7 @@ def _with_all_fetched(snapshot: Snapshot) -> Snapshot:
     return replace(
         snapshot,
         routes={
-            name: replace(
-                route, scopes={kind: Scope.of(each.fields) for kind, each in route.scopes.items()}
-            )
+            name: replace(route, scopes={kind: each.fetched for kind, each in route.scopes.items()})
             for name, route in snapshot.routes.items()
         },
     )

@@ -43,8 +43,7 @@ def judge_read(
     is_theirs = verdict.route.connector == ticket.connector
     if not (is_theirs and is_known(by, snapshot.callers)):
         return refuse(Reason.POLICY_CHANGED, detail="whose the ticket was may not fetch any more")
-    # The letter left out what the answer is for.
-    return replace(verdict, scope=Scope.of(verdict.scope.fields))
+    return replace(verdict, scope=verdict.scope.fetched)
 
 
 def is_known(by: Known, callers: Callers) -> bool:
