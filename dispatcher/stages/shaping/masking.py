@@ -9,6 +9,7 @@ Where a value is one of few (a choice, a truth, a small number) its fake is draw
 the place alone, for a fake that follows such a value gives it away.
 """
 
+import math
 import string
 from collections.abc import Iterator, Mapping
 from itertools import chain
@@ -138,7 +139,10 @@ class _Masker:
 
     def _numbers(self, value: object) -> Iterator[object]:
         """Give numbers of as many digits, with the same sign, whole ones for whole ones."""
-        whole = abs(int(value)) if isinstance(value, int | float) else 0
+        whole = 0
+        # An integer may be too large for a float, and a float for an integer.
+        if isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+            whole = abs(int(value))
         digits = len(str(whole)) - 1
         sign = -1 if isinstance(value, int | float) and value < 0 else 1
         for salt in range(_SALTS):

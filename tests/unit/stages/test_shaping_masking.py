@@ -1,5 +1,6 @@
 """Real events with nobody left in them."""
 
+import math
 import re
 
 import pytest
@@ -160,3 +161,9 @@ def test_what_fits_nothing_that_can_be_made_is_left_out():
 def test_what_is_no_event_is_refused(document):
     with pytest.raises(ValueError, match="JSON object"):
         mask_event(document, text_of(record(a=leaf())), "key")
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 10**400, -(10**400)])
+def test_a_number_that_is_none_to_json_or_to_a_float_is_masked_like_any_other(number: float):
+    schema = text_of(record(salary=leaf("number", "financial", "confidential")))
+    assert mask_event({"salary": number}, schema, "seed")["salary"] != number
