@@ -26,7 +26,7 @@ from dispatcher.model.errors import (
 from dispatcher.model.event import Event
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import ScopeId, WebhookId
-from dispatcher.model.keys import SigningKey
+from dispatcher.model.keys import SigningKey, live_keys
 from dispatcher.model.letter import Admitted
 from dispatcher.model.registry import Connector, Registry, Subscription
 from dispatcher.model.scope import Scope
@@ -41,7 +41,8 @@ from dispatcher.stages.shaping.account import Part, Shown, Terms, account
 from dispatcher.stages.shaping.shape import read_payload
 from dispatcher.stages.shaping.tokens import TokensWanted
 from dispatcher.store.payloads import Filed, PayloadStore
-from dispatcher.store.registry import RegistryStore, StoredKey
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.signing_keys import StoredKey
 from dispatcher.store.token_keys import StoredTokenKey
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.vault.places import signing_key_place, token_key_place
@@ -286,13 +287,14 @@ class PreviewControl:
     def _keys(self, policy: Policy, name: str) -> tuple[SigningKey, ...]:
         keys = []
         for each in policy.keys:
-            if each.subscription != name:
+            if each.subscription != name or each.sealed is None:
                 continue
             place = signing_key_place(name, each.fingerprint)
             # A key that does not open is none to a worker either.
             with suppress(DispatcherError):
-                keys.append(SigningKey(each.fingerprint, self.vault.open(each.sealed, place)))
-        return tuple(keys)
+                secret = self.vault.open(each.sealed, place)
+                keys.append(SigningKey(each.fingerprint, secret, each.kind, each.times))
+        return live_keys(keys, self.wall_us())
 
 
 async def unhurried(event: Event, work: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.caller import Caller
 from dispatcher.model.classification import Sensitivity
+from dispatcher.model.keys import SigningProfile
 from dispatcher.model.leak import LeakRule
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
 from dispatcher.model.partner_key import PartnerKey
@@ -176,6 +177,7 @@ class Subscription:
     window_seconds: int = WINDOW_SECONDS
     group_min: int = GROUP_MIN
     format: WireFormat = WireFormat.STANDARD
+    signing: SigningProfile = SigningProfile.V1
     body_bytes_max: int = Limits().body_bytes_max
     subjects_max: int | None = None
     records_max: int = Limits().records_max

@@ -1,13 +1,13 @@
 """The registry plane's tables of people and their doings, and of what endpoints have shown.
 
-Also of the keys that tokens of values hang on. Called by `tables.registry_metadata`, which says by
-`make` where a table lives and what its name is.
+Also of the keys that sign, and those that tokens of values hang on. Called by
+`tables.registry_metadata`, which says by `make` where a table lives and what its name is.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, text
 
 Make = Callable[..., Any]
 
@@ -84,6 +84,22 @@ def make_proofs(make: Make) -> None:
         Column("holder", Text, nullable=False),
         Column("echo", Text, nullable=False),
         Column("dns", Text, nullable=False),
+    )
+
+
+def make_signing_keys(make: Make) -> None:
+    """Make the keys that letters are signed with, and when each one signs."""
+    make(
+        "signing_keys",
+        Column("subscription", Text, primary_key=True),
+        Column("fingerprint", Text, primary_key=True),
+        Column("sealed", LargeBinary),
+        Column("created_us", BigInteger, nullable=False),
+        Column("kind", Text, nullable=False, server_default=text("'hmac'")),
+        Column("public", Text, nullable=False, server_default=text("''")),
+        Column("active_us", BigInteger, nullable=False, server_default=text("0")),
+        Column("until_us", BigInteger),
+        Column("revoked_us", BigInteger),
     )
 
 

@@ -7,7 +7,7 @@ bumps the epoch in the same transaction, which also puts it on the record.
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,6 +24,7 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.store.changes import Decision, note_active, note_rejected
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
+from dispatcher.store.signing_keys import StoredKey, add_signing_keys, read_signing_keys
 from dispatcher.store.token_keys import (
     StoredTokenKey,
     TokenKeyChange,
@@ -69,15 +70,8 @@ _TRIPPED: Final = """
 SELECT id, target, reason, actor, tripped_us FROM {switches}
 WHERE released_us IS NULL ORDER BY id
 """
-_KEYS: Final = """
-SELECT subscription, fingerprint, sealed FROM {signing_keys} ORDER BY created_us DESC, fingerprint
-"""
 _PROOFS: Final = """
 SELECT connector, endpoint, method, proven_us, proven_by, revision FROM {proofs}
-"""
-_ADD_KEY: Final = """
-INSERT INTO {signing_keys} (subscription, fingerprint, sealed, created_us)
-VALUES (:subscription, :fingerprint, :sealed, {now})
 """
 
 
@@ -93,15 +87,6 @@ class Active:
     hash: str
     registry: Registry
     erasures: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StoredKey:
-    """A signing secret as it lies in the database."""
-
-    subscription: str
-    fingerprint: str
-    sealed: bytes = field(repr=False)
 
 
 class PolicyNow(NamedTuple):
@@ -156,8 +141,7 @@ class RegistryStore:
         async with self._database.view() as connection:
             active = _active((await self._database.execute(connection, _ACTIVE)).one())
             switches = await self._switches(connection)
-            found = await self._database.execute(connection, _KEYS)
-            keys = tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in found)
+            keys = await read_signing_keys(self._database, connection)
             proofs = await self._database.execute(connection, _PROOFS)
             return PolicyNow(
                 active=active,
@@ -206,11 +190,7 @@ class RegistryStore:
                 reason=new.reason,
                 content=content.decode(),
             )
-            rows = [
-                {"subscription": k.subscription, "fingerprint": k.fingerprint, "sealed": k.sealed}
-                for k in keys
-            ]
-            await self._database.execute_many(connection, _ADD_KEY, rows)
+            await add_signing_keys(self._database, connection, keys)
             await change_token_keys(self._database, connection, token_keys)
             if new.approval is not None:
                 await note_active(self._database, recording, new.approval, number)
@@ -245,8 +225,7 @@ class RegistryStore:
     async def keys(self) -> tuple[StoredKey, ...]:
         """Read every signing key, newest first."""
         async with self._database.look() as connection:
-            keys = await self._database.execute(connection, _KEYS)
-            return tuple(StoredKey(k[0], k[1], bytes(k[2])) for k in keys)
+            return await read_signing_keys(self._database, connection)
 
     async def token_keys(self) -> tuple[StoredTokenKey, ...]:
         """Read every token key, by partner and version."""

@@ -32,6 +32,7 @@ from dispatcher.store.control_tables import (
     make_audit,
     make_people,
     make_proofs,
+    make_signing_keys,
     make_token_keys,
 )
 from dispatcher.store.outbox_tables import (
@@ -192,20 +193,12 @@ def registry_metadata(dialect: str) -> MetaData:
         Column("in_flight", Integer, nullable=False),
         Column("is_fenced", Boolean, nullable=False),
     )
-    _table(
-        metadata,
-        dialect,
-        "signing_keys",
-        Column("subscription", Text, primary_key=True),
-        Column("fingerprint", Text, primary_key=True),
-        Column("sealed", LargeBinary, nullable=False),
-        Column("created_us", BigInteger, nullable=False),
-    )
     make = partial(_table, metadata, dialect)
     make_people(make)
     _change_sets(metadata, dialect)
     make_audit(make)
     make_proofs(make)
+    make_signing_keys(make)
     make_token_keys(make)
     return metadata
 

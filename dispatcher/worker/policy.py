@@ -23,7 +23,7 @@ from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.paper import coming_due, must_warn
 from dispatcher.stages.revising.compiling import compile_snapshot
-from dispatcher.store.registry import StoredKey
+from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.worker.kit import Kit, rest
 
@@ -178,6 +178,8 @@ class PolicyWatch:
     def _open_keys(self, stored: tuple[StoredKey, ...]) -> dict[str, tuple[SigningKey, ...]]:
         keys: dict[str, tuple[SigningKey, ...]] = {}
         for each in stored:
+            if each.sealed is None:
+                continue
             try:
                 place = signing_key_place(each.subscription, each.fingerprint)
                 secret = self._kit.vault.open(each.sealed, place)
@@ -187,7 +189,7 @@ class PolicyWatch:
                     "signing_key_unreadable", subscription=each.subscription, reason=error.reason
                 )
                 continue
-            key = SigningKey(each.fingerprint, secret)
+            key = SigningKey(each.fingerprint, secret, each.kind, each.times)
             keys[each.subscription] = (*keys.get(each.subscription, ()), key)
         return keys
 

@@ -10,11 +10,13 @@ from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.ids import Epoch, Revision, WorkerId
+from dispatcher.model.keys import KeyState
 from dispatcher.model.paper import Agreement, Assessment, LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination, Policy, Registry, Subscription
 from dispatcher.model.switch import Target
 from dispatcher.store.database import Database
-from dispatcher.store.registry import POLICY_CHANNEL, NewRevision, RegistryStore, StoredKey
+from dispatcher.store.registry import POLICY_CHANNEL, NewRevision, RegistryStore
+from dispatcher.store.signing_keys import StoredKey
 from dispatcher.store.wakeup import listen
 from dispatcher.store.workers import WorkerStore
 from tests.support.letters import MINUTE_US, ORDER_PLACED, change, rows
@@ -89,8 +91,10 @@ async def test_an_activated_revision_is_read_back_whole_with_its_keys(registry: 
     assert (number, active.revision) == (1, 1)
     assert active.epoch == epoch > before.epoch
     assert active.registry == REGISTRY
-    assert keys == (KEY,)
-    assert await registry.keys() == (KEY,)
+    assert keys == await registry.keys()
+    (key,) = keys
+    assert replace(key, times=KEY.times) == KEY
+    assert KeyState.ACTIVE is key.times.state(key.times.created_us)
     assert "secret" not in repr(keys)
 
 

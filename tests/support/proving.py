@@ -23,7 +23,8 @@ from dispatcher.model.registry import Destination, OwnershipProof, Policy, Regis
 from dispatcher.network.resolver import StaticResolver
 from dispatcher.producer import enqueue
 from dispatcher.stages.sealing.signature import fingerprint
-from dispatcher.store.registry import NewRevision, StoredKey
+from dispatcher.store.registry import NewRevision
+from dispatcher.store.signing_keys import StoredKey
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import signing_key_place

@@ -193,6 +193,7 @@ def _route(
         scopes=_scopes(subscription, connector, event_types),
         window_seconds=subscription.window_seconds if subscription.group else None,
         format=subscription.format,
+        signing=subscription.signing,
         limits=Limits(
             subscription.body_bytes_max, _subjects_max(subscription), subscription.records_max
         ),

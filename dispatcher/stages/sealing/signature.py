@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from typing import Final
 
-from dispatcher.model.keys import SigningKey
+from dispatcher.model.keys import KeyKind, SigningKey, live_keys
 from dispatcher.model.letter import Departure, Sealed, Stopped
 from dispatcher.model.verdict import Reason
 
@@ -21,8 +21,10 @@ SECRET_BYTES_MAX: Final = 64
 
 
 def depart(sealed: Sealed, keys: tuple[SigningKey, ...], now_seconds: int) -> Departure | Stopped:
-    """Make the headers of this attempt: one signature for each key, in the order given."""
-    if not keys:
+    """Make the headers of this attempt: one signature for each live key, in the order given."""
+    live = live_keys(keys, now_seconds * 1_000_000)
+    signing = [key for key in live if key.kind is KeyKind.HMAC]
+    if not signing:
         return Stopped(Reason.SIGNING_KEY_MISSING)
     webhook_id = sealed.leased.webhook_id
     content = f"{webhook_id}.{now_seconds}.".encode() + sealed.body
@@ -30,7 +32,7 @@ def depart(sealed: Sealed, keys: tuple[SigningKey, ...], now_seconds: int) -> De
         (
             ("webhook-id", webhook_id),
             ("webhook-timestamp", str(now_seconds)),
-            ("webhook-signature", " ".join(sign(key.secret, content) for key in keys)),
+            ("webhook-signature", " ".join(sign(key.secret, content) for key in signing)),
         )
     )
 
