@@ -177,7 +177,7 @@ def test_planted_values_appear_nowhere_on_a_bad_day(day: Day) -> None:
 
     refuse(day, url, token.json["token"])
     insert_clear(day, b'{"order": {"%s": 1}}' % day.plant("mistyped").encode())
-    until(lambda: at_rest(home)["parked"] == 3)
+    until(lambda: at_rest(home) == {"delivered": 3, "dead": 1, "parked": 3})
     look(day, url, reader.json["token"])
     day.said.append(get(f"{url}/metrics"))
     serving.kill()
@@ -187,7 +187,8 @@ def test_planted_values_appear_nowhere_on_a_bad_day(day: Day) -> None:
     )
     home.children.append(broken)
     place(day)
-    until(lambda: at_rest(home)["parked"] == 3 + len(PARTNERS), home.voices)
+    parked = 3 + len(PARTNERS)
+    until(lambda: at_rest(home) == {"delivered": 3, "dead": 1, "parked": parked}, home.voices)
     broken.kill()
     assert '"courier_failed"' in broken.said()
 
