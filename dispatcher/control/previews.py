@@ -294,7 +294,7 @@ class PreviewControl:
             with suppress(DispatcherError):
                 secret = self.vault.open(each.sealed, place)
                 keys.append(SigningKey(each.fingerprint, secret, each.kind, each.times))
-        return live_keys(keys, self.wall_us())
+        return live_keys(keys, policy.snapshot.routes[name].signing, self.wall_us())
 
 
 async def unhurried(event: Event, work: Callable[[], T]) -> T:

@@ -18,7 +18,7 @@ from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
 
-_SHOWN: Final = frozenset({"webhook-id", "webhook-timestamp"})
+_SHOWN: Final = frozenset({"webhook-id", "webhook-timestamp", "content-digest", "signature-input"})
 """Of the headers made in the last instant, those that vouch for nothing."""
 
 
@@ -57,5 +57,5 @@ def write_letter(
 
 def without_signature(headers: Headers, keys: tuple[SigningKey, ...]) -> Headers:
     """Give the headers of an instant with nothing in them that would vouch for a body."""
-    made = " ".join(f"v1,(made with key {key.fingerprint} when it is sent)" for key in keys)
+    made = " ".join(f"(made with key {key.fingerprint} when it is sent)" for key in keys)
     return tuple((name, value if name in _SHOWN else made) for name, value in headers)

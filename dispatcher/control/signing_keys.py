@@ -1,10 +1,16 @@
-"""Signing keys for subscriptions that lack one of a kind they need: minted, sealed, shown once."""
+"""Signing keys: made for subscriptions that lack one of a kind they need, sealed, and shown once.
 
+A shared secret is shown to whoever activates the revision, for the partner; of an Ed25519 key only
+the public half is anybody's, and that can be read at any time.
+"""
+
+import base64
 from collections.abc import Callable, Iterable
 
 from dispatcher.model.keys import KeyKind
 from dispatcher.model.registry import Registry
-from dispatcher.stages.sealing.signature import fingerprint, format_secret
+from dispatcher.stages.sealing.ed25519 import public_half
+from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.vault.sealer import Vault
@@ -16,7 +22,7 @@ def new_keys(
     vault: Vault,
     mint_secret: Callable[[], bytes],
 ) -> tuple[dict[str, str], list[StoredKey]]:
-    """Give what the partner of each new subscription is told of its key, and what is stored."""
+    """Give the shared secret of each new subscription, as its partner gets it, and all new keys."""
     have = {(key.subscription, key.kind) for key in known}
     secrets: dict[str, str] = {}
     keys: list[StoredKey] = []
@@ -25,9 +31,20 @@ def new_keys(
             if (subscription.name, kind) in have:
                 continue
             secret = mint_secret()
-            name = fingerprint(secret)
-            sealed = vault.seal(secret, signing_key_place(subscription.name, name))
-            keys.append(StoredKey(subscription.name, name, sealed, kind))
+            keys.append(seal_key(subscription.name, kind, secret, vault))
             if kind is KeyKind.HMAC:
                 secrets[subscription.name] = format_secret(secret)
     return secrets, keys
+
+
+def seal_key(subscription: str, kind: KeyKind, secret: bytes, vault: Vault) -> StoredKey:
+    """Close a key for storing; `secret` is 32 bytes, the seed where the kind is Ed25519."""
+    name = fingerprint(kind, secret)
+    is_pair = kind is KeyKind.ED25519
+    return StoredKey(
+        subscription=subscription,
+        fingerprint=name,
+        sealed=vault.seal(secret, signing_key_place(subscription, name)),
+        kind=kind,
+        public=base64.b64encode(public_half(secret)).decode() if is_pair else "",
+    )

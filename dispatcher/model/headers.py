@@ -79,7 +79,7 @@ def find_header_faults(headers: Mapping[str, str]) -> Iterator[HeaderFault]:
             yield HeaderFault(name, why, "write visible ASCII, with spaces in between at most")
         elif len(value) > VALUE_BYTES_MAX:
             yield HeaderFault(name, "the value is too long", f"at most {VALUE_BYTES_MAX} bytes")
-    for name, count in Counter(map(_plain, headers)).items():
+    for name, count in Counter(map(folded, headers)).items():
         if count > 1:
             yield HeaderFault(name, f"written {count} times", "write it once, in one spelling")
     if len(headers) > COUNT_MAX:
@@ -97,10 +97,10 @@ def compile_headers(headers: Mapping[str, str]) -> Headers | None:
 
 def is_reserved(name: str) -> bool:
     """True for a header that no subscription may set, however it is spelled."""
-    plain = _plain(name)
+    plain = folded(name)
     return plain in _RESERVED or plain.startswith(_RESERVED_BEGINNINGS)
 
 
-def _plain(name: str) -> str:
+def folded(name: str) -> str:
     """Fold what servers fold: behind a gateway `Content_Length` is `Content-Length`."""
     return name.lower().replace("_", "-")

@@ -8,7 +8,12 @@ publishes public keys. The secret is in no repr and no pickle.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
+
+from dispatcher.model.paper import STRICT
+
+SIGNATURE_TAG: Final = "dispatcher"
+"""What RFC 9421 signatures of ours bear as their tag."""
 
 
 class KeyKind(StrEnum):
@@ -99,6 +104,36 @@ class SigningKey:
         raise TypeError("a signing key cannot be pickled")
 
 
-def live_keys(keys: Iterable[SigningKey], now_us: int) -> tuple[SigningKey, ...]:
-    """Give the keys that sign at this instant, in the order given."""
-    return tuple(key for key in keys if key.times.state(now_us).is_signing)
+class CompatStyle(StrEnum):
+    """An older style of signature (see `stages.sealing.compat_signature`)."""
+
+    T_V1 = "t_v1"
+    SHA256 = "sha256"
+
+    @property
+    def is_replayable(self) -> bool:
+        """True where whoever has seen a letter can send it again, and it still verifies."""
+        return self is CompatStyle.SHA256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompatSignature:
+    """A header beside the signature, in a style that the partner's receiver knows already."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
+
+    header: str
+    style: CompatStyle
+
+
+def live_keys(
+    keys: Iterable[SigningKey], profile: SigningProfile, now_us: int
+) -> tuple[SigningKey, ...]:
+    """Give the keys that sign by this profile at this instant, in the order given.
+
+    None, where one of the kinds it takes has no key that signs.
+    """
+    live = tuple(
+        key for key in keys if key.kind in profile.kinds and key.times.state(now_us).is_signing
+    )
+    return live if {key.kind for key in live}.issuperset(profile.kinds) else ()

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.caller import Caller
 from dispatcher.model.classification import Sensitivity
-from dispatcher.model.keys import SigningProfile
+from dispatcher.model.keys import CompatSignature, SigningProfile
 from dispatcher.model.leak import LeakRule
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
 from dispatcher.model.partner_key import PartnerKey
@@ -156,6 +156,7 @@ class Subscription:
     """Which event types one endpoint of a connector receives, and which fields of each.
 
     `scope` maps event types to grants (see `model.grant`); an empty list sends the envelope alone.
+    Letters are signed as `signing` says; `compat_signature` is a second one, in an older style.
     A letter beyond `body_bytes_max`, `subjects_max` or `records_max` is parked, never cut; where no
     `subjects_max` is said, a summary may be about more people than a single event.
     A summary sums up `window_seconds` of events, and tells nothing about fewer than `group_min`
@@ -178,6 +179,7 @@ class Subscription:
     group_min: int = GROUP_MIN
     format: WireFormat = WireFormat.STANDARD
     signing: SigningProfile = SigningProfile.V1
+    compat_signature: CompatSignature | None = None
     body_bytes_max: int = Limits().body_bytes_max
     subjects_max: int | None = None
     records_max: int = Limits().records_max

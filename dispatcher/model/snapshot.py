@@ -11,7 +11,7 @@ from dispatcher.model.caller import Callers
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
-from dispatcher.model.keys import SigningProfile
+from dispatcher.model.keys import CompatSignature, SigningProfile
 from dispatcher.model.leak import DEFAULT_RULES, LeakRule
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.producers import Producers
@@ -48,6 +48,7 @@ class Route:
     window_seconds: int | None = None
     format: WireFormat = WireFormat.STANDARD
     signing: SigningProfile = SigningProfile.V1
+    compat_signature: CompatSignature | None = None
     limits: Limits = field(default=Limits())
     keys: tuple[PartnerKey, ...] = ()
     leak_rules: tuple[LeakRule, ...] = DEFAULT_RULES

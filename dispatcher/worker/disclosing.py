@@ -14,7 +14,8 @@ from dispatcher.worker.policy import PolicyWatch
 def disclosure_of(kit: Kit, policy: PolicyWatch, sealed: Sealed) -> Disclosure:
     """Give the ledger's row of a letter: whom it is about, and the keys that will sign it."""
     leased = sealed.leased
-    keys = live_keys(policy.keys.get(leased.subscription, ()), kit.clock.wall_us())
+    held = policy.keys.get(leased.subscription, ())
+    keys = live_keys(held, sealed.cleared.route.signing, kit.clock.wall_us())
     return Disclosure(
         sealed,
         kit.vault.pseudonyms(leased.event.tenant, sealed.shaped.subjects),

@@ -135,7 +135,7 @@ class Reader:
         """Sign, then check: between that and the first byte there is no await."""
         kit, policy = self._kit, self._policy
         keys = policy.keys.get(judged.cleared.route.subscription, ())
-        departure = depart(sealed, keys, kit.clock.wall_us() // 1_000_000)
+        departure = depart(sealed, keys, kit.clock.wall_us() // 1_000_000, is_answer=True)
         if not self._tokens.is_current(tokens):
             return Stopped(Reason.POLICY_CHANGED)  # somebody was erased meanwhile
         stopped = may_answer(

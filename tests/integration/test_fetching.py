@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 from dispatcher.model.caller import Caller, CallerKind
 from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.registry import Style
-from dispatcher.stages.sealing.signature import format_secret
+from dispatcher.stages.sealing.standard_webhooks import format_secret
 from dispatcher.store.history import HistoryStore
 from dispatcher.worker.kit import Step
 from tests.support.fetching import (

@@ -20,7 +20,7 @@ from dispatcher.model.errors import NotFound
 from dispatcher.model.proof import ProofMethod
 from dispatcher.model.switch import Target
 from dispatcher.network.resolver import StaticResolver
-from dispatcher.stages.sealing.signature import format_secret
+from dispatcher.stages.sealing.standard_webhooks import format_secret
 from tests.support.hostile import Receiver, Script, answers, receiver
 from tests.support.letters import change, rows
 from tests.support.proving import CHALLENGE, SECRET, Lab, a_lab, echo, told

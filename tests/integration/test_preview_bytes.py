@@ -17,14 +17,14 @@ from dispatcher.app.controls import preview_control
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.rehearsing import Written, write_letter
 from dispatcher.model.classification import Category, Sensitivity
-from dispatcher.model.keys import SigningKey
+from dispatcher.model.keys import KeyKind, SigningKey
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import OwnershipProof, Registry, Style, WireFormat
 from dispatcher.model.token import TokenKey, write_value
 from dispatcher.producer import enqueue
 from dispatcher.stages.gates.rehearsal import rehearse
-from dispatcher.stages.sealing.signature import fingerprint
+from dispatcher.stages.sealing.standard_webhooks import fingerprint
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.vault.tokens import Recipient
 from tests.support.hostile import Receiver, Request, answers, receiver
@@ -121,7 +121,7 @@ async def rewritten(lab: Lab, control: PreviewControl, instant: int) -> bytes:
     assert case.scope is not None
     made = rehearse(case.event, NAME, case.filed.webhook_id, case.scope, policy.snapshot)
     assert made.admitted is not None
-    keys = (SigningKey(fingerprint(SECRET), SECRET),)
+    keys = (SigningKey(fingerprint(KeyKind.HMAC, SECRET), SECRET),)
     recipient = lab.house.tokens.recipient("north", TokenKey("acme", 1, TOKEN_SECRET))
     skus = [("sku", recipient.blind("sku", write_value(each)).hex()) for each in ("a", "b")]
     minted = await VaultStore(lab.house.outbox_database).known("acme", "north", skus)
@@ -153,7 +153,8 @@ async def test_a_preview_is_byte_for_byte_what_the_partner_received(
         assert len(told) == len(lines)
         differing = [each for each in zip(told, lines, strict=True) if each[0] != each[1]]
         (signature,) = differing
-        made = f"webhook-signature: v1,(made with key {fingerprint(SECRET)} when it is sent)"
+        name = fingerprint(KeyKind.HMAC, SECRET)
+        made = f"webhook-signature: (made with key {name} when it is sent)"
         assert signature[0] == made
         ticket = json.loads(request.body).get("ticket", "")
         hidden = ticket[:4] + "x" * (len(ticket) - 4)

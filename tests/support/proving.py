@@ -16,18 +16,17 @@ from dispatcher.app.config import Config, load_config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.proofs import ProofControl
+from dispatcher.control.signing_keys import seal_key
 from dispatcher.control.token_keys import new_token_keys
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.ids import Revision
+from dispatcher.model.keys import KeyKind
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Registry
 from dispatcher.network.resolver import StaticResolver
 from dispatcher.producer import enqueue
-from dispatcher.stages.sealing.signature import fingerprint
 from dispatcher.store.registry import NewRevision
-from dispatcher.store.signing_keys import StoredKey
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
-from dispatcher.vault.places import signing_key_place
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.loop import Worker
 from tests.support.hostile import Receiver, Request
@@ -94,8 +93,7 @@ class Lab:
     async def activate(self, held: Registry) -> Revision:
         """Make a registry with the subscription acme-orders the active one."""
         base = await self.house.registry.active()
-        place = signing_key_place("acme-orders", fingerprint(SECRET))
-        key = StoredKey("acme-orders", fingerprint(SECRET), self.house.vault.seal(SECRET, place))
+        key = seal_key("acme-orders", KeyKind.HMAC, SECRET, self.house.vault)
         new = NewRevision(
             base=base,
             registry=held,

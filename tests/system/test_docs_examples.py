@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
-from dispatcher.stages.sealing.signature import format_secret
+from dispatcher.stages.sealing.standard_webhooks import format_secret
 
 DOCS = Path(__file__).parents[2] / "docs"
 DISPATCHER = Path(sys.executable).with_name("dispatcher")

@@ -194,6 +194,7 @@ def _route(
         window_seconds=subscription.window_seconds if subscription.group else None,
         format=subscription.format,
         signing=subscription.signing,
+        compat_signature=subscription.compat_signature,
         limits=Limits(
             subscription.body_bytes_max, _subjects_max(subscription), subscription.records_max
         ),

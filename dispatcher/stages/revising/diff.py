@@ -18,6 +18,7 @@ from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, EventType, Limits, Registry
 from dispatcher.model.scope import Field, Scope
+from dispatcher.model.snapshot import Route
 from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.caller_rights import compare_callers, compare_tickets
@@ -138,6 +139,9 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         # The same members under other names; a CloudEvent also names the subscription.
         what = f"laid out as {now.format}, was {was.format}"
         yield Change(WIDENS, Aspect.TERMS, where, what)
+    if _signing(was) != _signing(now):
+        # What vouches for a letter is not for one person to change.
+        yield Change(WIDENS, Aspect.TERMS, where, f"{_signing(now)}, was {_signing(was)}")
     yield from _compare_limits(where, was.limits, now.limits)
     yield from _compare_keys(where, was.keys, now.keys)
     if was.window_seconds and now.window_seconds and was.window_seconds != now.window_seconds:
@@ -257,6 +261,12 @@ def _field(event_type: str, field: Field) -> str:
     marked = field.sensitivity is not Sensitivity.PUBLIC or field.category.is_personal
     sensitivity = f"{field.sensitivity} " if marked else ""
     return f"{event_type} {format_path(field.path)} ({kind}{sensitivity}{field.category})"
+
+
+def _signing(route: Route) -> str:
+    compat = route.compat_signature
+    beside = f" and {compat.style} in {compat.header}" if compat is not None else ""
+    return f"signed by {route.signing}{beside}"
 
 
 def _header(header: tuple[str, str]) -> str:

@@ -7,7 +7,8 @@ from typing import Final
 from dispatcher.model.action import ActionKind, parse_action
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.grant import parse_grant
-from dispatcher.model.headers import find_header_faults
+from dispatcher.model.headers import find_header_faults, folded
+from dispatcher.model.keys import KeyKind
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import (
     GROUP_MIN,
@@ -79,6 +80,7 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
     yield from check_fixed_headers(of, subscription.headers)
     for fault in find_header_faults(subscription.headers):
         yield Fault(f"{of}: headers {fault.name!r}", fault.why, fault.fix)
+    yield from _check_compat(of, subscription)
     if not 1 <= subscription.concurrency <= CONCURRENCY_LIMIT:
         yield out_of_range(f"{of}: concurrency", 1, CONCURRENCY_LIMIT)
     rate = subscription.rate_per_second
@@ -91,6 +93,21 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
     if len(subscription.retry_seconds) > RETRIES_LIMIT:
         yield Fault(f"{of}: retry_seconds", "too many waits", f"write at most {RETRIES_LIMIT}")
     yield from _check_ceilings(of, subscription)
+
+
+def _check_compat(of: str, subscription: Subscription) -> Iterator[Fault]:
+    compat = subscription.compat_signature
+    if compat is None:
+        return
+    where = f"{of}: compat_signature"
+    if KeyKind.HMAC not in subscription.signing.kinds:
+        why = f"signing = {str(subscription.signing)!r} has no shared secret to make it with"
+        yield Fault(where, why, "sign by v1, by v1+v1a or by rfc9421-hmac beside it")
+    for fault in find_header_faults({compat.header: ""}):
+        yield Fault(f"{where}: header {fault.name!r}", fault.why, fault.fix)
+    if folded(compat.header) in map(folded, subscription.headers):
+        why = "it stands among headers as well"
+        yield Fault(f"{where}: header {compat.header!r}", why, "name a header of its own")
 
 
 def _check_ceilings(of: str, subscription: Subscription) -> Iterator[Fault]:

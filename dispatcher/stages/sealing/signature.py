@@ -1,65 +1,45 @@
-"""Standard Webhooks `v1`: HMAC-SHA256 over id, timestamp and the exact body.
+"""Sign a letter, as its endpoint's profile wants it, in the instant before the first byte.
 
-`depart` is called by the transport in the instant before the first byte, so the timestamp is that
-of the attempt; the text forms are used by key commands and by receivers. A secret never appears in
-an error or a repr.
+`depart` is called by the courier, the prover, the reader and previews; whichever it is, there is no
+await between it and the write, so the timestamp is that of the attempt. It signs the very bytes
+that are written, with every key that signs at that instant, and gives no headers at all where a
+kind of key is missing.
 """
 
-import base64
-import binascii
-import hashlib
-import hmac
-from typing import Final
-
-from dispatcher.model.keys import KeyKind, SigningKey, live_keys
+from dispatcher.model.keys import SigningKey, SigningProfile, live_keys
 from dispatcher.model.letter import Departure, Sealed, Stopped
 from dispatcher.model.verdict import Reason
+from dispatcher.stages.sealing.compat_signature import sign_compat
+from dispatcher.stages.sealing.message_signature import sign_message
+from dispatcher.stages.sealing.standard_webhooks import sign_tokens
 
-_PREFIX: Final = "whsec_"
-SECRET_BYTES_MIN: Final = 24
-SECRET_BYTES_MAX: Final = 64
 
+def depart(
+    sealed: Sealed, keys: tuple[SigningKey, ...], now_seconds: int, *, is_answer: bool = False
+) -> Departure | Stopped:
+    """Make the headers of this attempt: one signature for each live key, in the order given.
 
-def depart(sealed: Sealed, keys: tuple[SigningKey, ...], now_seconds: int) -> Departure | Stopped:
-    """Make the headers of this attempt: one signature for each live key, in the order given."""
-    live = live_keys(keys, now_seconds * 1_000_000)
-    signing = [key for key in live if key.kind is KeyKind.HMAC]
+    `is_answer` signs it as the answer to a partner's fetch.
+    """
+    route, body = sealed.cleared.route, sealed.body
+    signing = live_keys(keys, route.signing, now_seconds * 1_000_000)
     if not signing:
         return Stopped(Reason.SIGNING_KEY_MISSING)
     webhook_id = sealed.leased.webhook_id
-    content = f"{webhook_id}.{now_seconds}.".encode() + sealed.body
-    return Departure(
-        (
-            ("webhook-id", webhook_id),
-            ("webhook-timestamp", str(now_seconds)),
-            ("webhook-signature", " ".join(sign(key.secret, content) for key in signing)),
-        )
+    headers: tuple[tuple[str, str], ...] = (
+        ("webhook-id", webhook_id),
+        ("webhook-timestamp", str(now_seconds)),
     )
-
-
-def sign(secret: bytes, content: bytes) -> str:
-    """Sign prepared content with one secret; the result is one token of the header."""
-    return "v1," + base64.b64encode(hmac.digest(secret, content, "sha256")).decode()
-
-
-def format_secret(secret: bytes) -> str:
-    """Write a secret as partners receive it."""
-    return _PREFIX + base64.b64encode(secret).decode()
-
-
-def parse_secret(text: str) -> bytes:
-    """Read a `whsec_` secret; `ValueError` says what is wrong without repeating it."""
-    if not text.startswith(_PREFIX):
-        raise ValueError(f"a signing secret starts with {_PREFIX!r}")
-    try:
-        secret = base64.b64decode(text.removeprefix(_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("the signing secret is not standard base64") from None
-    if not SECRET_BYTES_MIN <= len(secret) <= SECRET_BYTES_MAX:
-        raise ValueError(f"a signing secret has {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes")
-    return secret
-
-
-def fingerprint(secret: bytes) -> str:
-    """Name a secret by 8 hex digits of its hash."""
-    return hashlib.sha256(secret).hexdigest()[:8]
+    if route.signing in (SigningProfile.RFC9421_ED25519, SigningProfile.RFC9421_HMAC):
+        endpoint = None if is_answer else route.endpoint
+        headers += sign_message(
+            signing, endpoint, sealed.content_type, body, webhook_id, now_seconds
+        )
+    else:
+        content = f"{webhook_id}.{now_seconds}.".encode() + body
+        headers += (("webhook-signature", sign_tokens(signing, content)),)
+    compat = route.compat_signature
+    if compat is not None:
+        value = sign_compat(compat.style, signing, body, now_seconds)
+        headers += ((compat.header, value),)
+    return Departure(headers)

@@ -36,7 +36,14 @@ def test_only_active_and_retiring_keys_sign_and_their_order_stays():
             )
         )
     ]
-    assert ["1", "2"] == [key.fingerprint for key in live_keys(keys, 100)]
+    assert ["1", "2"] == [key.fingerprint for key in live_keys(keys, SigningProfile.V1, 100)]
+
+
+def test_where_one_of_two_kinds_has_no_live_key_nothing_signs():
+    symmetric = SigningKey("a", b"s" * 32)
+    pair = SigningKey("b", b"s" * 32, KeyKind.ED25519, KeyTimes(revoked_us=1))
+    assert () == live_keys([symmetric, pair], SigningProfile.V1_V1A, 100)
+    assert (symmetric,) == live_keys([symmetric, pair], SigningProfile.V1, 100)
 
 
 def test_a_profile_says_which_kinds_of_key_it_takes():

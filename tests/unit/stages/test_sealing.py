@@ -10,12 +10,13 @@ import pytest
 from standardwebhooks import Webhook
 
 from dispatcher.model.ids import WebhookId
-from dispatcher.model.keys import SigningKey
+from dispatcher.model.keys import KeyKind, SigningKey
 from dispatcher.model.letter import Admitted, Departure, Sealed, Shaped, Stopped
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
-from dispatcher.stages.sealing.signature import depart, fingerprint, format_secret, parse_secret
+from dispatcher.stages.sealing.signature import depart
+from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret, parse_secret
 from tests.unit.stages import builders
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "signatures.json").read_text())
@@ -79,8 +80,8 @@ def test_the_body_is_the_plaintext_itself_and_the_hash_is_of_the_body():
 
 def test_a_secret_survives_its_text_form_and_is_named_by_eight_hex_digits():
     assert NEW.secret == parse_secret(format_secret(NEW.secret))
-    assert 8 == len(fingerprint(NEW.secret))
-    assert fingerprint(OLD.secret) != fingerprint(NEW.secret)
+    assert 8 == len(fingerprint(KeyKind.HMAC, NEW.secret))
+    assert fingerprint(KeyKind.HMAC, OLD.secret) != fingerprint(KeyKind.HMAC, NEW.secret)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,66 @@
+"""Standard Webhooks: `v1` is HMAC-SHA256 and `v1a` Ed25519, over id, timestamp and the exact body.
+
+Called by `signature` in the instant before the first byte; the text forms are used by key commands
+and by receivers. A secret never appears in an error or a repr. A token of the header holds exactly
+one comma, for that is where receivers split it.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import Final
+
+from dispatcher.model.keys import KeyKind, SigningKey
+from dispatcher.stages.sealing.ed25519 import pair_of, public_half
+
+SECRET_BYTES_MIN: Final = 24
+SECRET_BYTES_MAX: Final = 64
+_SHARED_PREFIX: Final = "whsec_"
+_PUBLIC_PREFIX: Final = "whpk_"
+
+
+def sign_tokens(keys: tuple[SigningKey, ...], content: bytes) -> str:
+    """Give the value of `webhook-signature`: symmetric tokens first, each kind newest first."""
+    tokens = [_sign_v1(key, content) for key in keys if key.kind is KeyKind.HMAC]
+    tokens += [_sign_v1a(key, content) for key in keys if key.kind is KeyKind.ED25519]
+    return " ".join(tokens)
+
+
+def _sign_v1(key: SigningKey, content: bytes) -> str:
+    code = hmac.digest(key.secret, content, "sha256")
+    return "v1," + binascii.b2a_base64(code, newline=False).decode()
+
+
+def _sign_v1a(key: SigningKey, content: bytes) -> str:
+    signature = pair_of(key.secret).private.sign(content)
+    return "v1a," + binascii.b2a_base64(signature, newline=False).decode()
+
+
+def format_secret(secret: bytes) -> str:
+    """Write a shared secret as partners receive it."""
+    return _SHARED_PREFIX + base64.b64encode(secret).decode()
+
+
+def format_public(public: bytes) -> str:
+    """Write a public key as partners receive it."""
+    return _PUBLIC_PREFIX + base64.b64encode(public).decode()
+
+
+def parse_secret(text: str) -> bytes:
+    """Read a `whsec_` secret; `ValueError` says what is wrong without repeating it."""
+    if not text.startswith(_SHARED_PREFIX):
+        raise ValueError(f"a signing secret starts with {_SHARED_PREFIX!r}")
+    try:
+        secret = base64.b64decode(text.removeprefix(_SHARED_PREFIX), validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("the signing secret is not standard base64") from None
+    if not SECRET_BYTES_MIN <= len(secret) <= SECRET_BYTES_MAX:
+        raise ValueError(f"a signing secret has {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes")
+    return secret
+
+
+def fingerprint(kind: KeyKind, secret: bytes) -> str:
+    """Name a key by 8 hex digits of a hash: of the shared secret, or of the public half."""
+    named = secret if kind is KeyKind.HMAC else public_half(secret)
+    return hashlib.sha256(named).hexdigest()[:8]
