@@ -9,6 +9,7 @@ from dispatcher.control.failed_attempts import FailedAttempts
 from dispatcher.network.listening import make_listening_context
 from dispatcher.network.settings import Identity
 from dispatcher.partner.listener import Partner, serve_partners
+from dispatcher.partner.published import PublishedKeys
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reader import Reader
@@ -27,6 +28,7 @@ async def served_partners(
     context = make_listening_context(identity, lambda: policy.snapshot.callers)
     partner = Partner(
         reader=Reader(kit, policy),
+        published=PublishedKeys(policy, kit.clock.wall_us),
         policy=policy,
         failed=FailedAttempts(section.failed_per_minute, asyncio.get_running_loop().time),
         metrics=kit.metrics,

@@ -1,4 +1,4 @@
-"""The listener that partners call: `GET /v1/refs/{ref}` over TLS, and nothing else.
+"""The listener that partners call over TLS: `GET /v1/refs/{ref}`, and the page of public keys.
 
 Served by `app` in a process of its own or beside a worker, under that process's policy lease. Every
 request gets one of a few answers; whoever is not the rightful partner gets the same one whatever is
@@ -22,7 +22,9 @@ from dispatcher.model.errors import ConfigInvalid, DispatcherError
 from dispatcher.model.letter import Departure, Sealed
 from dispatcher.model.ticket import Denial, Fetch
 from dispatcher.network.certificates import meet
+from dispatcher.partner import published
 from dispatcher.partner.callers import find_callers
+from dispatcher.partner.published import PublishedKeys
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reader import Reader
@@ -59,6 +61,7 @@ class Partner:
     """What the listener is served with. `base_url` is how partners call it: `https://host`."""
 
     reader: Reader
+    published: PublishedKeys
     policy: PolicyWatch
     failed: FailedAttempts
     metrics: Metrics
@@ -130,6 +133,8 @@ async def _bounded(partner: Partner, request: web.Request) -> web.StreamResponse
 async def _answer(partner: Partner, request: web.Request) -> web.StreamResponse | Denial:
     if not partner.reader.is_trusting:
         return Denial.UNAVAILABLE
+    if request.method == "GET" and request.raw_path == published.PATH:
+        return _publish(partner)
     fetch = _fetch(partner, request)
     if fetch is None:
         return Denial.UNKNOWN
@@ -151,6 +156,18 @@ async def _answer(partner: Partner, request: web.Request) -> web.StreamResponse 
 
     denial = await partner.reader.answer(fetch, write)
     return denial if denial is not None else sent[0]
+
+
+def _publish(partner: Partner) -> web.Response:
+    """Show the public keys: these may be kept for a while, by whoever passes them on."""
+    return web.Response(
+        body=partner.published.page(),
+        headers={
+            **_ALWAYS,
+            "cache-control": f"public, max-age={published.CACHE_SECONDS}",
+            "content-type": published.CONTENT_TYPE,
+        },
+    )
 
 
 def _fetch(partner: Partner, request: web.Request) -> Fetch | None:
