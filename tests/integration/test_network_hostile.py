@@ -49,6 +49,7 @@ from tests.support.hostile import (
     says,
     serving,
 )
+from tests.support.waiting import living
 from tests.unit.stages import builders
 
 pytestmark = pytest.mark.usefixtures("nothing_leaves")
@@ -96,9 +97,10 @@ async def walking(
     async with receiver(script, tls=tls) as partner:
         with authority.cert_pem.tempfile() as ca_file:
             door = Transport(NetworkSettings(loopback_inboxes=partner.inboxes, ca_file=ca_file))
-        walk = wire(partner, door, NameServer(*(names or (("127.0.0.1",),))), seconds)
-        yield walk
-        await door.aclose()
+        try:
+            yield wire(partner, door, NameServer(*(names or (("127.0.0.1",),))), seconds)
+        finally:
+            await door.aclose()
         assert door.open_connections() == 0
 
 
@@ -250,15 +252,17 @@ HOSTILE: list[tuple[str, Script, Move, str]] = [
 async def test_p1_p2_whatever_a_partner_answers_costs_bounded_time_and_memory(
     authority: trustme.CA, script: Script, move: Move, code: str
 ) -> None:
-    async with walking(authority, script) as walk:
+    async with walking(authority, script, seconds=1.0) as walk:
         tracemalloc.start()
-        began = time.monotonic()
+        began = time.process_time()
         try:
-            settlement = await walk.once()
+            async with living() as lived:
+                settlement = await walk.once()
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-        assert time.monotonic() - began < 1.5
+        assert lived.seconds < 1.5
+        assert time.process_time() - began < 1.5
         assert peak < KILOBYTES_MAX * 1024
         assert settlement.move is move
         assert settlement.code == (code or settlement.code)
@@ -300,11 +304,11 @@ async def test_p7_a_partner_that_hangs_holds_its_own_connections_alone(
             for _ in range(20)
         ]
         await asyncio.wait_for(slow.arrived.wait(), 1)
-        began = time.monotonic()
         letter = make_letter(quick.url(), connector="quick")
-        for _ in range(20):
-            assert await door.post(letter, depart, go) == Answer(200)
-        assert time.monotonic() - began < 0.4
+        async with living() as lived:
+            for _ in range(20):
+                assert await door.post(letter, depart, go) == Answer(200)
+        assert lived.seconds < 0.4
         await asyncio.gather(*hanging)
         assert slow.connections <= 8  # four at a time, and four more once those were cut
         await door.aclose()
