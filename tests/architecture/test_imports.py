@@ -56,6 +56,7 @@ PURE = "The pure floors do no I/O, read no clock and roll no dice"
 SQL = "One home for SQL"
 DOOR = "One door to the network"
 PRODUCER = "A producer needs nothing of the server"
+RECEIVER = "A receiver needs nothing of ours but the nouns"
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,9 @@ PRODUCER = "A producer needs nothing of the server"
         ("producer", "import click", PRODUCER),
         ("testing", "import pydantic", PRODUCER),
         ("testing", "import dispatcher.control", FLOORS),
+        ("receiver", "import dispatcher.producer", FLOORS),
+        ("receiver", "import dispatcher.stages.sealing.signature", RECEIVER),
+        ("receiver", "import msgspec", RECEIVER),
     ],
 )
 def test_a_breach_is_refused(copy: Path, room: str, text: str, contract: str) -> None:

@@ -33,6 +33,7 @@ class OnlyBase:
 
 sys.meta_path.insert(0, OnlyBase())
 from dispatcher.producer import enqueue
+from dispatcher.receiver import opening
 from dispatcher.testing import exposure, partners
 assert callable(enqueue)
 """
@@ -83,7 +84,7 @@ def test_every_dependency_is_declared_and_every_declared_one_is_used() -> None:
     assert report.returncode == 0, report.stderr
 
 
-def test_a_producer_imports_with_the_base_package_alone() -> None:
+def test_a_producer_and_a_receiver_import_with_the_base_package_alone() -> None:
     base = ",".join(pins(ROOT / "requirements" / "base.txt"))
     report = run("-c", BARE, f"dispatcher,{base}")
     assert report.returncode == 0, report.stderr

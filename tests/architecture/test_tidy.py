@@ -27,6 +27,7 @@ DYNAMIC_IMPORTERS = ("dispatcher.cli.main", "dispatcher.showcase.postgres")
 AMBIENT_ALLOWED = (
     "dispatcher.app",
     "dispatcher.producer",
+    "dispatcher.receiver",
     "dispatcher.showcase",
     "dispatcher.vault",
 )

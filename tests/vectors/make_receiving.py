@@ -294,7 +294,7 @@ def by_secret() -> list[Vector]:
     title = [[name.title(), value] for name, value in standard(good)]
     without = [pair for pair in standard(good) if pair[0] != "webhook-id"]
     twice = [*standard(good), ["Webhook-Id", OTHER_ID]]
-    spaced = ENVELOPE.replace(":", ": ").replace(",", ",\n ")
+    spaced = ENVELOPE.replace('":', '": ').replace(",", ",\n ")
     pair = f"{good} {v1(OLD, ENVELOPE)}"
     return [
         vector("v1", "genuine", standard(good), **one),
