@@ -25,6 +25,7 @@ from dispatcher.app.house import House, open_house
 from dispatcher.app.partners import served_partners
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.caller import Caller, CallerKind
+from dispatcher.model.keys import KeyKind
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.model.registry import (
     Destination,
@@ -172,7 +173,8 @@ class World:
         await until(lambda: self.worker.policy.snapshot.epoch >= active.epoch)
 
     async def secret(self) -> bytes:
-        (stored,) = await self.house.registry.keys()
+        keys = await self.house.registry.keys()
+        (stored,) = [each for each in keys if each.kind is KeyKind.HMAC]
         place = signing_key_place(stored.subscription, stored.fingerprint)
         return self.house.vault.open(stored.sealed, place)
 
