@@ -52,18 +52,13 @@ _KINDS: Final = {
 
 
 class KeyState(StrEnum):
-    """Where a key is in its life. Only an active or retiring one signs."""
+    """Where a key is in its life."""
 
     PENDING = "pending"
     ACTIVE = "active"
     RETIRING = "retiring"
     RETIRED = "retired"
     REVOKED = "revoked"
-
-    @property
-    def is_signing(self) -> bool:
-        """True while letters are signed with it."""
-        return self in (KeyState.ACTIVE, KeyState.RETIRING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +81,12 @@ class KeyTimes:
         if self.until_us is not None:
             return KeyState.RETIRING if now_us < self.until_us else KeyState.RETIRED
         return KeyState.PENDING if now_us < self.active_us else KeyState.ACTIVE
+
+    def is_signing(self, now_us: int) -> bool:
+        """True while letters are signed with the key: it is active, or retiring."""
+        if self.revoked_us is not None:
+            return False
+        return self.active_us <= now_us if self.until_us is None else now_us < self.until_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,6 @@ def live_keys(
 
     None, where one of the kinds it takes has no key that signs.
     """
-    live = tuple(
-        key for key in keys if key.kind in profile.kinds and key.times.state(now_us).is_signing
-    )
-    return live if {key.kind for key in live}.issuperset(profile.kinds) else ()
+    kinds = _KINDS[profile]
+    live = tuple([key for key in keys if key.kind in kinds and key.times.is_signing(now_us)])
+    return live if len({key.kind for key in live}) == len(kinds) else ()

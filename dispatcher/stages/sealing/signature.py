@@ -6,12 +6,16 @@ that are written, with every key that signs at that instant, and gives no header
 kind of key is missing.
 """
 
+from typing import Final
+
 from dispatcher.model.keys import SigningKey, SigningProfile, live_keys
 from dispatcher.model.letter import Departure, Sealed, Stopped
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.sealing.compat_signature import sign_compat
 from dispatcher.stages.sealing.message_signature import sign_message
 from dispatcher.stages.sealing.standard_webhooks import sign_tokens
+
+_MESSAGE_SIGNATURES: Final = (SigningProfile.RFC9421_ED25519, SigningProfile.RFC9421_HMAC)
 
 
 def depart(
@@ -21,16 +25,17 @@ def depart(
 
     `is_answer` signs it as the answer to a partner's fetch.
     """
-    route, body = sealed.cleared.route, sealed.body
+    cleared, body = sealed.cleared, sealed.body
+    route = cleared.route
     signing = live_keys(keys, route.signing, now_seconds * 1_000_000)
     if not signing:
         return Stopped(Reason.SIGNING_KEY_MISSING)
-    webhook_id = sealed.leased.webhook_id
+    webhook_id = cleared.leased.webhook_id
     headers: tuple[tuple[str, str], ...] = (
         ("webhook-id", webhook_id),
         ("webhook-timestamp", str(now_seconds)),
     )
-    if route.signing in (SigningProfile.RFC9421_ED25519, SigningProfile.RFC9421_HMAC):
+    if route.signing in _MESSAGE_SIGNATURES:
         endpoint = None if is_answer else route.endpoint
         headers += sign_message(
             signing, endpoint, sealed.content_type, body, webhook_id, now_seconds

@@ -21,6 +21,7 @@ from dispatcher.model.keys import KeyKind, KeyState, KeyTimes, SigningKey, Signi
 )
 def test_the_state_of_a_key_follows_from_its_times(times, now_us, state):
     assert times.state(now_us) is state
+    assert times.is_signing(now_us) is (state in (KeyState.ACTIVE, KeyState.RETIRING))
 
 
 def test_only_active_and_retiring_keys_sign_and_their_order_stays():
