@@ -47,8 +47,12 @@ def read_registry(paths: Iterable[Path]) -> Registry:
 
 
 def invalid(faults: Iterable[Fault], where: str) -> RegistryInvalid:
-    """Make one error of all faults, each on its own line; `where` names what they were found in."""
+    """Make one error of all faults, each on its own line; `where` names what they were found in.
+
+    It has the faults' own code where they share one.
+    """
     found = tuple(faults)
+    codes = {fault.code for fault in found}
     lines = [f"{fault.where}: {fault.why} (fix: {fault.fix})" for fault in found[:FAULTS_MAX]]
     count = f"{len(found)} faults" if len(found) > 1 else "1 fault"
     if len(found) > FAULTS_MAX:
@@ -57,6 +61,7 @@ def invalid(faults: Iterable[Fault], where: str) -> RegistryInvalid:
         "\n  ".join((f"{count} in the registry files", *lines)),
         where=where,
         fix="correct the files and apply again; nothing was changed",
+        code=codes.pop() if len(codes) == 1 else "",
     )
 
 

@@ -30,6 +30,7 @@ class Aspect(StrEnum):
     PRODUCER = "producer"
     PURPOSE = "purpose"
     PERIOD = "period"
+    RETENTION = "retention"
     EVENTS = "events"
     TERMS = "terms"
 

@@ -16,6 +16,7 @@ from dispatcher.model.keys import CompatSignature, SigningProfile
 from dispatcher.model.leak import LeakRule
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
 from dispatcher.model.partner_key import PartnerKey
+from dispatcher.model.retention import Retention
 from dispatcher.model.tls import Tls
 
 SUBJECTS_MAX: Final = 100
@@ -217,7 +218,7 @@ class Policy:
     another issuer, than ever before: warn, or also hold its subscriptions.
     `ownership_proof` says where endpoints must be proven; a proof counts for `proof_days`.
     `leak_rules` say what is done about what the leak guard finds; a detector that none of them
-    names keeps its default.
+    names keeps its default. `retention` says how long anything is kept.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -230,6 +231,7 @@ class Policy:
     ownership_proof: OwnershipProof = OwnershipProof.OUTSIDE_DEV
     proof_days: int = 180
     leak_rules: tuple[LeakRule, ...] = ()
+    retention: Retention = field(default=Retention())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

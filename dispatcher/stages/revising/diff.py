@@ -36,6 +36,7 @@ from dispatcher.stages.revising.listing import (
 )
 from dispatcher.stages.revising.producer_rights import compare_producers
 from dispatcher.stages.revising.reaches import tell_reaches
+from dispatcher.stages.revising.retention_terms import compare_retention
 from dispatcher.stages.revising.tls_terms import compare_tls
 
 WIDENS: Final = Direction.WIDENS
@@ -59,6 +60,7 @@ def diff(
         *compare_revoked(old, new),
         *compare_ownership(old.policy, new.policy),
         *compare_leak_rules(old.policy, new.policy),
+        *compare_retention(old, new, today),
         *compare_classes(old, new),
         *compare_versions(old, new),
         *compare_tokens(old, new),

@@ -12,11 +12,15 @@ NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong: where, why, and what to do about it."""
+    """One thing that is wrong: where, why, and what to do about it.
+
+    `code` is of the few that programs must be able to tell from other faults.
+    """
 
     where: str
     why: str
     fix: str
+    code: str = ""
 
 
 def bad_name(where: str) -> Fault:

@@ -25,6 +25,7 @@ from dispatcher.stages.revising.event_type_faults import check_event_type
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
 from dispatcher.stages.revising.leak_rules import check_leak_rules
 from dispatcher.stages.revising.producer_faults import check_producers
+from dispatcher.stages.revising.retention_terms import check_retention
 from dispatcher.stages.revising.subscription_faults import (
     check_references,
     check_scope,
@@ -77,6 +78,7 @@ def _find(registry: Registry) -> Iterator[Fault]:
             yield from check_scope(subscription, connector_of, sound, registry.policy)
     yield from check_producers(registry.producers, known)
     yield from check_leak_rules(registry.policy, sound, known)
+    yield from check_retention(registry.policy.retention, known)
 
 
 def _check_policy(policy: Policy) -> Iterator[Fault]:
