@@ -75,7 +75,7 @@ class AuditSection(Section):
 
 
 class WorkerSection(Section):
-    """`[worker]`: pace, leases, and how long payloads stay."""
+    """`[worker]`: pace and leases."""
 
     lease_seconds: Annotated[float, Field(ge=5, le=3600)] = 60.0
     policy_lease_seconds: Annotated[float, Field(ge=0.5, le=60)] = 2.0
@@ -87,11 +87,10 @@ class WorkerSection(Section):
     commit_rows_max: Count = 256
     commit_gather_seconds: Annotated[float, Field(ge=0, le=1)] = 0.002
     upkeep_seconds: Seconds = 1.0
+    sweep_seconds: Annotated[float, Field(gt=0, le=3600)] = 300.0
     drain_seconds: Seconds = 20.0
     rest_after_failures: Annotated[int, Field(ge=0, le=1_000_000)] = 100
     rest_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
-    payload_hours: Annotated[float, Field(gt=0, le=8760)] = 24.0
-    dead_payload_days: Annotated[float, Field(gt=0, le=365)] = 14.0
 
 
 class ApiSection(Section):

@@ -1,4 +1,5 @@
-"""The outbox plane's tables beside the road: vault tokens, windows, tickets, findings, triage.
+"""The outbox plane's tables beside the road: vault tokens, windows, tickets, findings, triage,
+records of purges.
 
 Called by `tables.outbox_metadata`, which says by `make` where a table lives and what its name is,
 and by `index` what its indexes are called.
@@ -7,7 +8,7 @@ and by `index` what its indexes are called.
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Text
 
 Make = Callable[..., Any]
 
@@ -102,6 +103,25 @@ def make_findings(make: Make, index: Make, key: Any) -> None:
         Column("found_us", BigInteger, nullable=False),
     )
     index(findings, "once", "delivery_id", "detector", "path", "action", unique=True)
+    index(findings, "found", "found_us")
+
+
+def make_purges(make: Make, key: Any) -> None:
+    """Make the records of what was purged: one for a sweep, a store and a rule."""
+    make(
+        "purges",
+        Column("id", key, primary_key=True),
+        Column("at_us", BigInteger, nullable=False),
+        Column("store", Text, nullable=False),
+        Column("rule", Text, nullable=False),
+        Column("counts", Text, nullable=False),
+        Column("oldest_us", BigInteger, nullable=False),
+        Column("newest_us", BigInteger, nullable=False),
+        Column("survivor_us", BigInteger),
+        Column("is_complete", Boolean, nullable=False),
+        Column("worker", Text, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+    )
 
 
 def make_triage(make: Make) -> None:

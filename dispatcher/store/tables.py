@@ -37,6 +37,7 @@ from dispatcher.store.control_tables import (
 )
 from dispatcher.store.outbox_tables import (
     make_findings,
+    make_purges,
     make_tickets,
     make_triage,
     make_vault,
@@ -79,7 +80,15 @@ OUTBOX_TABLES: Final = (
     "vault_subjects",
     "windows",
     "window_members",
+    "purges",
 )
+
+EVENT_PARTS: Final = {
+    "payloads": "payload IS NOT NULL",
+    "named": "payload IS NULL AND subjects <> ''",
+    "bare": "payload IS NULL AND subjects = ''",
+}
+"""What may be left of an event, and how its row shows it."""
 
 _KEY = BigInteger().with_variant(Integer(), "sqlite")
 """SQLite numbers rows by itself only for a column of exactly this type."""
@@ -221,6 +230,7 @@ def outbox_metadata(dialect: str) -> MetaData:
     make = partial(_table, metadata, dialect)
     make_catalogue(make)
     make_findings(make, _index, _KEY)
+    make_purges(make, _KEY)
     make_tickets(make, _index)
     make_triage(make)
     make_vault(make, _index)
@@ -272,6 +282,9 @@ def _events(metadata: MetaData, dialect: str) -> None:
         where="idempotency_key IS NOT NULL",
         unique=True,
     )
+    # Each event is in one of these, by what is left of it: see `store.retention`.
+    for name, where in EVENT_PARTS.items():
+        _index(events, name, "enqueued_us", "seq", where=where)
 
 
 def _deliveries(metadata: MetaData, dialect: str) -> None:

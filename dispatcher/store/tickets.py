@@ -58,13 +58,6 @@ INSERT INTO {shown_signatures} (id, shown_us) VALUES (:id, {now})
 ON CONFLICT DO NOTHING RETURNING id
 """
 _FORGET_SHOWN: Final = "DELETE FROM {shown_signatures} WHERE shown_us < {now} - :kept_us"
-# As long as a payload is there a retry may renew its ticket, and the reads it had must count.
-_FORGET_TICKETS: Final = """
-DELETE FROM {tickets} WHERE webhook_id IN (
-    SELECT t.webhook_id FROM {tickets} t JOIN {events} e ON e.seq = t.event_seq
-    WHERE t.expires_us < {now} - :kept_us AND e.payload IS NULL
-    ORDER BY t.expires_us LIMIT :limit)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,14 +164,10 @@ class TicketStore:
             done = await self._database.execute(connection, _SHOW, id=signature_id)
             return done.scalar_one_or_none() is not None
 
-    async def forget(self, *, signatures_us: int, tickets_us: int, rows_max: int) -> None:
-        """Forget signatures too old to be shown again, and tickets with nothing left to fetch."""
+    async def forget_signatures(self, kept_us: int) -> None:
+        """Forget signatures too old to be shown again."""
         async with self._database.single() as connection:
-            await self._database.execute(connection, _FORGET_SHOWN, kept_us=signatures_us)
-        async with self._database.single() as connection:
-            await self._database.execute(
-                connection, _FORGET_TICKETS, kept_us=tickets_us, limit=rows_max
-            )
+            await self._database.execute(connection, _FORGET_SHOWN, kept_us=kept_us)
 
     def _event(self, row: Any) -> Any:
         return event_from(row, self._open_payload)

@@ -26,7 +26,6 @@ ORDER BY event_type, path LIMIT :limit
 """
 _PLACES: Final = "SELECT event_type, path FROM {triage}"
 _SETTLE: Final = "DELETE FROM {triage} WHERE event_type = :event_type AND path = :path"
-_EXPIRE: Final = "DELETE FROM {triage} WHERE last_seen_us < {now} - :kept_us"
 
 
 class TriageStore:
@@ -65,8 +64,3 @@ class TriageStore:
         rows = [{"event_type": kind, "path": path} for kind, path in sorted(places)]
         async with self._database.begin() as connection:
             await self._database.execute_many(connection, _SETTLE, rows)
-
-    async def expire(self, kept_us: int) -> None:
-        """Forget what was not seen for so long."""
-        async with self._database.begin() as connection:
-            await self._database.execute(connection, _EXPIRE, kept_us=kept_us)

@@ -46,6 +46,8 @@ KEYS: Final = frozenset(
         "detector",
         "action",
         "length",
+        "store",
+        "rule",
     }
 )
 """Every key a log line may have: a documented contract."""

@@ -64,6 +64,7 @@ class Metrics:
         )
         self._watch_destinations(registry)
         self._watch_contents(registry)
+        self._watch_keeping(registry)
         self.rescued = Counter(
             "dispatcher_deliveries_rescued", "Lost leases given back.", registry=registry
         )
@@ -143,6 +144,21 @@ class Metrics:
             "dispatcher_leaks_found",
             "What the leak guard found in granted fields, and what was done about it.",
             ("detector", "action"),
+            registry=registry,
+        )
+
+    def _watch_keeping(self, registry: CollectorRegistry) -> None:
+        """Add what is purged, and what should have been by now."""
+        self.retention_lag = Gauge(
+            "dispatcher_retention_lag_seconds",
+            "How far the oldest row of a store is past its window; 0: none is.",
+            ("store",),
+            registry=registry,
+        )
+        self.purged = Counter(
+            "dispatcher_rows_purged",
+            "What retention removed, by the store whose window was over.",
+            ("store", "kind"),
             registry=registry,
         )
 

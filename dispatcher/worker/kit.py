@@ -118,11 +118,10 @@ class WorkerSettings:
     commit_rows_max: int = 256
     commit_gather_seconds: float = 0.002
     upkeep_seconds: float = 1.0
+    sweep_seconds: float = 300.0
     drain_seconds: float = 20.0
     rest_after_failures: int = 100
     rest_seconds: float = 30.0
-    payload_hours: float = 24.0
-    dead_payload_days: float = 14.0
     address_rules: AddressRules = field(default_factory=AddressRules)
     identities: frozenset[str] = frozenset()
 

@@ -1,10 +1,10 @@
 """One worker's life: start, turn, drain.
 
-Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep, the prover and
-the policy watch side by side until it is told to stop. A drain stops claiming, gives back what has
-not begun, finishes what is in flight within its time, and leaves the list of workers. A database
-that goes away stops nothing for good: every loop tries again, and sending stops with the policy
-lease.
+Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep, purging, the
+prover and the policy watch side by side until it is told to stop. A drain stops claiming, gives
+back what has not begun, finishes what is in flight within its time, and leaves the list of workers.
+A database that goes away stops nothing for good: every loop tries again, and sending stops with the
+policy lease.
 """
 
 import asyncio
@@ -27,6 +27,7 @@ from dispatcher.worker.kit import Kit, Step, rest
 from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.prover import Prover
+from dispatcher.worker.purging import Purging
 from dispatcher.worker.relay import Relay
 from dispatcher.worker.tokens import TokenDesk
 from dispatcher.worker.triage import Triage
@@ -60,6 +61,7 @@ class Worker:
         self._relay = Relay(kit, self.policy, self.desk, triage)
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy, triage)
+        self._purging = Purging(kit, self.policy)
         self._prover = Prover(kit, self.policy, tokens)
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -73,6 +75,7 @@ class Worker:
         policy_loop, *loops = _start(
             self.policy.run(self._leaving),
             self._upkeep.run(self._stopping),
+            self._purging.run(self._stopping),
             self._prover.run(self._stopping),
             self._pace(self._relay.turn, self._bell),
             self._pace(self._leaser.turn, asyncio.Event()),

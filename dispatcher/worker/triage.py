@@ -25,8 +25,6 @@ WRITE_SECONDS: Final = 60.0
 LOOK_BYTES_MAX: Final = 262_144
 PLACES_MAX: Final = 1000
 """How many places of one event type are kept."""
-KEPT_US: Final = 30 * 86_400_000_000
-"""How long a place is kept that is not seen any more."""
 
 _Place = tuple[str, str]
 
@@ -94,7 +92,3 @@ class Triage:
         for name, seen in list(self._seen.items()):
             self._seen[name] = {p: lack for p, lack in seen.items() if not is_settled(name, p)}
         self._due = {place: due for place, due in self._due.items() if not is_settled(*place)}
-
-    async def expire(self) -> None:
-        """Forget what was not seen for long."""
-        await self._kit.triage.expire(KEPT_US)

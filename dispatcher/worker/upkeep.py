@@ -1,6 +1,5 @@
 """The slow chores: rescue lost leases, judge parked rows again, refresh the outbox's catalogue,
-note fields nobody has classed, drop payloads whose time is over, empty the vault of retired
-partners, forget workers long gone.
+note fields nobody has classed, empty the vault of retired partners, forget workers long gone.
 
 Runs beside the road in small batches; a chore that fails is logged and tried again next time.
 """
@@ -15,12 +14,11 @@ from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.triage import Triage
 
-RETENTION_ROWS: Final = 1000
 VAULT_ROWS: Final = 1000
 REJUDGE_ROWS: Final = 1000
 REJUDGE_BATCHES: Final = 20
-RETENTION_EVERY: Final = 60
-"""Turns between sweeps of payloads and of forgotten workers."""
+FORGET_EVERY: Final = 60
+"""Turns between looks for what may be forgotten."""
 FORGET_WORKERS_SECONDS: Final = 3600
 READ_LOST_SECONDS: Final = 600
 """Longer than any read may take, by far."""
@@ -66,7 +64,7 @@ class Upkeep:
                 break
         await self._park_orphans(snapshot)
         await self._triage.write(snapshot)
-        if self._turns % RETENTION_EVERY == 0:
+        if self._turns % FORGET_EVERY == 0:
             await self._forget()
         self._turns += 1
 
@@ -85,24 +83,8 @@ class Upkeep:
                 kit.log.info("vault_emptied", count=count)
 
     async def _forget(self) -> None:
-        kit, count, after = self._kit, 0, 0
-        while True:
-            dropped = await kit.retention.drop_payloads(
-                after=after,
-                kept_us=int(kit.settings.payload_hours * _HOUR_US),
-                dead_kept_us=int(kit.settings.dead_payload_days * 24 * _HOUR_US),
-                rows_max=RETENTION_ROWS,
-            )
-            count += len(dropped)
-            if len(dropped) < RETENTION_ROWS:
-                break
-            after = max(dropped)
-        if count:
-            kit.log.info("payloads_dropped", count=count)
-        await kit.tickets.forget(
-            signatures_us=_HOUR_US, tickets_us=24 * _HOUR_US, rows_max=RETENTION_ROWS
-        )
-        await self._triage.expire()
+        kit = self._kit
+        await kit.tickets.forget_signatures(_HOUR_US)
         # A letter that was under way at the time may have left one.
         await self._empty_vault()
         await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)

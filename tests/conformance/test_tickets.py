@@ -6,9 +6,12 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.model.delivery import Move, Outcome
+from dispatcher.model.ids import Revision, WorkerId
 from dispatcher.model.letter import Sealed
+from dispatcher.model.retention import Rule, Store
 from dispatcher.model.ticket import hash_ticket
 from dispatcher.store.ledger import Disclosure
+from dispatcher.store.retention import RetentionStore, Sweep
 from dispatcher.store.tickets import Read, TicketStore
 from tests.support.letters import NARROW, WIDE, Road, change, rows, sealed, settlement
 
@@ -194,14 +197,17 @@ async def test_what_is_over_is_forgotten_and_what_may_be_renewed_is_not(
 ):
     letter = await issue(road)
     await tickets.show("s1")
-    terms = {"signatures_us": 0, "tickets_us": 0, "rows_max": 10}
     await change(road.database, "UPDATE {tickets} SET expires_us = 1")
     await change(road.database, "UPDATE {shown_signatures} SET shown_us = 1")
-    await tickets.forget(**{**terms, "signatures_us": 10 * 365 * DAY_US * 100})
+    await tickets.forget_signatures(10 * 365 * DAY_US * 100)
     assert not await tickets.show("s1")
-    await tickets.forget(**terms)
+    await tickets.forget_signatures(0)
     assert await tickets.show("s1")
-    assert await tickets.find(letter.leased.webhook_id) is not None
-    await change(road.database, "UPDATE {events} SET payload = NULL")
-    await tickets.forget(**terms)
-    assert await tickets.find(letter.leased.webhook_id) is None
+    rule = Rule(store=Store.TICKETS, said="a while", kept_us=0)
+    sweep = Sweep(rule=rule, worker=WorkerId("w"), revision=Revision(1))
+    for state, is_kept in (("waiting", True), ("delivered", True), ("delivered", False)):
+        await change(road.database, "UPDATE {deliveries} SET state = :state", state=state)
+        if not is_kept:
+            await change(road.database, "UPDATE {events} SET payload = NULL")
+        await RetentionStore(road.database).purge(sweep, rows_max=9)
+        assert (await tickets.find(letter.leased.webhook_id) is not None) == is_kept

@@ -12,7 +12,7 @@ from dispatcher.model.snapshot import Snapshot
 from dispatcher.store.database import Database
 from dispatcher.store.triage import TriageStore
 from dispatcher.telemetry.metrics import Metrics
-from dispatcher.worker.triage import KEPT_US, PLACES_MAX, WRITE_SECONDS, Triage
+from dispatcher.worker.triage import PLACES_MAX, WRITE_SECONDS, Triage
 from tests.support.letters import change
 from tests.support.planes import Caller, plane_of
 from tests.unit.stages import builders
@@ -125,18 +125,6 @@ async def test_a_field_keeps_the_moment_it_was_first_seen_and_is_not_written_all
     await watch.triage.write(watch.snapshot)
     assert (await moments())[0] == first[0]
     assert (await moments())[1] > first[1]
-
-
-async def test_what_was_not_seen_for_long_is_forgotten(watch: Watch):
-    await watch.triage.write(watch.snapshot)
-    watch.see({"old": 1, "new": 1})
-    await watch.triage.write(watch.snapshot)
-    await watch.triage.expire()
-    assert len(await watch.listed()) == 2
-    aged = "UPDATE {triage} SET last_seen_us = last_seen_us - :us WHERE path = '$.old'"
-    await change(watch.database, aged, us=KEPT_US)
-    await watch.triage.expire()
-    assert [path for _, path, _ in await watch.listed()] == ["$.new"]
 
 
 async def test_a_producer_that_makes_up_names_fills_nothing(watch: Watch):

@@ -7,12 +7,13 @@ from collections import Counter
 import pytest
 
 from dispatcher.model.delivery import Move, Outcome, State
-from dispatcher.model.ids import INTAKE, Epoch, LeaseToken
+from dispatcher.model.ids import INTAKE, Epoch, LeaseToken, Revision, WorkerId
+from dispatcher.model.retention import Rule, Store
 from dispatcher.model.verdict import Reason
 from dispatcher.model.window import Window
 from dispatcher.store.history import DisclosureFilter, Filter, HistoryStore
 from dispatcher.store.outbox import Filing
-from dispatcher.store.retention import RetentionStore
+from dispatcher.store.retention import RetentionStore, Sweep
 from dispatcher.store.windows import WindowStore
 from tests.support.letters import (
     LANE,
@@ -268,10 +269,11 @@ async def test_whoever_joins_keeps_the_letter_from_being_leased_meanwhile(postgr
 
 async def test_payloads_stay_until_the_letter_of_their_window_is_final(road: Road):
     retention = RetentionStore(road.database)
-    kept = {"kept_us": MINUTE_US, "dead_kept_us": 10 * MINUTE_US}
 
-    async def drop() -> int:
-        return len(await retention.drop_payloads(after=0, rows_max=99, **kept))
+    async def drop(store: Store, minutes: int) -> int:
+        rule = Rule(store=store, said="a while", kept_us=minutes * MINUTE_US)
+        sweep = Sweep(rule=rule, worker=WorkerId("w"), revision=Revision(1))
+        return (await retention.purge(sweep, rows_max=99)).counts.get("payloads", 0)
 
     async def age(minutes: int) -> None:
         by = {"by": minutes * MINUTE_US}
@@ -280,14 +282,15 @@ async def test_payloads_stay_until_the_letter_of_their_window_is_final(road: Roa
 
     await gathered(road, 3)
     await age(9999)
-    assert await drop() == 0
+    assert await drop(Store.PAYLOADS, 1) == 0
     await road.close_windows()
     (leased,) = await road.lease()
     await road.settle(settlement(leased, Move.GIVE_UP, Outcome.ANSWERED))
     await age(2)
-    assert await drop() == 0
+    assert await drop(Store.PAYLOADS, 1) == 0
+    assert await drop(Store.DEAD_PAYLOADS, 10) == 0
     await change(road.database, "UPDATE {deliveries} SET state = 'delivered'")
-    assert await drop() == 3
+    assert await drop(Store.PAYLOADS, 1) == 3
 
 
 async def test_an_event_is_traced_to_the_letter_of_its_window(road: Road):
