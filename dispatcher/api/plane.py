@@ -23,6 +23,7 @@ from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.retention import RetentionStore
 from dispatcher.store.triage import TriageStore
 from dispatcher.vault.sealer import Vault
 
@@ -56,6 +57,7 @@ class Plane:
     history: HistoryStore
     triage: TriageStore
     findings: FindingStore
+    retention: RetentionStore
     audit: AuditLog
     replies: ReplyStore
     outbox: Database

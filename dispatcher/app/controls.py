@@ -24,6 +24,7 @@ from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.retention import RetentionStore
 from dispatcher.store.token_keys import TokenReads
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
@@ -102,6 +103,7 @@ def front(house: House) -> Front:
         history=house.history,
         triage=TriageStore(house.outbox_database),
         findings=house.findings,
+        retention=RetentionStore(house.outbox_database),
         audit=house.audit,
         replies=ReplyStore(house.registry_database),
         outbox=house.outbox_database,

@@ -46,6 +46,7 @@ _COMMANDS: Final = {
     "trace": ("dispatcher.cli.events", "trace", "Tell the whole story of one event."),
     "deliveries": ("dispatcher.cli.events", "deliveries", "List deliveries and where they stand."),
     "findings": ("dispatcher.cli.events", "findings", "List what the leak guard found."),
+    "purges": ("dispatcher.cli.retention", "purges", "List what was removed in time, or is due."),
     "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),
     "switches": ("dispatcher.cli.switches", "switches", "List what is stopped, and why."),
     "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),

@@ -33,6 +33,7 @@ from dispatcher.store.people import PeopleStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replies import ReplyStore
+from dispatcher.store.retention import RetentionStore
 from dispatcher.store.token_keys import TokenReads
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
@@ -141,6 +142,7 @@ def plane_of(database: Database) -> Plane:
         history=HistoryStore(database),
         triage=TriageStore(database),
         findings=FindingStore(database),
+        retention=RetentionStore(database),
         audit=audit,
         replies=ReplyStore(database),
         outbox=database,
