@@ -19,8 +19,8 @@ from dispatcher.model.retention import Store
 def purges(store: str | None, is_due: bool, limit: int, where: Where, as_json: bool) -> None:
     """List what was removed because its window was over: one record a sweep and rule, newest first.
 
-    'from' and 'to' tell how old what went was; 'oldest left' is the oldest that stayed and neither
-    moves nor is held. How long things stay is policy: [policy.retention] in docs/registry.md.
+    'from' tells how old what went was; 'oldest left' is the oldest that stayed and neither moves
+    nor is held. How long things stay is policy: [policy.retention] in docs/registry.md.
 
     With --due nothing is removed: each rule of the policy is counted as it would be followed now.
     'held' rows are under a legal hold, 'moving' ones belong to events that may still be sent.
@@ -37,12 +37,14 @@ def purges(store: str | None, is_due: bool, limit: int, where: Where, as_json: b
         due = [(*(row[name] for name in names), moment(row["oldest_us"])) for row in rows]
         print_table("due now", (*names, "oldest"), due)
     else:
-        columns = ("at", "rule", "removed", "from", "to", "oldest left")
-        print_table("purges", columns, [_cells(row) for row in rows])
+        for row in rows:
+            _print_purge(row)
 
 
-def _cells(row: dict[str, Any]) -> tuple[object, ...]:
+def _print_purge(row: dict[str, Any]) -> None:
     removed = ", ".join(f"{count} {name}" for name, count in row["counts"].items())
-    left = moment(row["survivor_us"]) or ("none" if row["is_complete"] else "cut short")
-    span = moment(row["oldest_us"]), moment(row["newest_us"])
-    return moment(row["at_us"]), row["rule"], removed, *span, left
+    left = moment(row["survivor_us"]) or ("none" if row["is_complete"] else "the sweep was cut off")
+    click.echo(f"{moment(row['at_us'])}  {row['rule']}, revision {row['revision']}")
+    click.echo(f"  removed      {removed}")
+    click.echo(f"  from         {moment(row['oldest_us'])} to {moment(row['newest_us'])}")
+    click.echo(f"  oldest left  {left}")

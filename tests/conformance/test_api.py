@@ -13,6 +13,7 @@ from dispatcher.api.table import ROUTES
 from dispatcher.model.checkpoint import read_notes
 from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.people import RIGHTS, Principal, PrincipalKind, Right, Role
+from dispatcher.model.retention import Store
 from dispatcher.store.database import Database
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.record import is_signed
@@ -47,6 +48,11 @@ INSERT INTO {disclosures} (delivery_id, attempt, event_seq, webhook_id, tenant, 
     body_bytes, key_ids, revision, epoch, worker, begun_us)
 VALUES (:delivery, :attempt, 1, 'msg_1', 'north', 'acme', 'acme-orders', 'https://x', 'p', 'a',
     '[]', 's', 'f', 'h', 1, '[]', 1, 1, 'w', CAST(:begun AS bigint))
+"""
+PURGED = """
+INSERT INTO {purges} (at_us, store, rule, counts, oldest_us, newest_us, is_complete, worker,
+    revision)
+VALUES ({now}, :store, 'a rule', :counts, 1, 2, true, 'w', 1)
 """
 FOUND = """
 INSERT INTO {findings} (delivery_id, event_seq, subscription, detector, path, action, length, count,
@@ -317,6 +323,32 @@ async def test_findings_are_listed_the_newest_first_and_by_detector(
     query = {"detector": "card", "cursor": part["next"]}
     rest = await api.ask("GET", "/v1/findings", query=query)
     assert [each["delivery_id"] for each in (*part["items"], *rest["items"])] == [3, 1]
+
+
+async def test_purges_are_listed_the_newest_first_and_what_is_due_is_counted(
+    api: Caller, database: Database
+):
+    await activate(api)
+    for store in ("payloads", "ledger"):
+        await change(database, PURGED, store=store, counts='{"events":2}')
+    page = await api.ask("GET", "/v1/purges", query={"limit": "1"})
+    (newest,) = page["items"]
+    assert (newest["store"], newest["counts"]) == ("ledger", {"events": 2})
+    assert (newest["survivor_us"], newest["is_complete"]) == (None, True)
+    (other,) = (await api.ask("GET", "/v1/purges", query={"cursor": page["next"]}))["items"]
+    assert other["store"] == "payloads"
+    mine = await api.ask("GET", "/v1/purges", query={"store": "payloads"})
+    assert mine["items"] == [other]
+    due = await api.ask("GET", "/v1/purges/due")
+    assert [row["store"] for row in due] == list(Store)
+    assert due[0] == {
+        "store": "payloads",
+        "rule": "payload_hours = 24",
+        "due": 0,
+        "held": 0,
+        "moving": 0,
+        "oldest_us": None,
+    }
 
 
 async def test_an_object_that_did_not_change_is_not_sent_again(api: Caller):
