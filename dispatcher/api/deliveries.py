@@ -27,7 +27,8 @@ class DeliveryQuery(NumberPageQuery):
 class DeliveryView(View):
     """One delivery; `subscription` is missing until its event was planned.
 
-    One that sums up a window of events says from when to when, and names the first of them.
+    One that sums up a window of events says from when to when, and names the first of them. A
+    replay names the delivery that it sends again.
     """
 
     id: int
@@ -44,6 +45,7 @@ class DeliveryView(View):
     status: int | None
     code: str | None
     settled_us: int | None
+    replay_of: int | None
     window_start_us: int | None
     window_end_us: int | None
 

@@ -13,6 +13,7 @@ from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
+from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.registry import Registry
@@ -54,6 +55,7 @@ class Plane:
     previews: PreviewControl
     detokenising: Detokenising
     erasing: Erasing
+    replaying: Replaying
     history: HistoryStore
     triage: TriageStore
     findings: FindingStore

@@ -19,6 +19,7 @@ from dispatcher.api import (
     producers,
     proofs,
     purges,
+    replays,
     revisions,
     subscriptions,
     switches,
@@ -30,6 +31,7 @@ from dispatcher.api.routes import Route
 ROUTES: Final[tuple[Route, ...]] = (
     *events.ROUTES,
     *deliveries.ROUTES,
+    *replays.ROUTES,
     *disclosures.ROUTES,
     *findings.ROUTES,
     *event_types.ROUTES,

@@ -19,14 +19,14 @@ def _plain_number(given: object) -> object:
     return given
 
 
-def _whole_number(given: object) -> object:
+def whole_number(given: object) -> object:
     """Take 1.0 for 1, as JSON Schema does."""
     return int(given) if isinstance(given, float) and given.is_integer() else given
 
 
 Count = Annotated[int, Field(ge=0, le=NUMBER_MAX), BeforeValidator(_plain_number)]
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_plain_number)]
-Days = Annotated[int, Field(ge=1, le=DAYS_MAX), BeforeValidator(_whole_number)]
+Days = Annotated[int, Field(ge=1, le=DAYS_MAX), BeforeValidator(whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Written = Annotated[str, BeforeValidator(str)]
 """A value that is answered as it is written."""

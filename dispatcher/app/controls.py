@@ -16,6 +16,7 @@ from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
+from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.resolver import Resolver
@@ -23,6 +24,7 @@ from dispatcher.store.changes import ChangeStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
+from dispatcher.store.replays import ReplayStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.token_keys import TokenReads
@@ -99,6 +101,9 @@ def front(house: House) -> Front:
             tokens=VaultStore(house.outbox_database),
             audit=house.audit,
             vault=house.vault,
+        ),
+        replaying=Replaying(
+            replays=ReplayStore(house.outbox_database), audit=house.audit, mint=mint_webhook_id
         ),
         history=house.history,
         triage=TriageStore(house.outbox_database),

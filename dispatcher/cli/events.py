@@ -80,7 +80,8 @@ def trace(event_id: str, where: Where, as_json: bool) -> None:
     for delivery in story["deliveries"]:
         name = delivery["subscription"] or "not planned"
         code = f" ({delivery['code']})" if delivery["code"] else ""
-        click.echo(f"  {name}: {delivery['state']}{code}, delivery {delivery['id']}")
+        again = f", replay of {delivery['replay_of']}" if delivery["replay_of"] else ""
+        click.echo(f"  {name}: {delivery['state']}{code}, delivery {delivery['id']}{again}")
         for attempt in story["attempts"]:
             if attempt["delivery_id"] == delivery["id"]:
                 _print_attempt(attempt)

@@ -45,6 +45,7 @@ _COMMANDS: Final = {
     "enqueue": ("dispatcher.cli.events", "enqueue", "Put one event into the outbox."),
     "trace": ("dispatcher.cli.events", "trace", "Tell the whole story of one event."),
     "deliveries": ("dispatcher.cli.events", "deliveries", "List deliveries and where they stand."),
+    "replay": ("dispatcher.cli.replaying", "replay", "Send again what was delivered or is dead."),
     "findings": ("dispatcher.cli.events", "findings", "List what the leak guard found."),
     "purges": ("dispatcher.cli.retention", "purges", "List what was removed in time, or is due."),
     "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),

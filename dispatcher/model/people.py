@@ -50,6 +50,7 @@ class Right(StrEnum):
     REJECT = "reject"
     HOLD = "hold"
     RELEASE = "release"
+    REPLAY = "replay deliveries"
     PROVE = "prove endpoints"
     PEOPLE = "add people"
     INSPECT = "see why a destination is refused"
@@ -60,9 +61,13 @@ class Right(StrEnum):
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.PRODUCER: frozenset({Right.ENQUEUE}),
-    Role.PLATFORM: frozenset({Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.PROVE}),
+    Role.PLATFORM: frozenset(
+        {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.REPLAY, Right.PROVE}
+    ),
     Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
-    Role.SRE: frozenset({Right.READ, Right.HOLD, Right.RELEASE, Right.PROVE, Right.INSPECT}),
+    Role.SRE: frozenset(
+        {Right.READ, Right.HOLD, Right.RELEASE, Right.REPLAY, Right.PROVE, Right.INSPECT}
+    ),
     Role.PRIVACY: frozenset(
         {
             Right.READ,

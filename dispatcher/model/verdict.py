@@ -29,6 +29,8 @@ class Reason(StrEnum):
     LEAK_SUSPECTED = "leak_suspected"
     LEAK_BLOCKED = "leak_blocked"
     PAYLOAD_GONE = "payload_gone"
+    DELIVERY_MOVING = "delivery_moving"
+    DELIVERY_DROPPED = "delivery_dropped"
     PAYLOAD_UNREADABLE = "payload_unreadable"
     EVENT_UNREADABLE = "event_unreadable"
     SUBJECTS_INVALID = "subjects_invalid"

@@ -11,7 +11,7 @@ from dispatcher.store.database import Database
 
 _DELIVERY: Final = (
     "d.id, d.event_seq, e.id AS event_id, e.tenant, e.type, d.subscription, d.webhook_id, "
-    "d.state, d.due_us, d.attempt, d.failures, d.status, d.code, d.settled_us, "
+    "d.state, d.due_us, d.attempt, d.failures, d.status, d.code, d.settled_us, d.replay_of, "
     "w.start_us AS window_start_us, w.end_us AS window_end_us"
 )
 _FROM: Final = """

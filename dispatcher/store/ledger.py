@@ -127,13 +127,15 @@ VALUES (:id, :connector, :host, :address, :issuer, :not_after_us, :spki, {now})
 ON CONFLICT DO NOTHING
 """
 _ISSUE: Final = """
-INSERT INTO {tickets} (webhook_id, delivery_id, event_seq, sha256, tenant, connector, subscription,
-    scope_id, issued_us, expires_us, uses_max, reads)
+INSERT INTO {tickets} AS t (webhook_id, delivery_id, event_seq, sha256, tenant, connector,
+    subscription, scope_id, issued_us, expires_us, uses_max, reads)
 VALUES (:webhook_id, :delivery_id, :event_seq, :sha256, :tenant, :connector, :subscription,
     :scope_id, {now}, {now} + :lasts_us, :uses_max, 0)
 ON CONFLICT (webhook_id) DO UPDATE SET delivery_id = excluded.delivery_id,
     event_seq = excluded.event_seq, sha256 = excluded.sha256, scope_id = excluded.scope_id,
-    issued_us = excluded.issued_us, expires_us = excluded.expires_us, uses_max = excluded.uses_max
+    issued_us = excluded.issued_us, expires_us = excluded.expires_us,
+    uses_max = excluded.uses_max,
+    reads = CASE WHEN t.delivery_id = excluded.delivery_id THEN t.reads ELSE 0 END
 """
 PEERS_CACHED_MAX: Final = 65536
 
@@ -171,7 +173,8 @@ class LedgerStore:
     async def disclose(self, disclosures: Sequence[Disclosure]) -> list[bool]:
         """Write disclosure rows durably; `False` where the lease no longer holds.
 
-        A ticket is issued in the same transaction, or renewed: the reads it had still count.
+        A ticket is issued in the same transaction, or renewed: the reads it had still count, but
+        for those of an earlier delivery that this one is a replay of.
         """
         await self.remember(disclosures)
         rows = [self.row(disclosure) for disclosure in disclosures]

@@ -38,7 +38,8 @@ WHERE d.id = :delivery_id AND d.state <> :dropped
 """
 _COUNT: Final = """
 UPDATE {tickets} SET reads = reads + 1
-WHERE webhook_id = :webhook_id AND reads < uses_max AND reads < :uses_max AND expires_us > {now}
+WHERE webhook_id = :webhook_id AND delivery_id = :delivery_id
+    AND reads < uses_max AND reads < :uses_max AND expires_us > {now}
 RETURNING reads
 """
 _READ: Final = f"""
@@ -116,7 +117,11 @@ class TicketStore:
         del row["token"]
         async with self._database.begin() as connection:
             counted = await self._database.execute(
-                connection, _COUNT, webhook_id=row["webhook_id"], uses_max=read.uses_max
+                connection,
+                _COUNT,
+                webhook_id=row["webhook_id"],
+                delivery_id=row["delivery_id"],
+                uses_max=read.uses_max,
             )
             number: int | None = counted.scalar_one_or_none()
             if number is None:

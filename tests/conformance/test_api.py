@@ -34,6 +34,7 @@ ASKED: dict[str, Right] = {
     "POST /v1/revisions/{number}/rollback": Right.PROPOSE,
     "POST /v1/switches": Right.HOLD,
     "POST /v1/switches/release": Right.RELEASE,
+    "POST /v1/replays": Right.REPLAY,
     "POST /v1/subscriptions/{name}/proof": Right.PROVE,
     "POST /v1/detokenisations": Right.DETOKENISE,
     "POST /v1/erasures": Right.ERASE,

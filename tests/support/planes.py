@@ -18,6 +18,7 @@ from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
+from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.people import Principal, PrincipalKind, Role
@@ -32,6 +33,7 @@ from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
+from dispatcher.store.replays import ReplayStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.token_keys import TokenReads
@@ -139,6 +141,7 @@ def plane_of(database: Database) -> Plane:
             audit=audit,
             vault=Vault(KEYRING),
         ),
+        replaying=Replaying(replays=ReplayStore(database), audit=audit, mint=mint_webhook_id),
         history=HistoryStore(database),
         triage=TriageStore(database),
         findings=FindingStore(database),

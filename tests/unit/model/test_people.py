@@ -9,9 +9,23 @@ from dispatcher.model.people import Principal, PrincipalKind, Right, Role
 HUMAN, SERVICE, LOCAL = PrincipalKind
 MAY: dict[Role, set[Right]] = {
     Role.PRODUCER: {Right.ENQUEUE},
-    Role.PLATFORM: {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.PROVE},
+    Role.PLATFORM: {
+        Right.READ,
+        Right.PROPOSE,
+        Right.REJECT,
+        Right.HOLD,
+        Right.REPLAY,
+        Right.PROVE,
+    },
     Role.APPROVER: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
-    Role.SRE: {Right.READ, Right.HOLD, Right.RELEASE, Right.PROVE, Right.INSPECT},
+    Role.SRE: {
+        Right.READ,
+        Right.HOLD,
+        Right.RELEASE,
+        Right.REPLAY,
+        Right.PROVE,
+        Right.INSPECT,
+    },
     Role.PRIVACY: {
         Right.READ,
         Right.APPROVE,
