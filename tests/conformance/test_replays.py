@@ -8,13 +8,15 @@ from typing import Any
 import pytest
 
 from dispatcher.model.delivery import Move, Outcome, State
-from dispatcher.model.ids import WindowId
+from dispatcher.model.ids import DeliveryId, WindowId
 from dispatcher.model.letter import Leased
 from dispatcher.model.people import Role
+from dispatcher.model.replay import PlannedReplay
 from dispatcher.model.scope import Scope
 from dispatcher.model.window import Window
 from dispatcher.store.database import Database
 from dispatcher.store.ledger import Disclosure
+from dispatcher.store.replays import ReplayStore
 from dispatcher.store.tickets import Read, TicketStore
 from tests.support.letters import (
     LANE,
@@ -222,6 +224,22 @@ async def test_of_two_who_replay_at_once_one_is_first(desk: Desk):
     answers = await asyncio.gather(*calls)
     assert sorted(each.status for each in answers) == [200, 409, 409, 409, 409, 409]
     assert len(await desk.road.deliveries()) == 2
+
+
+async def test_who_files_later_waits_and_finds_what_the_first_one_filed(desk: Desk):
+    (leased,) = await desk.ended()
+    store = ReplayStore(desk.road.database)
+
+    async def look() -> DeliveryId | None:
+        async with store.filing([leased.id]) as filing:
+            return filing.ancestors[0].moving
+
+    planned = PlannedReplay(ancestor=leased.id, scope_id=WIDE.id, webhook_id=None)
+    async with store.filing([leased.id]) as filing:
+        later = asyncio.create_task(look())
+        await asyncio.sleep(0.1)
+        (filed,) = await filing.file([planned], [WIDE])
+    assert await later == filed.delivery
 
 
 async def test_what_is_gone_dropped_or_unheard_of_is_refused_with_all_that_came_with_it(desk: Desk):

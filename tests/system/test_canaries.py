@@ -1,32 +1,46 @@
 """Planted values appear nowhere: on no wire, in no log, metric, record, error or file.
 
 A company lives through a bad day with events full of canaries: partners that fail and echo what
-they were sent, a dead letter, letters that are parked, payloads that are refused, a hold and a
-release, a preview, a fault in the making of letters. Then everything that was written anywhere is
-searched.
+they were sent, a dead letter, letters that are parked, one for a leak, payloads that are refused, a
+hold and a release, replays, a summary, a ticket that is fetched with, a preview, a fault in the
+making of letters. Then everything that was written anywhere is searched. Traces are not: none are
+made yet.
 """
 
+import base64
+import http.client
 import json
+import random
+import re
+import ssl
+import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
 from dispatcher.model.errors import EnqueueRefused
 from dispatcher.producer import enqueue
+from dispatcher.stages.shaping.checksums import is_card
 from dispatcher.store.tables import OUTBOX_TABLES, REGISTRY_TABLES
 from tests.support.canaries import canary, find
+from tests.support.certificates import write_identity
+from tests.support.signing import pem_of_key, sign_get
 from tests.support.world_home import Done, Home, until
 from tests.support.world_nursery import Child
 
-LEAKS = {"order", "kept", "sku"}
+LEAKS = {"order", "kept", "sku", "text", "ticket"}
 """What is granted as it is: these are on the wire, and show that the search can find."""
-IN_CLEAR = {"subject", "ordering key"}
+FETCHED = {"order", "kept", "sku"}
+IN_CLEAR = {"subject", "noted who", "other who", "ordering key"}
 """What the outbox keeps in clear beside the sealed payload, for it works with them; never sent."""
 
 
@@ -50,7 +64,9 @@ SCHEMA = members(
     rates={"type": "object", "additionalProperties": members(note=leaf())},
     filler=leaf(),
     code=leaf(),
+    memo=leaf(),
 )
+NOTE = members(text=leaf(), memo=leaf(), amount=leaf(kind="integer"))
 GRANTS = (
     "$.order",
     "$.kept",
@@ -70,6 +86,19 @@ PARTNERS = {
     "thin": ("/ok/thin", 'style = "thin"'),
     "cloud": ("/ok/cloud", 'format = "cloudevents"'),
 }
+NOTED = {
+    "free": ("/ok/free", "$.text", ""),
+    "sums": (
+        "/ok/sums",
+        "$.amount sum",
+        'style = "summary"\nwindow_seconds = 86400\ngroup_min = 2',
+    ),
+}
+"""Partners of the other event type: one is sent free text as it is, one what a day comes to."""
+BASE_URL = "https://events.north.example"
+KEY = Ed25519PrivateKey.generate()
+OURS = trustme.CA()
+PARTNER_PORT = re.compile(r'"address": "127\.0\.0\.1:(\d+)"')
 
 
 @dataclass
@@ -79,9 +108,21 @@ class Day:
     home: Home
     words: dict[str, str] = field(default_factory=dict)
     said: list[bytes] = field(default_factory=list)
+    fetched: list[bytes] = field(default_factory=list)
+    secrets: dict[str, bytes] = field(default_factory=dict)
 
-    def plant(self, label: str) -> str:
-        return self.words.setdefault(label, canary())
+    def plant(self, label: str, word: str = "") -> str:
+        return self.words.setdefault(label, word or canary())
+
+    def plant_card(self, label: str) -> str:
+        """Plant the number of a card, which adds up as such a number does."""
+        first = f"4{random.randrange(10**14):014}"
+        return self.plant(label, next(n for d in range(10) if is_card(n := f"{first}{d}")))
+
+    def note(self, text: str, amount: str) -> dict[str, Any]:
+        """An event of free text, with an amount that is told as part of a sum alone."""
+        number = self.plant(amount, str(random.randrange(10**14, 10**15)))
+        return {"text": text, "memo": self.plant_card("card in memo"), "amount": int(number)}
 
     def hear(self, done: Done) -> Done:
         self.said.append((done.out + done.err).encode())
@@ -112,15 +153,31 @@ class Day:
             "rates": {plant("name in map"): {"note": plant("in map"), "new": plant("new in map")}},
             "filler": plant("filler") * 60,
             "code": plant("siv"),
+            "memo": f"pay by card {self.plant_card('ungranted card')}",
         }
 
 
-def registry(home: Home) -> str:
-    port = home.mailboxes[0].port
-    lines = ['[[event_type]]\nname = "order.paid"\nschema = "schema.json"\n']
+def registry(port: int) -> str:
+    lines = [
+        f'[[event_type]]\nname = "{name}"\nschema = "{file}"\n'
+        for name, file in (("order.paid", "schema.json"), ("note.taken", "note.json"))
+    ]
     for name, (path, more) in PARTNERS.items():
         grants = [*GRANTS, "$.filler"] if name == "short" else GRANTS
-        lines.append(f"""
+        lines.append(partner(name, port, path, more, "order.paid", json.dumps(grants)))
+    for name, (path, grant, more) in NOTED.items():
+        lines.append(partner(name, port, path, more, "note.taken", f"[{json.dumps(grant)}]"))
+    return "".join(lines)
+
+
+def partner(name: str, port: int, path: str, more: str, kind: str, grants: str) -> str:
+    caller = f"""
+[[connector.callers]]
+kid = "thin-key"
+kind = "signature"
+key = '''{pem_of_key(KEY)}'''
+"""
+    return f"""
 [[connector]]
 name = "{name}"
 owner = "ada"
@@ -133,6 +190,7 @@ tenants = ["north"]
 name = "fulfilment"
 categories = ["other", "pii", "contact"]
 legal_basis = "contract"
+{caller if name == "thin" else ""}
 [[connector.destinations]]
 host = "127.0.0.1"
 scheme = "http"
@@ -146,9 +204,8 @@ url = "http://127.0.0.1:{port}{path}"
 retry_seconds = [0.1, 0.1, 0.1]
 {more}
 [subscription.scope]
-"order.paid" = {json.dumps(grants)}
-""")
-    return "".join(lines)
+"{kind}" = {grants}
+"""
 
 
 @pytest.fixture(params=["sqlite_home", "postgres_home"])
@@ -156,9 +213,20 @@ def day(request: pytest.FixtureRequest) -> Day:
     home: Home = request.getfixturevalue(request.param)
     home.files.mkdir()
     (home.files / "schema.json").write_text(json.dumps(SCHEMA))
-    (home.files / "registry.toml").write_text(registry(home))
-    home.run("apply", str(home.files))
-    return Day(home)
+    (home.files / "note.json").write_text(json.dumps(NOTE))
+    (home.files / "registry.toml").write_text(registry(home.mailboxes[0].port))
+    identity = write_identity(home.folder, OURS.issue_cert("127.0.0.1"))
+    home.settings["partner"] = {
+        "port": 0,
+        "base_url": BASE_URL,
+        "certificate": identity.certificate,
+        "key": identity.key,
+    }
+    home.write_config()
+    made = home.run("apply", str(home.files), "--json").json["secrets"]
+    keys = {name: secret.encode() for name, secret in made.items()}
+    raw = {f"raw {name}": base64.b64decode(key.partition(b"_")[2]) for name, key in keys.items()}
+    return Day(home, secrets=keys | raw)
 
 
 def test_planted_values_appear_nowhere_on_a_bad_day(day: Day) -> None:
@@ -168,16 +236,28 @@ def test_planted_values_appear_nowhere_on_a_bad_day(day: Day) -> None:
     token = home.run("principal", "add", "svc", "--kind", "service", *roles("producer"), "--json")
     reader = home.run("principal", "add", "sre", "--kind", "human", *roles("sre"), "--json")
     url = serving.said().partition("listening ")[2].split()[0]
+    day.secrets |= {"svc": token.json["token"].encode(), "sre": reader.json["token"].encode()}
 
     home.hold("connector:cloud")
     place(day)
-    until(lambda: at_rest(home) == {"delivered": 2, "dead": 1, "parked": 2, "waiting": 1})
+    take_notes(day)
+    rest = Counter(delivered=3, dead=1, parked=3, waiting=2)
+    until(lambda: at_rest(home) == rest, home.voices)
     home.release("connector:cloud")
-    until(lambda: at_rest(home) == {"delivered": 3, "dead": 1, "parked": 2})
+    home.write("UPDATE {windows} SET closes_us = 1")
+    home.write("UPDATE {deliveries} SET due_us = 1 WHERE window_id > 0")
+    rest = Counter(delivered=5, dead=1, parked=3)
+    until(lambda: at_rest(home) == rest, home.voices)
+
+    fetch(day, int(PARTNER_PORT.findall(serving.said())[0]))
+    replay(day, url, reader.json["token"])
+    rest += Counter(delivered=1, dead=1)
+    until(lambda: at_rest(home) == rest, home.voices)
 
     refuse(day, url, token.json["token"])
     insert_clear(day, b'{"order": {"%s": 1}}' % day.plant("mistyped").encode())
-    until(lambda: at_rest(home) == {"delivered": 3, "dead": 1, "parked": 3})
+    rest["parked"] += 1
+    until(lambda: at_rest(home) == rest, home.voices)
     look(day, url, reader.json["token"])
     day.said.append(get(f"{url}/metrics"))
     serving.kill()
@@ -187,8 +267,8 @@ def test_planted_values_appear_nowhere_on_a_bad_day(day: Day) -> None:
     )
     home.children.append(broken)
     place(day)
-    parked = 3 + len(PARTNERS)
-    until(lambda: at_rest(home) == {"delivered": 3, "dead": 1, "parked": parked}, home.voices)
+    rest["parked"] += len(PARTNERS)
+    until(lambda: at_rest(home) == rest, home.voices)
     broken.kill()
     assert '"courier_failed"' in broken.said()
 
@@ -206,8 +286,10 @@ def start_all(home: Home) -> Child:
     return child
 
 
-def at_rest(home: Home) -> dict[str, int]:
-    return {state: count for state, count in home.states().items() if state != "leased"}
+def at_rest(home: Home) -> Counter[str]:
+    found = home.states()
+    del found["leased"]
+    return found
 
 
 def place(day: Day) -> None:
@@ -220,6 +302,59 @@ def place(day: Day) -> None:
             subjects=[day.plant("subject")],
             ordering_key=day.plant("ordering key"),
         )
+
+
+def take_notes(day: Day) -> None:
+    """Put two notes in: one leaks a card in the text that is granted, both come to one sum."""
+    leaking = f"charge card {day.plant_card('leaked card')}"
+    with day.home.transaction() as connection:
+        for who, payload in (
+            ("noted who", day.note(leaking, "amount")),
+            ("other who", day.note(day.plant("text"), "other amount")),
+        ):
+            subjects = [day.plant(who)]
+            enqueue(connection, "note.taken", payload, tenant="north", subjects=subjects)
+
+
+def fetch(day: Day, port: int) -> None:
+    """Fetch as the partner does what the thin letter names."""
+    (letter,) = [json.loads(r.body) for r in day.home.mailboxes[0].received if "thin" in r.path]
+    ref, ticket = letter["ref"], day.plant("ticket", letter["ticket"])
+    context = ssl.create_default_context()
+    OURS.configure_trust(context)
+    for key in (KEY, Ed25519PrivateKey.generate()):
+        signed = sign_get(BASE_URL + ref, ticket, key, kid="thin-key", created=int(time.time()))
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=10)
+        connection.request("GET", ref, headers=signed)
+        with connection.getresponse() as answer:
+            told = str(answer.headers).encode() + answer.read()
+            (day.fetched if answer.status == 200 else day.said).append(told)
+        connection.close()
+
+
+def replay(day: Day, url: str, token: str) -> None:
+    """Send again what was delivered after failures, and what is dead; be refused the rest."""
+    sql = "SELECT id FROM {deliveries} WHERE subscription = :name"
+    found = {
+        name: [row[0] for row in day.home.rows(sql, name=f"{name}-orders")] for name in PARTNERS
+    }
+    body = {"deliveries": found["flaky"] + found["dead"], "reason": "a bad day", "new_ids": True}
+    ask(day, f"{url}/v1/replays", token, body)
+    body["deliveries"] = found["short"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        ask(day, f"{url}/v1/replays", token, body)
+    day.said.append(refused.value.read())
+
+
+def ask(day: Day, url: str, token: str, body: Any = None) -> bytes:
+    """Ask the API, and keep what it said."""
+    request = urllib.request.Request(url, None if body is None else json.dumps(body).encode())
+    request.add_header("Authorization", f"Bearer {token}")
+    request.add_header("Content-Type", "application/json")
+    with urllib.request.urlopen(request) as answer:
+        told: bytes = answer.read()
+    day.said.append(told)
+    return told
 
 
 def refuse(day: Day, url: str, token: str) -> None:
@@ -261,7 +396,7 @@ def insert_clear(day: Day, payload: bytes) -> None:
 def look(day: Day, url: str, token: str) -> None:
     """Look at what happened in every way there is, as somebody who may not see values."""
     home = day.home
-    (event,) = [row[0] for row in home.rows("SELECT id FROM {events} WHERE id <> 'evt_hand'")]
+    ((event,), *_) = home.rows("SELECT id FROM {events} ORDER BY seq")
     asked = {"DISPATCHER_URL": url, "DISPATCHER_TOKEN": token}
     for words in (
         ["preview", "flaky-orders", "--recent", "--json"],
@@ -280,15 +415,11 @@ def look(day: Day, url: str, token: str) -> None:
     shown.out.unlink()
     home.run("export", str(home.folder / "exported"))
     day.hear(home.command("audit", "verify", "--json"))
-    for noun in ("deliveries", "disclosures", f"events/{event}"):
-        request = urllib.request.Request(f"{url}/v1/{noun}")
-        request.add_header("Authorization", f"Bearer {token}")
-        with urllib.request.urlopen(request) as answer:
-            told = answer.read()
-        if noun.startswith("events"):
-            assert found_in(day, told) == {"subject"}, "whoever may look sees whom it is about"
-        else:
-            day.said.append(told)
+    for noun in ("deliveries", "disclosures", "findings"):
+        told = ask(day, f"{url}/v1/{noun}", token)
+    assert [(f["detector"], f["path"]) for f in json.loads(told)["items"]] == [("card", "$.text")]
+    ask(day, f"{url}/v1/events/{event}", token)
+    assert found_in(day, day.said.pop()) == {"subject"}, "whoever may look sees whom it is about"
 
 
 def get(url: str) -> bytes:
@@ -302,16 +433,20 @@ def search(day: Day) -> None:
     home = day.home
     received = home.mailboxes[0].received
     assert {each.path for each in received} == {
-        path for name, (path, _) in PARTNERS.items() if name not in ("few", "short")
+        path for name, (path, *_) in (PARTNERS | NOTED).items() if name not in ("few", "short")
     }
     wire = b"\n".join(json.dumps([r.path, r.headers, r.body]).encode() for r in received)
-    on_wire = {label for label, _ in find(day.words, wire)}
-    assert on_wire == LEAKS, "what is granted is found there, and nothing else"
+    assert found_in(day, wire) == LEAKS, "what is granted is found there, and nothing else"
+    assert found_in(day, b"\n".join(day.fetched)) == FETCHED, "and so it is in what was fetched"
+    total = sum(int(day.words[label]) for label in ("amount", "other amount"))
+    assert str(total).encode() in wire, "what two people's amounts come to is told"
     assert found_in(day, said(day)) == set()
     stored = {where: found_in(day, hay) for where, hay in stores(home)}
     leaking = {where: labels for where, labels in stored.items() if labels}
     assert set(leaking) <= {"events", "file"}, leaking
     assert set().union(*leaking.values()) == IN_CLEAR, leaking
+    everywhere = wire + b"".join(hay for _, hay in stores(home))
+    assert [name for name, secret in day.secrets.items() if secret in everywhere] == []
 
 
 def found_in(day: Day, hay: bytes) -> set[str]:
