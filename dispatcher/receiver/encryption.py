@@ -36,7 +36,7 @@ class Opener:
 
     def __init__(self, private_keys: Mapping[str, PrivateKey]) -> None:
         # Most receive nothing encrypted, and need the package no more than its import's time.
-        from joserfc import jwe, jwk  # noqa: PLC0415
+        from joserfc import jwe, jwk
 
         registry: Any = jwe.JWERegistry(algorithms=ALGORITHMS)
         registry.max_ciphertext_length = CIPHERTEXT_BYTES_MAX

@@ -198,7 +198,7 @@ def jwe(header: dict[str, Any], wrapped: bytes, cek: bytes, plaintext: str, name
     return ".".join([protected, *map(url64, parts)])
 
 
-def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: str) -> str:
+def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: Any) -> str:
     """ECDH-ES+A256KW (RFC 7518 §4.6) with A256GCM, to the key of that name."""
     name = f"{kid} {plaintext} {more}"
     if kid.startswith("p256"):
@@ -356,7 +356,8 @@ def by_public_key() -> list[Vector]:
 
 def encrypted() -> list[Vector]:
     """JWE in place of the envelope, under the same signatures."""
-    keys = {"p256-1": pem(P256), "x25519-1": pem(X25519), "rsa-1": pem(RSA)}
+    keys = {"p256-1": pem(P256), "x25519-1": pem(X25519)}
+    rsa_keys = {"rsa-1": pem(RSA)}
     other = TO_SUBSCRIBER.replace(ID, OTHER_ID)
     elsewhere = TO_SUBSCRIBER.replace(SUBSCRIBER, "acme-stock")
 
@@ -373,17 +374,21 @@ def encrypted() -> list[Vector]:
         )
 
     good = ecdh("p256-1")
+    without_tag, _, tag = good.rpartition(".")
+    off_curve = {"kty": "EC", "crv": "P-256", "x": url64(fixed("x")), "y": url64(fixed("y"))}
+    small_order = {"kty": "OKP", "crv": "X25519", "x": url64(bytes(32))}
     return [
         sealed("jwe, ECDH on P-256", "genuine", good),
         sealed("jwe, ECDH on X25519", "genuine", ecdh("x25519-1"), "X25519"),
-        sealed("jwe, RSA-OAEP-256", "genuine", rsa(), "RSA"),
+        sealed("jwe, RSA-OAEP-256", "genuine", rsa(), "RSA", private_keys=rsa_keys),
         vector("jwe under v1a", "genuine", standard(v1a(ED, good), media="application/jose"),
                needs="v1a jwe P-256", public_keys=(ED,), private_keys=keys, body=good,
                plaintext=TO_SUBSCRIBER),
         sealed("jwe, a flipped byte", "signature_wrong", flip(good), signed=good),
         sealed("jwe, a flipped byte under a fresh signature", "encryption_wrong", flip(good)),
         sealed("jwe to a key we do not have", "key_unknown", ecdh("p256-2")),
-        sealed("jwe, another alg than we take", "encryption_wrong", rsa("RSA1_5")),
+        sealed("jwe, another alg than we take", "encryption_wrong", rsa("RSA1_5"), "RSA",
+               private_keys=rsa_keys),
         sealed("jwe, compressed", "encryption_wrong", ecdh("p256-1", zip="DEF")),
         sealed("jwe, another enc than we take", "encryption_wrong",
                ecdh("p256-1", enc="A128GCM")),
@@ -393,6 +398,13 @@ def encrypted() -> list[Vector]:
                ecdh("p256-1", elsewhere)),
         sealed("jwe that names no subscription", "subscriber_mismatch",
                ecdh("p256-1", ENVELOPE)),
+        sealed("jwe, a header that must be understood", "encryption_wrong",
+               ecdh("p256-1", crit=["none-of-ours"])),
+        sealed("jwe, a tag cut short", "encryption_wrong", f"{without_tag}.{tag[:8]}"),
+        sealed("jwe, a point off the curve", "encryption_wrong",
+               ecdh("p256-1", epk=off_curve)),
+        sealed("jwe, a point of small order", "encryption_wrong",
+               ecdh("x25519-1", epk=small_order), "X25519"),
         sealed("jwe of five parts that are nothing", "encryption_wrong", "a.b.c.d.e"),
     ]  # fmt: skip
 
