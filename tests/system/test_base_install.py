@@ -32,7 +32,8 @@ SERVER_ONLY = (
 )
 IMPORT = f"""
 import json, sys
-import dispatcher.producer, dispatcher.testing.exposure, dispatcher.testing.partners
+import dispatcher.producer, dispatcher.receiver.opening
+import dispatcher.testing.exposure, dispatcher.testing.partners
 print(json.dumps([name for name in {SERVER_ONLY!r} if name in sys.modules]))
 """
 USE = """
