@@ -37,6 +37,7 @@ from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.revising.compiling import compile_snapshot
+from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.stages.shaping.account import Part, Shown, Terms, account
 from dispatcher.stages.shaping.shape import read_payload
 from dispatcher.stages.shaping.tokens import TokensWanted
@@ -164,6 +165,9 @@ class PreviewControl:
             today=day_of(self.wall_us()),
             loopback=self.loopback,
             identities=None,  # it is workers who have them
+            unsigned=unsigned(
+                held, ((k.subscription, k.kind, k.times) for k in keys), self.wall_us()
+            ),
         )
         policy = Policy(registry=held, snapshot=snapshot, keys=keys, token_keys=token_keys)
         for name in names:

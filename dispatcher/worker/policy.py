@@ -23,6 +23,7 @@ from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.paper import coming_due, must_warn
 from dispatcher.stages.revising.compiling import compile_snapshot
+from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.worker.kit import Kit, rest
@@ -53,6 +54,7 @@ class PolicyWatch:
         self.hint = asyncio.Event()
         self.delivery_lease_seconds = kit.settings.lease_seconds
         self.today = date.min
+        self._next_turn_us: int | None = None
 
     async def start(self) -> None:
         """Enter the list of workers and take the first reading; raises when it cannot."""
@@ -105,8 +107,7 @@ class PolicyWatch:
             if beat is None or beat.is_fenced:
                 await self._register()
                 continue
-            is_current = beat.epoch == self.snapshot.epoch and self.today == self._date()
-            if is_current:
+            if beat.epoch == self.snapshot.epoch and not self._is_outrun():
                 self.lease_ends = began + kit.settings.policy_lease_seconds
                 return
             await self._reload()
@@ -118,7 +119,9 @@ class PolicyWatch:
     async def _reload(self) -> None:
         kit = self._kit
         active, switches, stored, proofs, token_keys = await kit.registry.policy_now()
-        today = self._date()
+        today, now_us = self._date(), kit.clock.wall_us()
+        keys = self._open_keys(stored)
+        opened = [(name, key.kind, key.times) for name, each in keys.items() for key in each]
         snapshot = compile_snapshot(
             active.registry,
             revision=active.revision,
@@ -128,14 +131,15 @@ class PolicyWatch:
             today=today,
             loopback=kit.settings.address_rules.loopback,
             identities=kit.settings.identities,
+            unsigned=unsigned(active.registry, opened, now_us),
         )
-        keys = self._open_keys(stored)
         is_new = active.revision != self.snapshot.revision
         if is_new:
             kit.resolver.forget()
         if is_new or today != self.today:
             self._warn_of_paper(active.registry, today)
         self.today, self.keys, self.snapshot = today, keys, snapshot
+        self._next_turn_us = next_turn_us((times for _, _, times in opened), now_us)
         self.token_keys = {
             (each.connector, each.version): each.sealed
             for each in token_keys
@@ -184,7 +188,7 @@ class PolicyWatch:
                 place = signing_key_place(each.subscription, each.fingerprint)
                 secret = self._kit.vault.open(each.sealed, place)
             except DispatcherError as error:
-                # Without its key a subscription cannot sign, and the gates park what is for it.
+                # Without its key a subscription cannot sign, and its lanes stay closed.
                 self._kit.log.error(
                     "signing_key_unreadable", subscription=each.subscription, reason=error.reason
                 )
@@ -192,6 +196,12 @@ class PolicyWatch:
             key = SigningKey(each.fingerprint, secret, each.kind, each.times)
             keys[each.subscription] = (*keys.get(each.subscription, ()), key)
         return keys
+
+    def _is_outrun(self) -> bool:
+        """True where time alone has opened or closed lanes since the policy was read."""
+        turn_us = self._next_turn_us
+        is_turned = turn_us is not None and self._kit.clock.wall_us() >= turn_us
+        return is_turned or self.today != self._date()
 
     def _date(self) -> date:
         return day_of(self._kit.clock.wall_us())

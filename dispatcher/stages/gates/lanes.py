@@ -47,6 +47,8 @@ def judge_lane(
         entries = (Destination(host=endpoint.host, reason=""),)
     if ground.ownership is not None and ground.ownership.is_unproven(connector.name, endpoint):
         findings.append((Reason.ENDPOINT_UNPROVEN, f"{endpoint.host} is not proven to be theirs"))
+    if subscription in ground.unsigned:
+        findings.append((Reason.SIGNING_KEY_MISSING, f"no key of {subscription} signs now"))
     reach = reach_of(event_type, endpoint, entries, scope)
     findings += judge_paper(connector, scope, entries, ground.policy, ground.today, reach)
     if not findings:

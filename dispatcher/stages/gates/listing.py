@@ -40,7 +40,8 @@ class Ground:
 
     `identities` are the client certificates at hand; `None` where it is not about one worker.
     Without `ownership` nobody is asked for a proof: where what may flow is compared, proofs are
-    left out as switches are, for both come and go by themselves.
+    left out as switches are, for both come and go by themselves. `unsigned` subscriptions have no
+    key to sign with.
     """
 
     policy: Policy
@@ -48,6 +49,7 @@ class Ground:
     loopback: frozenset[tuple[str, int]]
     identities: frozenset[str] | None = None
     ownership: Ownership | None = None
+    unsigned: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,14 +50,16 @@ def compile_snapshot(
     today: date,
     loopback: frozenset[tuple[str, int]],
     identities: frozenset[str] | None = frozenset(),
+    unsigned: frozenset[str] = frozenset(),
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired.
 
     `identities` are the client certificates that the worker has; `None` where none is asked.
+    `unsigned` are the subscriptions without a key to sign with.
     """
     event_types = {each.name: each for each in registry.event_types}
     ownership = Ownership.of(registry.policy, loopback, proofs, today)
-    ground = Ground(registry.policy, today, loopback, identities, ownership)
+    ground = Ground(registry.policy, today, loopback, identities, ownership, unsigned)
     parts = list(plan_routes(registry, ground))
     by_type: dict[str, list[Route]] = defaultdict(list)
     for _, route, _ in parts:
