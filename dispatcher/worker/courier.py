@@ -15,7 +15,6 @@ from dispatcher.model.letter import (
     Cleared,
     Departure,
     Leased,
-    Sealed,
     Settlement,
     Stopped,
     Trouble,
@@ -33,7 +32,7 @@ from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
-from dispatcher.worker.disclosing import disclosure_of
+from dispatcher.worker.disclosing import disclosure_of, has_same_keys
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
@@ -93,10 +92,11 @@ class Courier:
         step(Step.SEAL)
         sealed = seal(shaped)
         step(Step.DISCLOSE)
-        if not await self._disclose(sealed, snapshot):
+        row = disclosure_of(self._kit, self._policy, sealed)
+        if not await self._disclose(row, snapshot):
             return Health.UNSAID
         step(Step.POST)
-        result, seconds = await self._post(sealed, filed, tokens, snapshot)
+        result, seconds = await self._post(row, filed, tokens, snapshot)
         step(Step.SETTLE)
         met = None
         try:
@@ -142,24 +142,25 @@ class Courier:
             policy_lease_ends=self._policy.lease_ends,
         )
 
-    async def _disclose(self, sealed: Sealed, snapshot: Snapshot) -> bool:
+    async def _disclose(self, row: Disclosure, snapshot: Snapshot) -> bool:
         """Write the ledger row; `False` when the lease is lost, and with it the right to settle."""
         try:
-            return await self._disclosures.put(disclosure_of(self._kit, self._policy, sealed))
+            return await self._disclosures.put(row)
         except DispatcherError as error:
             self._kit.log.error("ledger_unwritable", reason=error.reason, why=error.why)
             self._settle(
-                sealed.leased,
+                row.sealed.leased,
                 snapshot,
                 Stopped(Reason.LEDGER_UNAVAILABLE),
-                sealed.cleared.scope,
+                row.sealed.cleared.scope,
             )
             return False
 
     async def _post(
-        self, sealed: Sealed, filed: Scope, tokens: LetterTokens, snapshot: Snapshot
+        self, row: Disclosure, filed: Scope, tokens: LetterTokens, snapshot: Snapshot
     ) -> tuple[Answer | Trouble | Stopped, float]:
         """Give what came back, and the seconds it took."""
+        sealed = row.sealed
 
         # Both run between the guarded connection and the first byte, and never await.
         def sign() -> Departure | Stopped:
@@ -169,6 +170,8 @@ class Courier:
         def check() -> Stopped | None:
             if not self._tokens.is_current(tokens):
                 return Stopped(Reason.POLICY_CHANGED)  # somebody was erased meanwhile
+            if not has_same_keys(self._kit, self._policy, row):
+                return Stopped(Reason.POLICY_CHANGED)  # the ledger names other keys
             return self._may_begin(sealed.cleared, filed)
 
         began = self._kit.clock.boot()

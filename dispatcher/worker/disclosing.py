@@ -13,11 +13,19 @@ from dispatcher.worker.policy import PolicyWatch
 
 def disclosure_of(kit: Kit, policy: PolicyWatch, sealed: Sealed) -> Disclosure:
     """Give the ledger's row of a letter: whom it is about, and the keys that will sign it."""
-    leased = sealed.leased
-    held = policy.keys.get(leased.subscription, ())
-    keys = live_keys(held, sealed.cleared.route.signing, kit.clock.wall_us())
     return Disclosure(
         sealed,
-        kit.vault.pseudonyms(leased.event.tenant, sealed.shaped.subjects),
-        tuple(key.fingerprint for key in keys),
+        kit.vault.pseudonyms(sealed.leased.event.tenant, sealed.shaped.subjects),
+        _key_ids(kit, policy, sealed),
     )
+
+
+def has_same_keys(kit: Kit, policy: PolicyWatch, row: Disclosure) -> bool:
+    """True while the keys that sign now are those that the ledger has."""
+    return _key_ids(kit, policy, row.sealed) == row.key_ids
+
+
+def _key_ids(kit: Kit, policy: PolicyWatch, sealed: Sealed) -> tuple[str, ...]:
+    held = policy.keys.get(sealed.leased.subscription, ())
+    keys = live_keys(held, sealed.cleared.route.signing, kit.clock.wall_us())
+    return tuple(key.fingerprint for key in keys)

@@ -27,8 +27,9 @@ from dispatcher.stages.gates.reading import (
 )
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
+from dispatcher.store.ledger import Disclosure
 from dispatcher.store.tickets import Read
-from dispatcher.worker.disclosing import disclosure_of
+from dispatcher.worker.disclosing import disclosure_of, has_same_keys
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.shaping import shape_letter
@@ -82,11 +83,12 @@ class Reader:
             return deny(shaped)
         sealed = seal(shaped)
         kit.step(Step.DISCLOSE)
-        number = await self._disclose(judged, sealed, fetch.address)
+        row = disclosure_of(kit, self._policy, sealed)
+        number = await self._disclose(judged, row, fetch.address)
         if number is None:
             return Denial.USED_UP
         kit.step(Step.POST)
-        departure = self._depart(judged, sealed, tokens)
+        departure = self._depart(judged, row, tokens)
         if isinstance(departure, Stopped):
             await self._complete(judged, number, Outcome.NOT_BEGUN, departure.reason)
             return deny(departure)
@@ -124,20 +126,23 @@ class Reader:
             return deny(cleared)
         return _Judged(ticket, by, issued, cleared)
 
-    async def _disclose(self, judged: _Judged, sealed: Sealed, address: str) -> int | None:
-        row = disclosure_of(self._kit, self._policy, sealed)
+    async def _disclose(self, judged: _Judged, row: Disclosure, address: str) -> int | None:
         caller = judged.by.caller
         named = f"{caller.kid} {caller.pin}".strip()
         uses = judged.cleared.route.ticket_uses
         return await self._kit.tickets.take(Read(row, named, address, uses))
 
-    def _depart(self, judged: _Judged, sealed: Sealed, tokens: LetterTokens) -> Departure | Stopped:
+    def _depart(
+        self, judged: _Judged, row: Disclosure, tokens: LetterTokens
+    ) -> Departure | Stopped:
         """Sign, then check: between that and the first byte there is no await."""
         kit, policy = self._kit, self._policy
         keys = policy.keys.get(judged.cleared.route.subscription, ())
-        departure = depart(sealed, keys, kit.clock.wall_us() // 1_000_000, is_answer=True)
+        departure = depart(row.sealed, keys, kit.clock.wall_us() // 1_000_000, is_answer=True)
         if not self._tokens.is_current(tokens):
             return Stopped(Reason.POLICY_CHANGED)  # somebody was erased meanwhile
+        if not has_same_keys(kit, policy, row):
+            return Stopped(Reason.POLICY_CHANGED)  # the ledger names other keys
         stopped = may_answer(
             judged.cleared,
             judged.ticket,

@@ -1,11 +1,13 @@
-"""What a courier asks of the resolver, once per attempt, and of tokens in the last instant."""
+"""What a courier asks of the resolver, and in the last instant of tokens and keys."""
 
 from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
 
-from dispatcher.model.letter import Answer, Resolved, Shaped, Trouble
+from dispatcher.model.delivery import Outcome
+from dispatcher.model.keys import KeyTimes, SigningKey
+from dispatcher.model.letter import Answer, Departure, Resolved, Shaped, Trouble
 from dispatcher.model.registry import Destination
 from dispatcher.model.verdict import Reason
 from dispatcher.worker.courier import Courier
@@ -48,22 +50,59 @@ async def test_d10_a_host_that_may_lie_inside_is_asked_for_as_such(entry, is_pri
 
 
 async def test_a_letter_whose_tokens_may_have_been_erased_meanwhile_does_not_begin():
-    snapshot, settled = builders.snapshot(), []
-    scope = snapshot.routes["acme-orders"].scopes["order.paid"]
-
-    async def shape(admitted, _tokens):
-        return Shaped(admitted=admitted, plaintext=b"{}", disclosed=())
-
     async def post(_sealed, _sign, check):
         return check() or Answer(200)
 
-    async def put(_row):
-        return True
+    for is_current, code in ((False, Reason.POLICY_CHANGED), (True, "")):
+        policy = policy_with()
+        end = await carried(kit_of(post), policy, is_current=is_current)
+        assert (end.code, end.failures) == (code, 0)
 
+
+@pytest.mark.parametrize("moment", ["before it is signed", "after it is signed"])
+async def test_a_letter_never_leaves_with_a_key_that_is_gone_by_then(moment):
+    old, new = (
+        SigningKey(name, name.encode() * 8, times=KeyTimes(created_us=1))
+        for name in ("old0", "new0")
+    )
+    policy = policy_with(**{"acme-orders": (old,)})
+    signed = []
+
+    async def post(_sealed, sign, check):
+        if moment == "before it is signed":
+            policy.keys = {"acme-orders": (new,)}
+        signed.append(sign())
+        policy.keys = {"acme-orders": (new,)}
+        return check() or Answer(200)
+
+    end = await carried(kit_of(post), policy)
+    assert isinstance(signed[0], Departure)
+    # The ledger names the old key: it is told that nothing began, and the letter is made again.
+    assert (end.code, end.outcome, end.failures) == (Reason.POLICY_CHANGED, Outcome.NOT_BEGUN, 0)
+    policy.keys = {"acme-orders": (new,)}
+    assert (await carried(kit_of(post), policy)).outcome is Outcome.DELIVERED
+
+
+class Somewhere:
+    async def resolve(self, _host, *, is_private=False):
+        return Resolved(("8.8.8.8",))
+
+
+def policy_with(**keys):
+    return SimpleNamespace(
+        snapshot=builders.snapshot(),
+        lease_ends=1e9,
+        keys=keys,
+        in_flight=0,
+        today=builders.TODAY,
+    )
+
+
+def kit_of(post):
     async def known(*_where):
         return ()
 
-    kit = SimpleNamespace(
+    return SimpleNamespace(
         step=lambda _: None,
         resolver=Somewhere(),
         settings=WorkerSettings(),
@@ -75,21 +114,22 @@ async def test_a_letter_whose_tokens_may_have_been_erased_meanwhile_does_not_beg
         metrics=MagicMock(),
         log=MagicMock(),
     )
-    policy = SimpleNamespace(
-        snapshot=snapshot, lease_ends=1e9, keys={}, in_flight=0, today=builders.TODAY
-    )
-    for is_current, code in ((False, Reason.POLICY_CHANGED), (True, "")):
-        desk = SimpleNamespace(
-            of=lambda _: None, shape=shape, is_current=lambda _, now=is_current: now
-        )
-        courier = Courier(
-            kit, policy, desk, SimpleNamespace(put=put), SimpleNamespace(put=settled.append)
-        )
-        await courier.carry(builders.leased(filed_scope=scope.id, lease_ends=1e9))
-        assert settled[-1].settlement.code == code
-        assert settled[-1].settlement.failures == 0
 
 
-class Somewhere:
-    async def resolve(self, _host, *, is_private=False):
-        return Resolved(("8.8.8.8",))
+async def carried(kit, policy, *, is_current=True):
+    """Carry one letter, and say how it ended."""
+    settled = []
+
+    async def shape(admitted, _tokens):
+        return Shaped(admitted=admitted, plaintext=b"{}", disclosed=())
+
+    async def put(_row):
+        return True
+
+    desk = SimpleNamespace(of=lambda _: None, shape=shape, is_current=lambda _: is_current)
+    rows = SimpleNamespace(put=put)
+    courier = Courier(kit, policy, desk, rows, SimpleNamespace(put=settled.append))
+    scope = policy.snapshot.routes["acme-orders"].scopes["order.paid"]
+    await courier.carry(builders.leased(filed_scope=scope.id, lease_ends=1e9))
+    (end,) = [each.settlement for each in settled]
+    return end
