@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
+from dispatcher.control.keys import KeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -50,6 +51,7 @@ class Plane:
     changes: ChangeControl
     people: People
     switches: SwitchControl
+    keys: KeyControl
     proofs: ProofControl
     producers: ProducerRule
     previews: PreviewControl

@@ -12,6 +12,7 @@ from dispatcher.app.way_out import address_rules, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
+from dispatcher.control.keys import KeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -76,6 +77,14 @@ def front(house: House) -> Front:
         people=people(house),
         switches=SwitchControl(
             registry=house.registry, workers=house.workers, wall_us=house.clock.wall_us
+        ),
+        keys=KeyControl(
+            registry=house.registry,
+            workers=house.workers,
+            outbox=house.outbox_database,
+            vault=house.vault,
+            mint_secret=mint_secret,
+            wall_us=house.clock.wall_us,
         ),
         proofs=ProofControl(
             registry=house.registry,

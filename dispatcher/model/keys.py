@@ -15,6 +15,8 @@ from dispatcher.model.paper import STRICT
 SIGNATURE_TAG: Final = "dispatcher"
 """What RFC 9421 signatures of ours bear as their tag."""
 
+_DAY_US: Final = 86_400_000_000
+
 
 class KeyKind(StrEnum):
     """What a key signs with: a secret the partner shares, or a private key only we have."""
@@ -87,6 +89,10 @@ class KeyTimes:
         if self.revoked_us is not None:
             return False
         return self.active_us <= now_us if self.until_us is None else now_us < self.until_us
+
+    def age_days(self, now_us: int) -> int:
+        """Say for how many days it has signed, or was to; 0 while it is yet to."""
+        return max(0, now_us - max(self.created_us, self.active_us)) // _DAY_US
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,7 @@ class Right(StrEnum):
     RELEASE = "release"
     REPLAY = "replay deliveries"
     PROVE = "prove endpoints"
+    KEYS = "change keys"
     PEOPLE = "add people"
     INSPECT = "see why a destination is refused"
     SEE_PAYLOADS = "see what events hold"
@@ -62,11 +63,27 @@ class Right(StrEnum):
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     Role.PRODUCER: frozenset({Right.ENQUEUE}),
     Role.PLATFORM: frozenset(
-        {Right.READ, Right.PROPOSE, Right.REJECT, Right.HOLD, Right.REPLAY, Right.PROVE}
+        {
+            Right.READ,
+            Right.PROPOSE,
+            Right.REJECT,
+            Right.HOLD,
+            Right.REPLAY,
+            Right.PROVE,
+            Right.KEYS,
+        }
     ),
     Role.APPROVER: frozenset({Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT}),
     Role.SRE: frozenset(
-        {Right.READ, Right.HOLD, Right.RELEASE, Right.REPLAY, Right.PROVE, Right.INSPECT}
+        {
+            Right.READ,
+            Right.HOLD,
+            Right.RELEASE,
+            Right.REPLAY,
+            Right.PROVE,
+            Right.KEYS,
+            Right.INSPECT,
+        }
     ),
     Role.PRIVACY: frozenset(
         {

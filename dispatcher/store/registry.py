@@ -6,7 +6,7 @@ bumps the epoch in the same transaction, which also puts it on the record.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -24,7 +24,13 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.store.changes import Decision, note_active, note_rejected
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
-from dispatcher.store.signing_keys import StoredKey, add_signing_keys, read_signing_keys
+from dispatcher.store.signing_keys import (
+    KeyChange,
+    StoredKey,
+    add_signing_keys,
+    read_signing_keys,
+    turn_signing_keys,
+)
 from dispatcher.store.token_keys import (
     StoredTokenKey,
     TokenKeyChange,
@@ -38,7 +44,9 @@ NO_CHANGE: Final = TokenKeyChange()
 _ERASED: Final = """
 UPDATE {policy} SET epoch = epoch + 1, erasures = erasures + 1 WHERE id = 1 RETURNING epoch
 """
-_BUMP: Final = "UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch"
+_BUMP: Final = """
+UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch, {now} AS now_us
+"""
 _ACTIVATE: Final = """
 UPDATE {policy} SET epoch = epoch + 1, revision = :number
 WHERE id = 1 AND revision = :base RETURNING epoch
@@ -227,6 +235,30 @@ class RegistryStore:
         async with self._database.look() as connection:
             return await read_signing_keys(self._database, connection)
 
+    async def change_keys(
+        self, judge: Callable[[Sequence[StoredKey], int], KeyChange]
+    ) -> tuple[KeyChange, Epoch]:
+        """Change signing keys as `judge` says of all there are and the time it is.
+
+        Two changes never judge by the same keys. What `judge` raises changes nothing. Gives the
+        epoch that workers must confirm.
+        """
+        async with self._audit.recording() as recording:
+            connection = recording.connection
+            epoch, now_us = (await self._database.execute(connection, _BUMP)).one()
+            change = judge(await read_signing_keys(self._database, connection), now_us)
+            await add_signing_keys(self._database, connection, change.made)
+            await turn_signing_keys(self._database, connection, change.turned)
+            entry = change.entry
+            recording.note(replace(entry, detail={**entry.detail, "epoch": epoch}))
+            if change.hold is not None:
+                terms = {"actor": entry.actor, "reason": entry.reason}
+                switch = await self._trip(connection, change.hold, **terms)
+                detail = {"switch": switch, "epoch": epoch}
+                recording.note(_switched("tripped", change.hold, detail=detail, **terms))
+            await self._notify(connection)
+        return change, Epoch(epoch)
+
     async def token_keys(self) -> tuple[StoredTokenKey, ...]:
         """Read every token key, by partner and version."""
         async with self._database.look() as connection:
@@ -250,10 +282,7 @@ class RegistryStore:
         """Put a switch on; give its id and the epoch that workers must confirm."""
         async with self._audit.recording() as recording:
             connection = recording.connection
-            tripped = await self._database.execute(
-                connection, _TRIP, target=str(target), reason=reason, actor=actor
-            )
-            switch = tripped.scalar_one()
+            switch = await self._trip(connection, target, reason=reason, actor=actor)
             epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
             detail = {"switch": switch, "epoch": epoch}
             recording.note(_switched("tripped", target, actor, reason, detail))
@@ -282,6 +311,14 @@ class RegistryStore:
             recording.note(_switched("released", target, actor, reason, detail))
             await self._notify(connection)
             return done.rowcount
+
+    async def _trip(
+        self, connection: AsyncConnection, target: Target, *, reason: str, actor: str
+    ) -> int:
+        tripped = await self._database.execute(
+            connection, _TRIP, target=str(target), reason=reason, actor=actor
+        )
+        return int(tripped.scalar_one())
 
     async def _switches(self, connection: AsyncConnection) -> tuple[Switch, ...]:
         rows = await self._database.execute(connection, _TRIPPED)

@@ -1,16 +1,19 @@
 """Signing keys as they lie in the registry: sealed, with the times that say when each one signs.
 
-Read with the policy they belong to, and written in the transaction that makes a revision active. A
-revoked key leaves its row without its secret, so that the ledger's key ids stay explained.
+Read with the policy they belong to, and written in the transaction that makes a revision active, or
+that a change of keys is. A key that ended leaves its row without its secret, so that the ledger's
+key ids stay explained.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dispatcher.model.audit import Entry
 from dispatcher.model.keys import KeyKind, KeyTimes
+from dispatcher.model.switch import Target
 from dispatcher.store.database import Database
 
 _READ: Final = """
@@ -19,7 +22,12 @@ FROM {signing_keys} ORDER BY created_us DESC, fingerprint
 """
 _ADD: Final = """
 INSERT INTO {signing_keys} (subscription, fingerprint, kind, sealed, public, created_us, active_us)
-VALUES (:subscription, :fingerprint, :kind, :sealed, :public, {now}, 0)
+VALUES (:subscription, :fingerprint, :kind, :sealed, :public, {now}, :active_us)
+"""
+_TURN: Final = """
+UPDATE {signing_keys} SET until_us = :until_us, revoked_us = :revoked_us,
+    sealed = CASE WHEN CAST(:is_destroyed AS boolean) THEN NULL ELSE sealed END
+WHERE subscription = :subscription AND fingerprint = :fingerprint
 """
 
 
@@ -27,7 +35,7 @@ VALUES (:subscription, :fingerprint, :kind, :sealed, :public, {now}, 0)
 class StoredKey:
     """A signing key as it lies in the database.
 
-    `sealed` is empty once it is revoked; `public` is the public half of an Ed25519 key, in base64.
+    `sealed` is empty once it is destroyed; `public` is that of an Ed25519 key, in base64.
     """
 
     subscription: str
@@ -36,6 +44,25 @@ class StoredKey:
     kind: KeyKind = KeyKind.HMAC
     public: str = ""
     times: KeyTimes = field(default=KeyTimes())
+
+    @property
+    def name(self) -> str:
+        """What it is called among the keys of all subscriptions."""
+        return f"{self.subscription}/{self.fingerprint}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChange:
+    """One act on keys, and how it is put on the record.
+
+    Of those `turned` the times are written, and the secret is destroyed of those that come without
+    it. `hold` is stopped in the same act.
+    """
+
+    entry: Entry
+    made: Sequence[StoredKey] = ()
+    turned: Sequence[StoredKey] = ()
+    hold: Target | None = None
 
 
 async def read_signing_keys(
@@ -48,7 +75,7 @@ async def read_signing_keys(
 async def add_signing_keys(
     database: Database, connection: AsyncConnection, keys: Iterable[StoredKey]
 ) -> None:
-    """Write keys that sign from now on, in a transaction of the caller's."""
+    """Write new keys, in a transaction of the caller's."""
     rows = [
         {
             "subscription": key.subscription,
@@ -56,10 +83,28 @@ async def add_signing_keys(
             "kind": key.kind.value,
             "sealed": key.sealed,
             "public": key.public,
+            "active_us": key.times.active_us,
         }
         for key in keys
     ]
     await database.execute_many(connection, _ADD, rows)
+
+
+async def turn_signing_keys(
+    database: Database, connection: AsyncConnection, keys: Iterable[StoredKey]
+) -> None:
+    """Write until when keys sign, and destroy what they do not bear any more."""
+    rows = [
+        {
+            "subscription": key.subscription,
+            "fingerprint": key.fingerprint,
+            "until_us": key.times.until_us,
+            "revoked_us": key.times.revoked_us,
+            "is_destroyed": key.sealed is None,
+        }
+        for key in keys
+    ]
+    await database.execute_many(connection, _TURN, rows)
 
 
 def _key(row: Any) -> StoredKey:

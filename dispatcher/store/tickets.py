@@ -3,7 +3,8 @@
 A ticket is issued by `ledger`, with the letter that bears it; here it is looked up, and each read
 is counted and put into the ledger in one transaction, before a byte is answered. Reads of a
 delivery are numbered downwards from -1, so they never meet its attempts, and no statement of the
-road touches them. Called by `worker.reader` and `worker.upkeep`. Of a ticket only its hash is here.
+road touches them. Called by `worker.reader` and `worker.upkeep`, and by `control.keys` to end what
+was issued. Of a ticket only its hash is here.
 """
 
 from dataclasses import dataclass
@@ -53,6 +54,9 @@ WHERE delivery_id = :delivery_id AND attempt = :attempt AND outcome IS NULL
 _LOSE: Final = """
 UPDATE {disclosures} SET outcome = :outcome, code = :code, ended_us = {now}
 WHERE attempt < 0 AND outcome IS NULL AND begun_us < {now} - :silent_us
+"""
+_REVOKE: Final = """
+UPDATE {tickets} SET expires_us = {now} WHERE connector = :connector AND expires_us > {now}
 """
 _SHOW: Final = """
 INSERT INTO {shown_signatures} (id, shown_us) VALUES (:id, {now})
@@ -176,3 +180,10 @@ class TicketStore:
 
     def _event(self, row: Any) -> Any:
         return event_from(row, self._open_payload)
+
+
+async def revoke_tickets(database: Database, connector: str) -> int:
+    """End the tickets of a partner that still count; give how many there were."""
+    async with database.single() as connection:
+        done = await database.execute(connection, _REVOKE, connector=connector)
+        return done.rowcount

@@ -14,6 +14,7 @@ from dispatcher.app.clock import mint_webhook_id
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
+from dispatcher.control.keys import KeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -116,6 +117,14 @@ def plane_of(database: Database) -> Plane:
         changes=control_of(database),
         people=People(store=PeopleStore(database, audit), mint=secrets.token_bytes),
         switches=SwitchControl(registry=registry, workers=WorkerStore(database), wall_us=wall_us),
+        keys=KeyControl(
+            registry=registry,
+            workers=WorkerStore(database),
+            outbox=database,
+            vault=Vault(KEYRING),
+            mint_secret=lambda: secrets.token_bytes(32),
+            wall_us=wall_us,
+        ),
         proofs=ProofControl(
             registry=registry,
             proofs=ProofStore(database, audit),

@@ -16,6 +16,7 @@ MAY: dict[Role, set[Right]] = {
         Right.HOLD,
         Right.REPLAY,
         Right.PROVE,
+        Right.KEYS,
     },
     Role.APPROVER: {Right.READ, Right.APPROVE, Right.REJECT, Right.HOLD, Right.INSPECT},
     Role.SRE: {
@@ -24,6 +25,7 @@ MAY: dict[Role, set[Right]] = {
         Right.RELEASE,
         Right.REPLAY,
         Right.PROVE,
+        Right.KEYS,
         Right.INSPECT,
     },
     Role.PRIVACY: {

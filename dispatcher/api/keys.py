@@ -1,0 +1,252 @@
+"""`/v1/keys`: what letters are signed with; another takes its place, it ends early, or at once.
+
+A secret is answered once, when it is made, and nothing answers it again.
+"""
+
+import base64
+from typing import Annotated, Any, Final
+
+from pydantic import Field
+
+from dispatcher.api.calls import Ask
+from dispatcher.api.plane import Plane
+from dispatcher.api.routes import Route
+from dispatcher.api.views import NamePageQuery, Page, Text, View, Written, page
+from dispatcher.control.key_changes import Turn
+from dispatcher.control.keys import Aim, ListedKey
+from dispatcher.model.errors import Malformed
+from dispatcher.model.keys import KeyKind, KeyState
+from dispatcher.model.people import Right
+from dispatcher.model.switch import WAIT_SECONDS_MAX
+from dispatcher.stages.sealing.rotation import (
+    AHEAD_SECONDS_MAX,
+    OVERLAP_SECONDS,
+    OVERLAP_SECONDS_MAX,
+)
+from dispatcher.stages.sealing.standard_webhooks import format_public
+from dispatcher.store.signing_keys import StoredKey
+
+Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+
+
+class KeyQuery(NamePageQuery):
+    """Which keys: of one subscription, or all; those that ended only where they are asked for."""
+
+    subscription: Text | None = None
+    ended: bool = False
+
+
+class KeyView(View):
+    """A key, by its fingerprint. It signs from `active_us` until `until_us`, if that is known.
+
+    `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key.
+    """
+
+    name: str
+    subscription: str
+    connector: str | None
+    fingerprint: str
+    kind: KeyKind
+    state: KeyState
+    public_key: str
+    created_us: int
+    active_us: int
+    until_us: int | None
+    revoked_us: int | None
+    age_days: int
+
+
+class Rotation(View):
+    """Whose key, and when it signs.
+
+    The new key signs in `ahead_seconds` (default: at once; a day for an Ed25519 key that another
+    one signs until), and the others `overlap_seconds` beside it. `kind` where there are several.
+    """
+
+    subscription: Text
+    kind: KeyKind | None = None
+    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS
+    ahead_seconds: Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX)] | None = None
+    reason: Why
+
+
+class Ending(View):
+    """A key that signs until then."""
+
+    name: str
+    until_us: int
+
+
+class RotatedView(View):
+    """A new key: `secret` or `public_key` is for the partner, the secret this once."""
+
+    name: str
+    subscription: str
+    fingerprint: str
+    kind: KeyKind
+    secret: str
+    public_key: str
+    active_us: int
+    ending: list[Ending]
+    epoch: int
+
+
+class Retirement(View):
+    """Which key ends now, by its fingerprint or name, and why."""
+
+    key: Text
+    reason: Why
+
+
+class Revocation(View):
+    """What to revoke, why, and how long to wait: a key, or all of a subscription or connector."""
+
+    key: Text | None = None
+    subscription: Text | None = None
+    connector: Text | None = None
+    reason: Why
+    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
+
+
+class RevokedView(View):
+    """Keys that nothing is signed with any more, confirmed by the workers.
+
+    `unsigned` subscriptions wait for a new key. `held` is the switch target that was put on, where
+    a connector's were revoked; so many of its `tickets` ended.
+    """
+
+    keys: list[str]
+    unsigned: list[str]
+    held: Written | None
+    tickets: int
+    epoch: int
+    confirmed_us: int
+    confirmed_ms: float
+    workers_confirmed: int
+    workers_fenced: int
+    in_flight: int
+
+
+async def list_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """List signing keys: whose, of what kind, in which state, until when."""
+    query: KeyQuery = ask.query
+    shown = [
+        _listed(each)
+        for each in await plane.keys.list()
+        if each.key.name > (query.cursor or "")
+        and query.subscription in (None, each.key.subscription)
+        and (query.ended or each.state not in (KeyState.RETIRED, KeyState.REVOKED))
+    ]
+    return page(shown[: query.limit + 1], query.limit, "name")
+
+
+async def rotate_key(plane: Plane, ask: Ask) -> dict[str, Any]:
+    """Make a key that takes the place of those a subscription has, after an overlap."""
+    body: Rotation = ask.body
+    turn = Turn(
+        subscription=body.subscription,
+        kind=body.kind,
+        overlap_seconds=body.overlap_seconds,
+        ahead_seconds=body.ahead_seconds,
+        reason=body.reason,
+    )
+    done = await plane.keys.rotate(turn, by=ask.principal)
+    return {
+        "name": done.key.name,
+        "subscription": done.key.subscription,
+        "fingerprint": done.key.fingerprint,
+        "kind": done.key.kind,
+        "secret": done.secret,
+        "public_key": _public(done.key),
+        "active_us": done.key.times.active_us or done.key.times.created_us,
+        "ending": [{"name": e.name, "until_us": e.times.until_us} for e in done.ending],
+        "epoch": done.epoch,
+    }
+
+
+async def retire_key(plane: Plane, ask: Ask) -> Ending:
+    """End a key now that another has taken the place of."""
+    body: Retirement = ask.body
+    ended = await plane.keys.retire(body.key, reason=body.reason, by=ask.principal)
+    return Ending(name=ended.name, until_us=ended.times.until_us or 0)
+
+
+async def revoke_keys(plane: Plane, ask: Ask) -> Any:
+    """Destroy keys, and answer once no worker can sign with them. A connector is held, too."""
+    body: Revocation = ask.body
+    aim = Aim(key=body.key, subscription=body.subscription, connector=body.connector)
+    if [aim.key, aim.subscription, aim.connector].count(None) != 2:
+        raise Malformed(
+            "it must be one of key, subscription and connector",
+            where="body",
+            fix="say what is to be revoked",
+        )
+    return await plane.keys.revoke(
+        aim, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
+    )
+
+
+def _listed(listed: ListedKey) -> dict[str, Any]:
+    key, times = listed.key, listed.key.times
+    return {
+        "name": key.name,
+        "subscription": key.subscription,
+        "connector": listed.connector,
+        "fingerprint": key.fingerprint,
+        "kind": key.kind,
+        "state": listed.state,
+        "public_key": _public(key),
+        "created_us": times.created_us,
+        "active_us": times.active_us or times.created_us,
+        "until_us": times.until_us,
+        "revoked_us": times.revoked_us,
+        "age_days": listed.age_days,
+    }
+
+
+def _public(key: StoredKey) -> str:
+    return format_public(base64.b64decode(key.public)) if key.public else ""
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/v1/keys",
+        right=Right.READ,
+        answer=list_keys,
+        query=KeyQuery,
+        reply=Page[KeyView],
+    ),
+    Route(
+        method="POST",
+        path="/v1/keys/rotations",
+        right=Right.KEYS,
+        answer=rotate_key,
+        body=Rotation,
+        reply=RotatedView,
+        status=201,
+        refusals=(404, 409, 422),
+        is_shown_once=True,
+        keeps_replies=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/keys/retirements",
+        right=Right.KEYS,
+        answer=retire_key,
+        body=Retirement,
+        reply=Ending,
+        refusals=(404, 409, 422),
+        keeps_replies=True,
+    ),
+    Route(
+        method="POST",
+        path="/v1/keys/revocations",
+        right=Right.KEYS,
+        answer=revoke_keys,
+        body=Revocation,
+        reply=RevokedView,
+        refusals=(404, 409, 422, 504),
+        keeps_replies=True,
+    ),
+)

@@ -1,0 +1,194 @@
+"""`keys`: what letters are signed with; another takes its place, it ends early, or at once."""
+
+import re
+from typing import Any, Final
+
+import click
+
+from dispatcher.cli.asking import Where, where_options
+from dispatcher.cli.output import moment, print_json, print_table, wait_option
+from dispatcher.model.errors import InvalidInput
+from dispatcher.model.keys import KeyKind
+
+ROWS_MAX: Final = 100_000
+_COLUMNS: Final = ("key", "connector", "kind", "state", "signs from", "until", "days old")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+class Span(click.ParamType[int]):
+    """A length of time: a whole number with s, m, h or d."""
+
+    name = "span"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Give it in seconds."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"([0-9]{1,7})([smhd]?)", value)
+        if found is None:
+            self.fail("write a whole number with s, m, h or d: 24h", param, ctx)
+        return int(found[1]) * _SECONDS[found[2]]
+
+
+_why = click.option("--reason", required=True, help="Why, for the record.")
+
+
+@click.group()
+def keys() -> None:
+    """List the keys that letters are signed with, and have them take turns.
+
+    A key is pending until it signs, active while it does, retiring while another signs beside it
+    already, and retired after that. A revoked one is destroyed. No secret is shown twice: a key is
+    named by its fingerprint, or by SUBSCRIPTION/FINGERPRINT.
+    """
+
+
+@keys.command("list")
+@click.option("--subscription", help="Of this one alone.")
+@click.option("--ended", is_flag=True, help="Also those that are retired or revoked.")
+@where_options
+def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool) -> None:
+    """List keys: whose, in which state, until when, and how old they are."""
+    query = {"subscription": subscription, "ended": "true" if ended else "false"}
+    found = where.list("/v1/keys", ROWS_MAX, query)
+    if as_json:
+        print_json(found)
+        return
+    found.sort(key=lambda each: (each["subscription"], -each["created_us"]))
+    cells = [
+        (
+            each["name"],
+            each["connector"],
+            each["kind"],
+            each["state"],
+            moment(each["active_us"]),
+            moment(each["revoked_us"] or each["until_us"]),
+            each["age_days"],
+        )
+        for each in found
+    ]
+    print_table("signing keys", _COLUMNS, cells)
+
+
+@keys.command()
+@click.argument("subscription")
+@click.option(
+    "--kind",
+    type=click.Choice([each.value for each in KeyKind]),
+    help="Which kind, where the subscription is signed with several.",
+)
+@click.option(
+    "--overlap",
+    type=Span(),
+    default="24h",
+    show_default=True,
+    help="How long the old key signs beside the new one; at most 7d. 0 in an emergency.",
+)
+@click.option(
+    "--in",
+    "ahead",
+    type=Span(),
+    help="How long before the new key signs. Default: at once; an Ed25519 key 24h after its public "
+    "half is published.",
+)
+@click.option("--now", is_flag=True, help="Sign with the new key at once, of whatever kind.")
+@_why
+@where_options
+def rotate(
+    subscription: str,
+    kind: str | None,
+    overlap: int,
+    ahead: int | None,
+    now: bool,
+    reason: str,
+    where: Where,
+    as_json: bool,
+) -> None:
+    """Make a new key for SUBSCRIPTION, and show it once: the secret, or the public key.
+
+    During the overlap letters are signed with both, so the partner may change over at any moment of
+    it. At most three keys of a kind are live. Nothing else about the subscription changes.
+    """
+    if now and ahead is not None:
+        raise InvalidInput(
+            "--now and --in cannot both be", where="--now", fix="leave one out", code="usage"
+        )
+    body = {
+        "subscription": subscription,
+        "kind": kind,
+        "overlap_seconds": overlap,
+        "ahead_seconds": 0 if now else ahead,
+        "reason": reason,
+    }
+    made = where.ask("POST", "/v1/keys/rotations", body)
+    if as_json:
+        print_json(made)
+        return
+    click.echo(f"key {made['name']} signs from {moment(made['active_us'])}")
+    if made["secret"]:
+        click.echo(f"  secret for the partner, shown this once: {made['secret']}")
+    else:
+        click.echo(f"  public key for the partner: {made['public_key']}")
+    for old in made["ending"]:
+        click.echo(f"  {old['name']} signs until {moment(old['until_us'])}")
+
+
+@keys.command()
+@click.argument("key")
+@_why
+@where_options
+def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
+    """End the retiring KEY now: the partner has changed over."""
+    done = where.ask("POST", "/v1/keys/retirements", {"key": key, "reason": reason})
+    if as_json:
+        print_json(done)
+        return
+    click.echo(f"key {done['name']} is retired")
+
+
+@keys.command()
+@click.argument("key", required=False)
+@click.option("--subscription", help="Revoke every key of this subscription.")
+@click.option("--connector", help="Revoke every key and ticket of this connector, and hold it.")
+@_why
+@wait_option
+@where_options
+def revoke(
+    key: str | None,
+    subscription: str | None,
+    connector: str | None,
+    reason: str,
+    wait_seconds: float,
+    where: Where,
+    as_json: bool,
+) -> None:
+    """Destroy KEY, or all of a subscription or connector, and return once nothing is signed by it.
+
+    Where no key is left letters wait, and no retry is spent, until 'dispatcher keys rotate' makes
+    a new one. With --connector what it may fetch by ticket ends too, and it stays held until
+    'dispatcher release': new keys may be made and handed over meanwhile.
+    """
+    body = {
+        "key": key,
+        "subscription": subscription,
+        "connector": connector,
+        "reason": reason,
+        "wait_seconds": wait_seconds,
+    }
+    done = where.ask("POST", "/v1/keys/revocations", body)
+    if as_json:
+        print_json(done)
+        return
+    names = done["keys"]
+    fenced = f", {done['workers_fenced']} silent ones fenced" if done["workers_fenced"] else ""
+    click.echo(
+        f"{len(names)} key{'' if len(names) == 1 else 's'} revoked at "
+        f"{moment(done['confirmed_us'])}: {done['workers_confirmed']} workers confirmed in "
+        f"{done['confirmed_ms']:.0f} ms{fenced}, in flight at the time: {done['in_flight']}"
+    )
+    for name in names:
+        click.echo(f"  {name}")
+    if done["held"]:
+        click.echo(f"{done['held']} is held; tickets ended: {done['tickets']}")
+    for name in done["unsigned"]:
+        click.echo(f"{name} waits for a key: dispatcher keys rotate {name} --reason ...")

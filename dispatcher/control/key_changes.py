@@ -1,0 +1,144 @@
+"""What a rotation, a retirement or a revocation makes of the keys there are.
+
+Asked by `keys` inside the transaction that changes them: plain judgements of what is given, which
+refuse by `Conflict` and leave the writing to the store.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from dispatcher.model.audit import CHANGES_MAX, Entry
+from dispatcher.model.errors import Conflict
+from dispatcher.model.keys import KeyKind, KeyState, KeyTimes
+from dispatcher.model.switch import Target
+from dispatcher.stages.sealing import rotation
+from dispatcher.store.signing_keys import KeyChange, StoredKey
+
+_SECOND_US: Final = 1_000_000
+_CLOCKS_APART_US: Final = 3600 * _SECOND_US
+"""More than the clocks of workers may be apart: after that a retired key signs nowhere."""
+
+_LIST: Final = "'dispatcher keys list --ended' shows those that ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """A rotation that is asked for. `kind` and `ahead_seconds` may be left to us.
+
+    The new key signs in `ahead_seconds`, and the others as long as `overlap_seconds` beside it.
+    """
+
+    subscription: str
+    kind: KeyKind | None
+    overlap_seconds: int
+    ahead_seconds: int | None
+    reason: str
+
+
+def turn_keys(
+    turn: Turn, key: StoredKey, known: Sequence[StoredKey], now_us: int, actor: str
+) -> KeyChange:
+    """Put a new key beside those of its kind, and say until when these sign."""
+    peers = _peers(key, known)
+    times = {name: peer.times for name, peer in peers.items()}
+    if rotation.with_state(times, now_us, KeyState.PENDING):
+        raise _conflict(
+            f"{key.subscription} has a key already that is yet to sign",
+            "wait until it does, or revoke it: dispatcher keys list",
+            "key_pending",
+        )
+    live = rotation.live(times, now_us)
+    if len(live) >= rotation.LIVE_MAX:
+        raise _conflict(
+            f"{len(live)} keys of {key.subscription} sign already",
+            "end one early: dispatcher keys retire KEY",
+            "keys_too_many",
+        )
+    ahead = turn.ahead_seconds
+    if ahead is None:
+        ahead = rotation.ahead_seconds(key.kind, is_first=not live)
+    starts_us = _whole(now_us) + ahead * _SECOND_US
+    ends = rotation.hand_over(times, now_us, starts_us + turn.overlap_seconds * _SECOND_US)
+    made = replace(key, times=KeyTimes(now_us, starts_us if ahead else 0))
+    over = [
+        replace(peer, sealed=None)
+        for name, peer in peers.items()
+        if name not in ends and peer.sealed and _is_over(peer.times, now_us)
+    ]
+    entry = Entry(
+        kind="key.made",
+        actor=actor,
+        about=f"key {made.name}",
+        reason=turn.reason,
+        detail={"key_kind": key.kind.value, "active_us": starts_us, "ending": sorted(ends)},
+    )
+    turned = [replace(peers[name], times=each) for name, each in ends.items()]
+    return KeyChange(entry=entry, made=[made], turned=[*turned, *over])
+
+
+def retire_key(
+    key: StoredKey, known: Sequence[StoredKey], now_us: int, *, actor: str, reason: str
+) -> KeyChange:
+    """End a retiring key now, where another signs in its place."""
+    state = key.times.state(now_us)
+    times = {name: peer.times for name, peer in _peers(key, known).items()}
+    signing = rotation.with_state(times, now_us, KeyState.ACTIVE, KeyState.RETIRING)
+    if state is KeyState.RETIRING and len(signing) > 1:
+        entry = Entry(kind="key.retired", actor=actor, about=f"key {key.name}", reason=reason)
+        ended = replace(key, times=replace(key.times, until_us=_whole(now_us)))
+        return KeyChange(entry=entry, turned=[ended])
+    if key.times.is_signing(now_us):
+        why, fix = "nothing else signs in its place", "rotate first; to stop at once, revoke it"
+    elif state is KeyState.PENDING:
+        why, fix = "it is yet to sign", "revoke it: the one it was to replace signs on"
+    else:
+        why, fix = f"it is {state} already: nothing to do", _LIST
+    raise _conflict(f"{key.name}: {why}", fix, "key_not_retiring")
+
+
+def revoke_keys(
+    found: Sequence[StoredKey],
+    known: Sequence[StoredKey],
+    now_us: int,
+    entry: Entry,
+    hold: Target | None,
+) -> KeyChange:
+    """Take every secret that is left, and hold the partner too where all of theirs is revoked.
+
+    Where a key was yet to sign, the one that it was to replace signs on.
+    """
+    gone = {
+        each.name: replace(each, sealed=None, times=replace(each.times, revoked_us=now_us))
+        for each in found
+        if each.times.revoked_us is None
+    }
+    if not gone and hold is None:
+        raise _conflict("everything of it is revoked already: nothing to do", _LIST, "key_revoked")
+    turned = list(gone.values())
+    for key in found:
+        if key.name in gone and key.times.state(now_us) is KeyState.PENDING:
+            left = {n: peer for n, peer in _peers(key, known).items() if peer.name not in gone}
+            back = rotation.take_back({n: peer.times for n, peer in left.items()}, now_us)
+            turned += [replace(left[name], times=times) for name, times in back.items()]
+    detail = {"keys": sorted(gone)[:CHANGES_MAX], "keys_count": len(gone)}
+    return KeyChange(entry=replace(entry, detail=detail), turned=turned, hold=hold)
+
+
+def _peers(key: StoredKey, known: Sequence[StoredKey]) -> dict[str, StoredKey]:
+    """Give the keys of the same subscription and kind, by fingerprint."""
+    kin = (key.subscription, key.kind)
+    return {each.fingerprint: each for each in known if (each.subscription, each.kind) == kin}
+
+
+def _whole(now_us: int) -> int:
+    """Give the full second: the ledger counts microseconds, a signature seconds, and they agree."""
+    return now_us - now_us % _SECOND_US
+
+
+def _is_over(times: KeyTimes, now_us: int) -> bool:
+    return times.state(now_us - _CLOCKS_APART_US) is KeyState.RETIRED
+
+
+def _conflict(why: str, fix: str, code: str) -> Conflict:
+    return Conflict(why, where="KEY", fix=fix, code=code)

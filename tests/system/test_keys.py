@@ -1,0 +1,123 @@
+"""Keys as operators and partners meet them: the commands, real workers, the reference verifier."""
+
+import time
+
+import pytest
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from tests.support.world_home import Home, Partner, Received, until
+
+NAME = "acme-orders"
+
+
+@pytest.fixture(params=["sqlite_home", "postgres_home"])
+def home(request: pytest.FixtureRequest) -> Home:
+    """A company on each engine in turn."""
+    found: Home = request.getfixturevalue(request.param)
+    return found
+
+
+def apply(home: Home, path: str = "/ok", concurrency: int = 8) -> str:
+    """Bring the partner in, and give the secret they are told."""
+    home.write_registry(Partner(path, concurrency=concurrency))
+    return str(home.run("apply", str(home.files), "--json").json["secrets"][NAME])
+
+
+def keys(home: Home, *words: str) -> dict:
+    return home.run("keys", *words, "--reason", "drill", "--json").json
+
+
+def verifies(letter: Received, secret: str) -> bool:
+    try:
+        Webhook(secret).verify(letter.body, letter.headers)
+    except WebhookVerificationError:
+        return False
+    return True
+
+
+def signed_by(home: Home, count: int, *secrets: str) -> list[bool]:
+    """Wait for so many letters, and say which secrets the last one verifies with."""
+    until(lambda: home.mailboxes[0].count >= count, home.voices)
+    return [verifies(home.mailboxes[0].received[count - 1], secret) for secret in secrets]
+
+
+def test_letters_bear_both_keys_in_the_overlap_then_the_new_one_and_none_that_is_revoked(
+    home: Home,
+) -> None:
+    old = apply(home)
+    home.start_ready()
+    home.hold("connector:acme")
+    home.enqueue()
+    made = keys(home, "rotate", NAME, "--overlap", "7d")
+    new = made["secret"]
+    home.release("connector:acme")
+    assert signed_by(home, 1, old, new) == [True, True]
+    (ending,) = made["ending"]
+    keys(home, "retire", ending["name"])
+    until(home.is_obeyed, home.voices)
+    home.enqueue()
+    assert signed_by(home, 2, old, new) == [False, True]
+    revoked = keys(home, "revoke", made["fingerprint"])
+    assert (revoked["workers_confirmed"], revoked["unsigned"]) == (1, [NAME])
+    home.enqueue(3)
+    home.until_states(delivered=2, waiting=3)
+    time.sleep(0.5)
+    home.until_states(delivered=2, waiting=3)
+    assert not home.rows("SELECT id FROM {deliveries} WHERE failures > 0")
+    newest = keys(home, "rotate", NAME)["secret"]
+    assert signed_by(home, 5, old, new, newest) == [False, False, True]
+    kept = b"".join(path.read_bytes() for path in home.folder.rglob("*.db*"))
+    said = home.voices() + str(home.registry_rows("SELECT entry FROM {audit_log}"))
+    for secret in (old, new, newest):
+        bare = secret.removeprefix("whsec_")
+        assert bare.encode() not in kept
+        assert bare not in said
+
+
+def test_no_letter_begins_with_a_revoked_key_once_the_revocation_is_answered(
+    postgres_home: Home,
+) -> None:
+    home = postgres_home
+    secrets = [apply(home, "/slow/50", concurrency=2)]
+    for _ in range(2):
+        home.start_ready()
+    until(lambda: len(home.registry_rows("SELECT id FROM {workers}")) == 2, home.voices)
+    home.enqueue(250)
+    answered: list[int] = []
+    for number in (1, 2):
+        until(lambda: home.mailboxes[0].count >= number * 30, home.voices)  # noqa: B023
+        made = keys(home, "rotate", NAME, "--overlap", "1h")
+        assert keys(home, "revoke", made["ending"][-1]["name"])["workers_confirmed"] == 2
+        answered.append(time.time_ns())
+        secrets.append(made["secret"])
+        home.enqueue(25)
+    home.until_states(delivered=300)
+    letters = home.mailboxes[0].received
+    for secret, then in zip(secrets, answered, strict=False):
+        late = [each for each in letters if each.first_byte_ns > then]
+        assert late
+        assert not any(verifies(each, secret) for each in late)
+    assert all(any(verifies(each, secret) for secret in secrets) for each in letters)
+    # Nobody spent a retry on it.
+    assert all(row[0] == 0 for row in home.rows("SELECT max(failures) FROM {deliveries}"))
+
+
+def test_a_leak_is_answered_by_one_command_and_undone_by_a_new_key_and_a_release(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    old = apply(home)
+    home.start_ready()
+    done = keys(home, "revoke", "--connector", "acme")
+    assert (done["held"], done["tickets"], len(done["keys"])) == ("connector:acme", 0, 1)
+    home.enqueue()
+    new = keys(home, "rotate", NAME)["secret"]
+    until(home.is_obeyed, home.voices)
+    home.until_states(waiting=1)
+    home.release("connector:acme")
+    assert signed_by(home, 1, old, new) == [False, True]
+    said = home.run("keys", "list").out
+    assert "active" in said
+    assert "revoked" in home.run("keys", "list", "--ended").out
+    refused = home.command("keys", "revoke", done["keys"][0], "--reason", "again")
+    assert (refused.status, "key_revoked" in refused.err) == (2, True)
