@@ -63,9 +63,9 @@ def replay(
     Each DELIVERY gets a new one that names it. The partner sees the same webhook-id, and a receiver
     that keeps to Standard Webhooks takes it for the same message: with --new-id it is another one.
 
-    A replay takes the road of every delivery: it waits where its lane is held, and holds what
-    today's policy allows of what was ever allowed, never more. What may still be sent is not sent
-    beside itself, and what was dropped when its retention ended is gone ('payload_gone').
+    A replay takes the road of every delivery: it waits where its lane is held, and tells what
+    today's policy allows of what every earlier letter might tell. What may still be sent is not
+    sent beside itself, and what was dropped when its retention ended is gone ('payload_gone').
     """
     body = {
         "deliveries": deliveries or None,
