@@ -90,6 +90,7 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
         producer = await plane.producers.name_for(
             ask.principal, producer, wanted.type, wanted.tenant
         )
+    await plane.vault.ready(wanted.tenant)
     try:
         async with plane.outbox.begin() as connection:
             event_id = await enqueue(

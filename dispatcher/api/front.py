@@ -128,6 +128,7 @@ class Front:
         name, replies = _asker(ask.principal), self._plane.replies
         place = reply_place(name, key)
         fingerprint = _fingerprint(call)
+        await self._plane.vault.ready(place.tenant)  # what is done must not be forgotten
         known = await replies.claim(name, key, fingerprint)
         if known is None:
             try:
@@ -135,7 +136,8 @@ class Front:
             except _NOT_DONE:
                 await replies.give_back(name, key)
                 raise
-            sealed = self._plane.vault.seal(msgspec.json.encode([reply.status, reply.body]), place)
+            answer = msgspec.json.encode([reply.status, reply.body])
+            sealed = await self._plane.vault.seal_soon(answer, place)
             await replies.complete(name, key, sealed)
             return reply
         if known.fingerprint != fingerprint:
@@ -150,7 +152,7 @@ class Front:
                 "ask again in a moment; if this stays, look whether it was done, and use a new key",
                 "idempotency_unfinished",
             )
-        opened = self._plane.vault.open(known.sealed, place)
+        opened = await self._plane.vault.open_soon(known.sealed, place)
         status, body = msgspec.json.decode(opened, type=tuple[int, bytes])
         return Reply(status, body, {"content-type": JSON, "idempotency-replayed": "true"})
 

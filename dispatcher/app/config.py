@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from dispatcher.app.network_section import Count, NetworkSection, Seconds, Section
 from dispatcher.app.partner_section import PartnerSection
+from dispatcher.app.vault_section import VaultSection
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.switch import WAIT_SECONDS_MAX
 
@@ -54,13 +55,6 @@ class RegistrySection(_DatabaseSection):
 
 class OutboxSection(_DatabaseSection):
     """`[outbox]`: where events, deliveries and disclosures live."""
-
-
-class VaultSection(Section):
-    """`[vault]`: the keys that seal what is at rest, and how often tokens may be turned back."""
-
-    keyring: Path = Path(DATA_FOLDER) / "keyring.json"
-    detokenisations_per_hour: Count = 60
 
 
 class AuditSection(Section):

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from dispatcher.app.checkpoints import keep_checkpoints
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config
-from dispatcher.model.errors import DispatcherError
+from dispatcher.app.key_providers import epoch_keys, key_providers
+from dispatcher.model.errors import SealBroken
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.database import Database, open_database
+from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.proofs import ProofStore
@@ -24,6 +26,7 @@ from dispatcher.store.versions import check_schema
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.places import payload_place
+from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.record import RecordKeys
 from dispatcher.vault.sealer import Vault
 from dispatcher.vault.tokens import TokenKeys
@@ -35,6 +38,8 @@ class House:
 
     config: Config
     clock: SystemClock
+    providers: KeyProviders
+    epoch_keys: EpochKeyStore
     vault: Vault
     tokens: TokenKeys
     audit: AuditLog
@@ -77,10 +82,13 @@ class House:
         await check_schema(self.outbox_database, "outbox")
 
     def open_payload(self, blob: bytes, tenant: str, event_id: str) -> bytes | None:
-        """Open a sealed payload; `None` when the seal or the key is broken."""
+        """Open a sealed payload; `None` when the seal is broken.
+
+        Raises `KeyUnavailable` for a key that is not at hand, `KeyDestroyed` for one that is gone.
+        """
         try:
             return self.vault.open(blob, payload_place(tenant, event_id))
-        except DispatcherError:
+        except SealBroken:
             return None
 
 
@@ -99,12 +107,16 @@ async def open_house(config: Config) -> AsyncIterator[House]:
         outbox = open_database(
             outbox_url, clock.wall_us, name="outbox", pool=config.outbox.connections_max
         )
+    audit = AuditLog(registry, RecordKeys(keyring), keep_checkpoints(config.checkpoint_path))
+    store, providers = EpochKeyStore(registry, audit), key_providers(config, keyring)
     house = House(
         config=config,
         clock=clock,
-        vault=Vault(keyring),
+        providers=providers,
+        epoch_keys=store,
+        vault=Vault(keyring, epoch_keys(config, providers, store, clock.boot)),
         tokens=TokenKeys(keyring),
-        audit=AuditLog(registry, RecordKeys(keyring), keep_checkpoints(config.checkpoint_path)),
+        audit=audit,
         registry_database=registry,
         outbox_database=outbox,
     )

@@ -25,6 +25,8 @@ from dispatcher.model.errors import (
     ApprovalRequired,
     Conflict,
     Forbidden,
+    KeyMissing,
+    KeyUnavailable,
     NotFound,
     SchemaMismatch,
     StoreUnavailable,
@@ -41,6 +43,7 @@ from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore, Decision
 from dispatcher.store.documents import encode_registry
 from dispatcher.store.registry import Active, NewRevision, RegistryStore
+from dispatcher.vault.places import REGISTRY
 from dispatcher.vault.sealer import Vault
 
 
@@ -277,6 +280,8 @@ class ChangeControl:
         return change
 
     async def _activate(self, new: NewRevision) -> Outcome:
+        with suppress(KeyMissing, KeyUnavailable):  # what needs no new key does not wait for one
+            await self.vault.ready(REGISTRY)
         secrets, keys = new_keys(
             new.registry, await self.registry.keys(), self.vault, self.mint_secret
         )

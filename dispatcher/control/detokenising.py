@@ -161,7 +161,7 @@ class Detokenising:
                 fix="nothing can undo that; ask whoever owns the data itself",
                 code="connector_retired",
             )
-        secret = self.vault.open(key.sealed, token_key_place(connector, key.version))
+        secret = await self.vault.open_soon(key.sealed, token_key_place(connector, key.version))
         return TokenKey(connector, key.version, secret)
 
     async def _open_siv(self, token: PartnerToken, asked: TokenAsked, key: TokenKey) -> Opened:

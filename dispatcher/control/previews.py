@@ -46,6 +46,7 @@ from dispatcher.store.registry import RegistryStore
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.store.token_keys import StoredTokenKey
 from dispatcher.store.vault_tokens import VaultStore
+from dispatcher.vault.payloads import unlock
 from dispatcher.vault.places import signing_key_place, token_key_place
 from dispatcher.vault.sealer import Vault
 from dispatcher.vault.tokens import Recipient, TokenKeys
@@ -172,6 +173,11 @@ class PreviewControl:
         policy = Policy(registry=held, snapshot=snapshot, keys=keys, token_keys=token_keys)
         for name in names:
             policy.parts(name)
+        own = {each.connector for each in subscriptions}
+        sealed = [each.sealed for each in keys if each.subscription in names and each.sealed]
+        sealed += [each.sealed for each in token_keys if each.connector in own and each.sealed]
+        with suppress(KeyMissing):  # what does not open is told as it is to a worker
+            await self.vault.fetch(*sealed)
         return policy
 
     async def filed(self, delivery: int, subscription: str, tenant: str | None) -> Case:
@@ -192,7 +198,7 @@ class PreviewControl:
                 code="delivery_of_another",
             )
         return Case(
-            event=found.event,
+            event=await unlock(self.vault, found.event),
             source=Source.DELIVERY,
             filed=found,
             scope=await self.scope_of(found.scope),
@@ -201,7 +207,8 @@ class PreviewControl:
     async def recent(self, types: Collection[str], tenants: Collection[str]) -> Case:
         """Give the newest event of these types and tenants. Raises `NotFound`."""
         event = await self.payloads.recent(types, tenants)
-        if event is None:
+        event = await unlock(self.vault, event) if event is not None else None
+        if event is None or event.payload is None:
             raise NotFound(
                 "no event of late would go there, or none has its payload any more",
                 where="recent",

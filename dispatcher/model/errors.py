@@ -116,6 +116,18 @@ class KeyMissing(DispatcherError):
     code = "key_missing"
 
 
+class KeyDestroyed(KeyMissing):
+    """The key was destroyed on purpose: what it sealed is gone for good."""
+
+    code = "key_destroyed"
+
+
+class KeyUnavailable(DispatcherError):
+    """A key cannot be had at the moment, so what it seals stays closed until it can."""
+
+    code = "key_unavailable"
+
+
 class SealBroken(DispatcherError):
     """A sealed record does not open: it was altered or moved, or the key is another."""
 

@@ -1,8 +1,12 @@
 """A fact in the outbox. It never changes; only its payload may be sealed, and later dropped."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from dispatcher.model.ids import EventId
+
+UNREADABLE: Final = b""
+"""Stands for a payload that does not open. It is no JSON, so shaping refuses it with a reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,7 +15,8 @@ class Event:
 
     `payload` is the exact JSON text; `None` once retention has dropped it. `occurred_us` is
     microseconds since the epoch, UTC. `role` is the database role that wrote the row, where that
-    was not dispatcher's own; only fan-out, which judges by it, is told.
+    was not dispatcher's own; only fan-out, which judges by it, is told. `is_locked` tells that the
+    payload is sealed still, for its key was not at hand when the row was read.
     """
 
     seq: int
@@ -25,3 +30,4 @@ class Event:
     ordering_key: str | None = None
     traceparent: str | None = None
     role: str | None = None
+    is_locked: bool = False

@@ -67,6 +67,7 @@ class Reason(StrEnum):
     DRAINING = "draining"
     DESTINATION_RESTS = "destination_rests"
     LEDGER_UNAVAILABLE = "ledger_unavailable"
+    KEY_UNAVAILABLE = "key_unavailable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Awaitable, Collection
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final, overload
 
 from sqlalchemy import Connection
@@ -32,7 +31,6 @@ from dispatcher.store.enqueueing import (
     look_up,
     payload_digest,
 )
-from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
 
@@ -122,11 +120,6 @@ def enqueue(  # noqa: PLR0913 - what an event has, each by its name
     if isinstance(target, AsyncSession | AsyncConnection):
         return target.run_sync(_write, submission, vault)
     return _write(target, submission, vault)
-
-
-def open_vault(keyring: str | Path) -> Vault:
-    """Open the keyring file, so that `enqueue` can seal payloads from the start."""
-    return Vault(load_keyring(Path(keyring)))
 
 
 def _write(target: object, submission: Submission, vault: Vault | None) -> str:

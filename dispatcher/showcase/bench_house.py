@@ -14,16 +14,12 @@ import msgspec
 from pydantic import SecretStr
 from sqlalchemy import Connection
 
-from dispatcher.app.config import (
-    Config,
-    OutboxSection,
-    RegistrySection,
-    VaultSection,
-)
+from dispatcher.app.config import Config, OutboxSection, RegistrySection
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.network_section import NetworkSection
+from dispatcher.app.vault_section import VaultSection
 from dispatcher.control.documents import named, read_registry
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.showcase.bench_goods import EVENT_TYPE, TENANT, payload, subject, write_registry
@@ -63,6 +59,7 @@ async def furnish(config: Config, port: int, window: int) -> None:
 async def enqueue_many(config: Config, events: int) -> None:
     """Put events into the outbox as a producer does that seals, many in one transaction."""
     async with open_house(config) as house:
+        await house.vault.ready(TENANT)
         for first in range(0, events, _AT_ONCE):
             rows = [
                 _row(house.vault, number) for number in range(first, min(first + _AT_ONCE, events))

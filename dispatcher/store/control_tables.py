@@ -119,3 +119,19 @@ def make_token_keys(make: Make) -> None:
         Column("window_us", BigInteger, nullable=False),
         Column("count", Integer, nullable=False),
     )
+
+
+def make_epoch_keys(make: Make, index: Make) -> None:
+    """Make the keys of tenants and epochs, each wrapped by the key that `kek` names."""
+    keys = make(
+        "epoch_keys",
+        Column("id", Text, primary_key=True),
+        Column("tenant", Text, nullable=False),
+        Column("begins_us", BigInteger, nullable=False),
+        Column("ends_us", BigInteger, nullable=False),
+        Column("wrapped", LargeBinary),
+        Column("kek", Text, nullable=False),
+        Column("created_us", BigInteger, nullable=False),
+        Column("destroyed_us", BigInteger),
+    )
+    index(keys, "begins", "tenant", "begins_us", unique=True)

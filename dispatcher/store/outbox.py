@@ -91,6 +91,7 @@ RETURNING webhook_id, id
 _SEAL: Final = """
 UPDATE {events} SET payload = :blob, is_sealed = true WHERE seq = :seq AND NOT is_sealed
 """
+_POSTPONE: Final = "UPDATE {deliveries} SET due_us = {now} + :delay_us WHERE id = :id"
 _KNOWN_SCOPE: Final = """
 INSERT INTO {scopes} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
 """
@@ -214,6 +215,11 @@ class Intake:
         """Replace clear payloads (written by the SQL function) with sealed ones."""
         rows = [{"seq": seq, "blob": blob} for seq, blob in blobs]
         await self._database.execute_many(self._connection, _SEAL, rows)
+
+    async def postpone(self, slots: Sequence[DeliveryId], delay_us: int) -> None:
+        """Leave these in the intake for a while, so that others are claimed before them."""
+        rows = [{"id": slot, "delay_us": delay_us} for slot in slots]
+        await self._database.execute_many(self._connection, _POSTPONE, rows)
 
     async def _write(
         self,

@@ -56,7 +56,7 @@ INSERT INTO {revisions} (number, parent_hash, hash, author, approver, reason, cr
 VALUES (:number, :parent_hash, :hash, :author, :approver, :reason, {now}, :content)
 """
 _ACTIVE: Final = """
-SELECT p.revision, p.epoch, p.erasures, r.hash, r.content
+SELECT p.revision, p.epoch, p.erasures, p.key_changes, r.hash, r.content
 FROM {policy} p LEFT JOIN {revisions} r ON r.number = p.revision WHERE p.id = 1
 """
 _NOW: Final = "SELECT revision FROM {policy} WHERE id = 1"
@@ -88,6 +88,7 @@ class Active:
     """The policy in force: a revision (0 is the empty registry) and the switch epoch.
 
     `erasures` counts the people erased so far: a worker that remembers tokens from before forgets.
+    `key_changes` counts how often keys at rest were destroyed or replaced before their time.
     """
 
     revision: Revision
@@ -95,6 +96,7 @@ class Active:
     hash: str
     registry: Registry
     erasures: int = 0
+    key_changes: int = 0
 
 
 class PolicyNow(NamedTuple):
@@ -334,7 +336,14 @@ class RegistryStore:
 
 def _active(row: Any) -> Active:
     registry = decode_registry(row.content) if row.content else Registry()
-    return Active(Revision(row.revision), Epoch(row.epoch), row.hash or "", registry, row.erasures)
+    return Active(
+        Revision(row.revision),
+        Epoch(row.epoch),
+        row.hash or "",
+        registry,
+        row.erasures,
+        row.key_changes,
+    )
 
 
 def _proof(row: Any) -> Proof:

@@ -1,7 +1,8 @@
 """Reading rows into the model: events with their payloads opened, leased deliveries.
 
 Used by the claiming modules. A payload that does not open is not an error here: it becomes empty,
-which is no JSON, so shaping parks the delivery with a reason. One broken row stops no batch.
+which is no JSON, so shaping parks the delivery with a reason. One whose key is not at hand stays
+sealed: nobody waits for a key inside a transaction. One broken row stops no batch.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +10,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from dispatcher.model.event import Event
+from dispatcher.model.errors import KeyDestroyed, KeyUnavailable
+from dispatcher.model.event import UNREADABLE, Event
 from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId, WindowId
 from dispatcher.model.letter import Leased
 
@@ -20,7 +22,6 @@ EVENT_COLUMNS: Final = (
 DELIVERY_COLUMNS: Final = (
     "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id, d.window_id"
 )
-UNREADABLE: Final = b""
 _subjects = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -28,7 +29,10 @@ class PayloadOpener(Protocol):
     """Opens a sealed payload of one event."""
 
     def __call__(self, blob: bytes, tenant: str, event_id: str) -> bytes | None:
-        """Give the clear payload, or `None` when the seal or the key is broken."""
+        """Give the clear payload, or `None` when the seal is broken.
+
+        Raises `KeyUnavailable` for a key that is not at hand, `KeyDestroyed` for one that is gone.
+        """
 
 
 def event_from(
@@ -38,10 +42,16 @@ def event_from(
     seq, event_id, tenant, kind, producer, subjects, occurred_us, payload, is_sealed, key, trace = (
         row[:11]
     )
+    is_locked = False
     if payload is not None:
         payload = bytes(payload)
         if is_sealed:
-            payload = open_payload(payload, tenant, event_id) or UNREADABLE
+            try:
+                payload = open_payload(payload, tenant, event_id) or UNREADABLE
+            except KeyUnavailable:
+                is_locked = True
+            except KeyDestroyed:
+                payload = None
     return Event(
         seq=seq,
         id=EventId(event_id),
@@ -54,6 +64,7 @@ def event_from(
         ordering_key=key,
         traceparent=trace,
         role=role,
+        is_locked=is_locked,
     )
 
 

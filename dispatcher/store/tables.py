@@ -30,6 +30,7 @@ from sqlalchemy import (
 from dispatcher.store.catalogue_tables import make_catalogue
 from dispatcher.store.control_tables import (
     make_audit,
+    make_epoch_keys,
     make_people,
     make_proofs,
     make_signing_keys,
@@ -61,6 +62,7 @@ REGISTRY_TABLES: Final = (
     "challenges",
     "token_keys",
     "token_reads",
+    "epoch_keys",
 )
 OUTBOX_TABLES: Final = (
     "events",
@@ -174,6 +176,7 @@ def registry_metadata(dialect: str) -> MetaData:
         Column("revision", BigInteger, nullable=False),
         Column("epoch", BigInteger, nullable=False),
         Column("erasures", BigInteger, nullable=False, server_default=text("0")),
+        Column("key_changes", BigInteger, nullable=False, server_default=text("0")),
     )
     _table(
         metadata,
@@ -209,6 +212,7 @@ def registry_metadata(dialect: str) -> MetaData:
     make_proofs(make)
     make_signing_keys(make)
     make_token_keys(make)
+    make_epoch_keys(make, _index)
     return metadata
 
 

@@ -2,10 +2,10 @@
 
     {"format": 1, "primary": "k…", "keys": {"k…": "<base64 of 32 bytes>"}}
 
-`app` and `cli` create and load it; `vault.sealer` uses it. New blobs are sealed under the primary,
-old ones open under the key they name. The first key listed is the *root of pseudonyms*, so adding a
-key and making it primary does not rename anybody in the ledger. No key may reach a message, a repr,
-a pickle or a file that others can read; an existing file is never overwritten.
+`app` and `cli` create and load it. `vault.local` wraps under the primary and opens under whichever
+key is named. The first key listed is the *root*: pseudonyms, tokens, the audit seal and ownership
+tokens hang on it, so adding a key and making it primary renames nobody. No key may reach a message,
+a repr, a pickle or a file that others can read; a key that is in the file is never taken out.
 """
 
 import base64
@@ -75,13 +75,30 @@ def create_keyring(path: Path) -> Keyring:
             "a keyring exists already, and is never overwritten", where=str(path)
         ) from None
     except OSError as error:
-        raise ConfigInvalid(
-            f"the keyring cannot be written: {error.strerror}",
-            where=str(path),
-            fix="choose a directory that this user may write to",
-            code="keyring_unwritable",
-        ) from None
+        raise _unwritable(path, error) from None
     return keyring
+
+
+def add_key(path: Path) -> Keyring:
+    """Add one fresh key to the file and make it primary; the others stay, and what they opened.
+
+    The new file takes the place of the old one whole, or not at all.
+    """
+    keyring = load_keyring(path)
+    key_id = f"k{os.urandom(5).hex()}"
+    keys = {**keyring.keys, key_id: os.urandom(KEY_BYTES)}
+    grown = Keyring(key_id, MappingProxyType(keys))
+    draft = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
+    try:
+        try:
+            _write_durably(draft, _to_json(grown))
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return grown
 
 
 def load_keyring(path: Path) -> Keyring:
@@ -111,6 +128,15 @@ def load_keyring(path: Path) -> Keyring:
             fix="restore the file from its backup",
             code="keyring_malformed",
         ) from None
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigInvalid:
+    return ConfigInvalid(
+        f"the keyring cannot be written: {error.strerror}",
+        where=str(path),
+        fix="choose a directory that this user may write to",
+        code="keyring_unwritable",
+    )
 
 
 def _check_mode(mode: int, path: Path) -> None:

@@ -3,7 +3,12 @@
 A record opens only at its own place, so a blob moved to another row, column or tenant is refused.
 """
 
+from typing import Final
+
 from dispatcher.vault.sealer import Place
+
+REGISTRY: Final = ""
+"""Stands for the tenant of what belongs to no one tenant."""
 
 
 def payload_place(tenant: str, event_id: str) -> Place:
@@ -14,15 +19,15 @@ def payload_place(tenant: str, event_id: str) -> Place:
 def signing_key_place(subscription: str, fingerprint: str) -> Place:
     """Say where a subscription's signing secret lies; it belongs to no one tenant."""
     return Place(
-        table="signing_keys", column="sealed", tenant="", row=f"{subscription}/{fingerprint}"
+        table="signing_keys", column="sealed", tenant=REGISTRY, row=f"{subscription}/{fingerprint}"
     )
 
 
 def reply_place(principal: str, key: str) -> Place:
     """Say where an answer lies that is given again for the same idempotency key."""
-    return Place(table="replies", column="sealed", tenant="", row=f"{principal}/{key}")
+    return Place(table="replies", column="sealed", tenant=REGISTRY, row=f"{principal}/{key}")
 
 
 def token_key_place(connector: str, version: int) -> Place:
     """Say where the secret lies that a partner's tokens hang on."""
-    return Place(table="token_keys", column="sealed", tenant="", row=f"{connector}/{version}")
+    return Place(table="token_keys", column="sealed", tenant=REGISTRY, row=f"{connector}/{version}")

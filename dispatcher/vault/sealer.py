@@ -3,9 +3,11 @@
     format(1) | length of key id(1) | key id | nonce(24) | ciphertext | tag(16)
 
 The place of a record (table, column, tenant, row) is bound into the seal, so a blob that was moved
-to another row, column or tenant does not open. Keys are per tenant and purpose, derived from a
-keyring key. Called by the worker, the producer and upkeep through the small protocol each declares;
-it must never write a key or a plaintext anywhere, and never open what does not verify.
+to another row, column or tenant does not open. Keys are a tenant's for an epoch (`epochs`), and
+named in the blob. `seal` and `open` never wait: what hot code needs is made ready before, by
+`ready` and `fetch`; whoever may wait uses `seal_soon` and `open_soon`. Names of people and hosts
+hang on the keyring's root instead, for they must never change. It must never write a key or a
+plaintext anywhere, and never open what does not verify.
 """
 
 import hmac
@@ -13,14 +15,15 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
 
 from dispatcher.model.errors import SealBroken
 from dispatcher.vault.deriving import derive, prefixed
+from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.keyring import Keyring
-from dispatcher.vault.xaes import NONCE_BYTES, TAG_BYTES, Xaes
+from dispatcher.vault.xaes import NONCE_BYTES, TAG_BYTES
 
 FORMAT: Final = 1
 TENANTS_CACHED_MAX: Final = 4096
@@ -28,7 +31,6 @@ PSEUDONYM_PREFIX: Final = "sub_"
 _PSEUDONYM_BYTES: Final = 16
 _TOKEN_BYTES: Final = 20
 _FORMAT_BYTE: Final = bytes([FORMAT])
-_SEALING: Final = "dispatcher seal at rest v1"
 _NAMING: Final = "dispatcher pseudonym v1"
 _OWNING: Final = "dispatcher ownership token v1"
 
@@ -46,34 +48,59 @@ class Place:
 class Vault:
     """Seals and opens records, and names people without saying who they are."""
 
-    def __init__(self, keyring: Keyring) -> None:
-        self._primary = keyring.primary
-        self._header = _FORMAT_BYTE + prefixed(keyring.primary, 1)
+    def __init__(self, keyring: Keyring, keys: EpochKeys) -> None:
+        self._keys = keys
         root = keyring.key(keyring.root)
-
-        def cipher(key_id: str, tenant: str) -> Xaes:
-            return Xaes(derive(keyring.key(key_id), _SEALING, tenant))
 
         def naming_key(tenant: str) -> bytes:
             return derive(root, _NAMING, tenant)
 
-        remember = lru_cache(maxsize=TENANTS_CACHED_MAX)
         self._owning_key = derive(root, _OWNING, "")
-        self._cipher: Callable[[str, str], Xaes] = remember(cipher)
-        self._naming_key: Callable[[str], bytes] = remember(naming_key)
+        self._naming_key: Callable[[str], bytes] = lru_cache(maxsize=TENANTS_CACHED_MAX)(naming_key)
+
+    async def ready(self, *tenants: str) -> None:
+        """Have at hand what seals these tenants' records now. Raises `KeyUnavailable`."""
+        await self._keys.ready(*tenants)
+
+    async def fetch(self, *blobs: bytes) -> None:
+        """Have at hand what opens these records.
+
+        Raises `KeyUnavailable`, `KeyMissing`, or `KeyDestroyed` where that is gone for good. What
+        is no sealed record at all is for `open` to say.
+        """
+        await self._keys.fetch(*filter(None, map(_key_of, blobs)))
+
+    def forget(self) -> None:
+        """Drop every key that is at hand: one of them was destroyed, or is no longer the newest."""
+        self._keys.forget()
+
+    async def seal_soon(self, plaintext: bytes, place: Place) -> bytes:
+        """Seal as soon as the key is at hand."""
+        await self._keys.ready(place.tenant)
+        return self.seal(plaintext, place)
+
+    async def open_soon(self, blob: bytes, place: Place) -> bytes:
+        """Open as soon as the key is at hand."""
+        await self.fetch(blob)
+        return self.open(blob, place)
 
     def seal(self, plaintext: bytes, place: Place) -> bytes:
-        """Close a record under the primary key and bind it to its place."""
-        nonce = os.urandom(NONCE_BYTES)
-        cipher = self._cipher(self._primary, place.tenant)
-        return self._header + nonce + cipher.seal(nonce, plaintext, _bind(place, self._primary))
+        """Close a record under its tenant's key of today and bind it to its place.
+
+        Raises `KeyUnavailable` where that key is not at hand.
+        """
+        held, nonce = self._keys.sealing(place.tenant), os.urandom(NONCE_BYTES)
+        return _head(held.id) + nonce + held.cipher.seal(nonce, plaintext, _bind(place, held.id))
 
     def open(self, blob: bytes, place: Place) -> bytes:
-        """Open a record at its place; `SealBroken` or `KeyMissing` when that cannot be done."""
+        """Open a record at its place.
+
+        Raises `SealBroken`, or, without its key at hand, `KeyUnavailable` or `KeyDestroyed`.
+        """
         key_id, start = _read_header(blob)
         nonce_end = start + NONCE_BYTES
         try:
-            cipher = self._cipher(key_id, place.tenant)
+            cipher = self._keys.opening(key_id).cipher
             return cipher.open(blob[start:nonce_end], blob[nonce_end:], _bind(place, key_id))
         except InvalidTag:
             raise _broken("it was altered or moved, or the key is another", place) from None
@@ -93,7 +120,15 @@ class Vault:
         return code[:_TOKEN_BYTES].hex()
 
     def __repr__(self) -> str:
-        return f"Vault(primary={self._primary!r})"
+        return f"Vault({self._keys!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a vault cannot be pickled")
+
+
+@lru_cache(maxsize=TENANTS_CACHED_MAX)
+def _head(key_id: str) -> bytes:
+    return _FORMAT_BYTE + prefixed(key_id, 1)
 
 
 def _read_header(blob: bytes) -> tuple[str, int]:
@@ -107,6 +142,13 @@ def _read_header(blob: bytes) -> tuple[str, int]:
         return blob[2:start].decode("ascii"), start
     except UnicodeDecodeError:
         raise SealBroken("the record names no key") from None
+
+
+def _key_of(blob: bytes) -> str:
+    try:
+        return _read_header(blob)[0]
+    except SealBroken:
+        return ""
 
 
 def _bind(place: Place, key_id: str) -> bytes:
@@ -123,5 +165,5 @@ def _broken(why: str, place: Place) -> SealBroken:
     return SealBroken(
         f"a sealed record does not open: {why}",
         where=f"{place.table}.{place.column} {place.row}",
-        fix="restore the row or the keyring it was sealed with from a backup",
+        fix="restore the row, or the registry that holds its key, from a backup",
     )

@@ -39,6 +39,7 @@ from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
 from dispatcher.worker.shaping import shape_letter
 from dispatcher.worker.tokens import LetterTokens, TokenDesk
+from dispatcher.worker.unlocking import unlock_letter
 
 
 class Courier:
@@ -65,8 +66,14 @@ class Courier:
 
         Says how its destination is, as far as the attempt tells.
         """
-        step, snapshot = self._kit.step, self._policy.snapshot
+        step = self._kit.step
         step(Step.PREFLIGHT)
+        unlocked = await unlock_letter(self._kit, leased)
+        snapshot = self._policy.snapshot
+        if isinstance(unlocked, Refusal):
+            self._settle(leased, snapshot, unlocked)
+            return Health.UNSAID
+        leased = unlocked
         filed = await self._scope(leased)
         if filed is None:
             self._settle(leased, snapshot, refuse(Reason.SCOPE_UNKNOWN))

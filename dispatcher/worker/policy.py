@@ -13,7 +13,7 @@ from datetime import date
 from typing import Final
 
 from dispatcher.model.days import day_of
-from dispatcher.model.errors import DispatcherError
+from dispatcher.model.errors import DispatcherError, KeyUnavailable
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.keys import SigningKey
 from dispatcher.model.producers import Producers
@@ -27,6 +27,10 @@ from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.worker.kit import Kit, rest
+
+KEY_SECONDS: Final = 0.5
+"""How long a reading of policy waits for keys it has not seen: a stop must not wait longer."""
+KEYS_AGAIN_SECONDS: Final = 1.0
 
 NOTHING: Final = Snapshot(
     revision=Revision(0),
@@ -55,6 +59,10 @@ class PolicyWatch:
         self.delivery_lease_seconds = kit.settings.lease_seconds
         self.today = date.min
         self._next_turn_us: int | None = None
+        self._opened: dict[bytes, bytes] = {}
+        self._lacks = False
+        self._key_changes = 0
+        self._keys_again = 0.0
 
     async def start(self) -> None:
         """Enter the list of workers and take the first reading; raises when it cannot."""
@@ -69,7 +77,7 @@ class PolicyWatch:
             try:
                 # A connection that hangs is given up with the lease it failed to renew.
                 async with asyncio.timeout(self._kit.settings.policy_lease_seconds):
-                    if is_moved:
+                    if is_moved or self._lacks_keys():
                         await self._reload()
                     await self._read()
             except Exception as error:  # noqa: BLE001 - unread for any cause, the lease runs out
@@ -120,6 +128,7 @@ class PolicyWatch:
         kit = self._kit
         active, switches, stored, proofs, token_keys = await kit.registry.policy_now()
         today, now_us = self._date(), kit.clock.wall_us()
+        await self._fetch_keys(active.key_changes, stored)
         keys = self._open_keys(stored)
         opened = [(name, key.kind, key.times) for name, each in keys.items() for key in each]
         snapshot = compile_snapshot(
@@ -179,22 +188,48 @@ class PolicyWatch:
                     "paper_ends", connector=due.connector, why=f"{due.paper}: {due.until}"
                 )
 
+    async def _fetch_keys(self, key_changes: int, stored: tuple[StoredKey, ...]) -> None:
+        """Have at hand what opens secrets not seen before, if that can be had in a moment.
+
+        Where keys at rest were destroyed or replaced since, every one is asked for anew.
+        """
+        if key_changes != self._key_changes:
+            self._kit.vault.forget()
+            self._key_changes = key_changes
+        unseen = [e.sealed for e in stored if e.sealed is not None and e.sealed not in self._opened]
+        if not unseen:
+            return
+        try:
+            async with asyncio.timeout(KEY_SECONDS):
+                await self._kit.vault.fetch(*unseen)
+        except (DispatcherError, TimeoutError) as error:
+            self._kit.report("key_unavailable", error)
+
     def _open_keys(self, stored: tuple[StoredKey, ...]) -> dict[str, tuple[SigningKey, ...]]:
         keys: dict[str, tuple[SigningKey, ...]] = {}
+        opened, self._lacks = {}, False
         for each in stored:
             if each.sealed is None:
                 continue
             try:
-                place = signing_key_place(each.subscription, each.fingerprint)
-                secret = self._kit.vault.open(each.sealed, place)
+                secret = self._opened.get(each.sealed)
+                if secret is None:
+                    place = signing_key_place(each.subscription, each.fingerprint)
+                    secret = self._kit.vault.open(each.sealed, place)
+            except KeyUnavailable:
+                self._lacks = True  # for now its lanes stay closed
+                continue
             except DispatcherError as error:
                 # Without its key a subscription cannot sign, and its lanes stay closed.
                 self._kit.log.error(
                     "signing_key_unreadable", subscription=each.subscription, reason=error.reason
                 )
                 continue
+            opened[each.sealed] = secret
             key = SigningKey(each.fingerprint, secret, each.kind, each.times)
             keys[each.subscription] = (*keys.get(each.subscription, ()), key)
+        self._opened = opened
+        self._keys_again = self._kit.clock.boot() + KEYS_AGAIN_SECONDS
         return keys
 
     def _is_outrun(self) -> bool:
@@ -202,6 +237,9 @@ class PolicyWatch:
         turn_us = self._next_turn_us
         is_turned = turn_us is not None and self._kit.clock.wall_us() >= turn_us
         return is_turned or self.today != self._date()
+
+    def _lacks_keys(self) -> bool:
+        return self._lacks and self._kit.clock.boot() >= self._keys_again
 
     def _date(self) -> date:
         return day_of(self._kit.clock.wall_us())

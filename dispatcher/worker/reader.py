@@ -34,6 +34,7 @@ from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.shaping import shape_letter
 from dispatcher.worker.tokens import LetterTokens, TokenDesk
+from dispatcher.worker.unlocking import unlock_letter
 
 Write = Callable[[Sealed, Departure], Awaitable[None]]
 """Writes an answer; its first byte is written before it waits for anything."""
@@ -113,6 +114,11 @@ class Reader:
             return Denial.UNKNOWN
         leased = await kit.tickets.load(ticket)
         issued = await kit.outbox.scope(ticket.scope_id)
+        if leased is not None:
+            unlocked = await unlock_letter(kit, leased)
+            if isinstance(unlocked, Refusal):
+                return deny(unlocked)
+            leased = unlocked
         if not self.is_trusting:
             return Denial.UNAVAILABLE
         route = policy.snapshot.routes.get(ticket.subscription)

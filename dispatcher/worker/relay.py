@@ -2,23 +2,27 @@
 
 Claims a batch from the intake, plans each event against one snapshot, and files the plans in the
 same transaction: leased at once where the lane is open and its window has room, waiting otherwise.
-A payload that came in clear is checked and sealed on the way.
+A payload that came in clear is checked and sealed on the way; where its tenant's key cannot be had
+it stays in the intake, and the others go on.
 """
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from dispatcher.model.delivery import State
+from dispatcher.model.errors import DispatcherError, KeyUnavailable
 from dispatcher.model.event import Event
-from dispatcher.model.ids import DeliveryId, LeaseToken
+from dispatcher.model.ids import DeliveryId, LeaseToken, WebhookId
 from dispatcher.model.letter import Leased, Planned
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.model.window import window_for
 from dispatcher.stages.fanout.intake import check_payload, check_subjects
 from dispatcher.stages.fanout.plan import plan
+from dispatcher.stages.settling.settle import KEY_PAUSE_US
 from dispatcher.store.outbox import Filing, Intake, NewEvent
 from dispatcher.vault.places import payload_place
 from dispatcher.worker.desk import Desk
@@ -52,6 +56,7 @@ class Relay:
         self._floor_ends = 0.0
         self._busy: set[str] = set()
         self._full_turns = 0
+        self._keyless: dict[str, float] = {}
 
     async def turn(self) -> int:
         """Plan one batch; give how many events it held, 1 where windows must empty first."""
@@ -67,16 +72,13 @@ class Relay:
         async with kit.outbox.intake(limit=limit, floor_us=self._floor()) as intake:
             if not intake.events:
                 return 0
-            await self._seal_clear(intake)
-            for new in intake.events:
-                batch.filings.extend(self._plan(new, batch))
-            kit.step(Step.FILE)
-            ids = await intake.file(
-                batch.filings,
-                epoch=batch.snapshot.epoch,
-                token=batch.token,
-                lease_us=int(lease_seconds * 1_000_000),
-            )
+            blobs, late = self._seal_clear(intake.events)
+            asked = [new for new in late if new.event.tenant not in self._keyless]
+            if not asked:
+                ids = await self._file(intake, batch, blobs, late)
+        if asked:  # not inside the transaction: whoever keeps the keys may be slow
+            await self._have_keys(asked)
+            return 1
         kit.step(Step.FILED)
         self._floor_us = intake.events[-1].due_us
         self._busy = {f.planned.subscription for f in batch.filings if f.planned is not None}
@@ -114,15 +116,66 @@ class Relay:
             self._floor_us, self._floor_ends = 0, now + 1.0
         return self._floor_us
 
-    async def _seal_clear(self, intake: Intake) -> None:
-        vault = self._kit.vault
-        clear = [new.event for new in intake.events if not new.is_sealed]
-        blobs = [
-            (event.seq, vault.seal(event.payload, payload_place(event.tenant, event.id)))
-            for event in clear
-            if event.payload is not None
-        ]
+    async def _file(
+        self,
+        intake: Intake,
+        batch: _Batch,
+        blobs: Sequence[tuple[int, bytes]],
+        late: Sequence[NewEvent],
+    ) -> dict[WebhookId, DeliveryId]:
+        """Plan the claimed events and write it down; those without a key are left for later."""
+        kit = self._kit
         await intake.seal(blobs)
+        await intake.postpone([new.slot for new in late], KEY_PAUSE_US)
+        slots = {new.slot for new in late}
+        for new in intake.events:
+            if new.slot not in slots:
+                batch.filings.extend(self._plan(new, batch))
+        kit.step(Step.FILE)
+        return await intake.file(
+            batch.filings,
+            epoch=batch.snapshot.epoch,
+            token=batch.token,
+            lease_us=int(self._policy.delivery_lease_seconds * 1_000_000),
+        )
+
+    def _seal_clear(
+        self, events: Sequence[NewEvent]
+    ) -> tuple[list[tuple[int, bytes]], list[NewEvent]]:
+        """Seal what came in clear; give also the events whose key is not at hand."""
+        blobs, late = [], []
+        for new in events:
+            event = new.event
+            if new.is_sealed:
+                if event.is_locked and new.is_parked_before:  # to be checked, so to be opened
+                    late.append(new)
+            elif event.payload is not None:
+                try:
+                    place = payload_place(event.tenant, event.id)
+                    blobs.append((event.seq, self._kit.vault.seal(event.payload, place)))
+                except KeyUnavailable:
+                    late.append(new)
+        now = self._kit.clock.boot()
+        self._keyless = {name: ends for name, ends in self._keyless.items() if ends > now}
+        return blobs, late
+
+    async def _have_keys(self, late: Sequence[NewEvent]) -> None:
+        """Have at hand what these events need; note the tenants for whom it cannot be had now."""
+        of_tenant: dict[str, list[NewEvent]] = defaultdict(list)
+        for new in late:
+            of_tenant[new.event.tenant].append(new)
+        await asyncio.gather(*(self._have_key(*each) for each in of_tenant.items()))
+
+    async def _have_key(self, tenant: str, late: Sequence[NewEvent]) -> None:
+        vault = self._kit.vault
+        try:
+            if not all(new.is_sealed for new in late):
+                await vault.ready(tenant)
+            sealed = [new.event.payload for new in late if new.event.is_locked]
+            await vault.fetch(*filter(None, sealed))
+        except DispatcherError as error:
+            self._kit.report("key_unavailable", error)
+            self._keyless[tenant] = self._kit.clock.boot() + KEY_PAUSE_US / 1_000_000
 
     def _plan(self, new: NewEvent, batch: _Batch) -> Iterator[Filing]:
         event, snapshot = new.event, batch.snapshot
@@ -132,7 +185,8 @@ class Relay:
         if isinstance(planned, Refusal):
             yield Filing(event=event, slot=new.slot, state=State.PARKED, refusal=planned)
             return
-        self._triage.look(event, snapshot.event_types[event.type])
+        if not event.is_locked:
+            self._triage.look(event, snapshot.event_types[event.type])
         if not planned:
             yield Filing(event=event, slot=new.slot, state=State.DROPPED)
         slot: DeliveryId | None = new.slot

@@ -16,10 +16,12 @@ async def shape_letter(
 ) -> Shaped | Refusal:
     """Give the exact plaintext, or why there is none; findings are durable before it is given."""
     leased = admitted.cleared.leased
+    if not await desk.open_key(admitted.cleared.route):
+        return hold(Reason.KEY_UNAVAILABLE)
     if leased.window_id is None:
         shaped = await desk.shape(admitted, tokens)
     else:
-        shaped = await gather(kit.windows, admitted, leased.window_id, tokens)
+        shaped = await gather(kit.windows, kit.vault, admitted, leased.window_id, tokens)
     if shaped.findings and not await tell_findings(kit, leased, shaped.findings):
         return hold(Reason.LEDGER_UNAVAILABLE)
     if isinstance(shaped, Shaped) and shaped.dropped:

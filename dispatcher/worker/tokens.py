@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from dispatcher.model.errors import DispatcherError, KeyMissing, SealBroken
+from dispatcher.model.errors import DispatcherError, KeyMissing, KeyUnavailable, SealBroken
 from dispatcher.model.event import Event
 from dispatcher.model.letter import Admitted, Cleared, Shaped
 from dispatcher.model.partner_key import PartnerKey
@@ -39,6 +39,7 @@ class TokenDesk:
     def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
         self._kit = kit
         self._policy = policy
+        self._secrets: dict[tuple[str, int], tuple[bytes, bytes]] = {}
         self._recipients: dict[tuple[str, int], tuple[bytes, _Made]] = {}
         self._known: dict[_Known, str] = {}
         self._erasures = 0
@@ -58,9 +59,29 @@ class TokenDesk:
         if self._token_keys is not policy.token_keys:
             self._token_keys = policy.token_keys
             # A key that was destroyed is not kept in memory either.
-            for place in self._recipients.keys() - self._token_keys.keys():
-                del self._recipients[place]
+            for place in self._secrets.keys() - self._token_keys.keys():
+                del self._secrets[place]
+                self._recipients.pop(place, None)
         return LetterTokens(self, cleared, self._erasures)
+
+    async def open_key(self, route: Route) -> bool:
+        """Open the key of a partner's tokens, where it is not open yet; false when it must wait.
+
+        One that never opens is for `recipient` to say.
+        """
+        place = (route.connector, route.token_version)
+        sealed = self._policy.token_keys.get(place)
+        if sealed is None or self._secrets.get(place, (b"",))[0] == sealed:
+            return True
+        try:
+            secret = await self._kit.vault.open_soon(sealed, token_key_place(*place))
+        except KeyUnavailable as error:
+            self._kit.report("key_unavailable", error)
+            return False
+        except (KeyMissing, SealBroken):
+            return True
+        self._secrets[place] = sealed, secret
+        return True
 
     async def shape(self, admitted: Admitted, tokens: "LetterTokens") -> Shaped | Refusal:
         """Shape a letter, minting first what it wants.
@@ -98,7 +119,9 @@ class TokenDesk:
             self._recipients[place] = sealed, made
         found = made.get((tenant, route.keys))
         if found is None:
-            secret = self._kit.vault.open(sealed, token_key_place(connector, version))
+            of, secret = self._secrets.get(place, (b"", b""))
+            if of != sealed:
+                secret = self._kit.vault.open(sealed, token_key_place(connector, version))
             key = TokenKey(connector, version, secret)
             found = self._kit.tokens.recipient(tenant, key, route.keys)
             made[tenant, route.keys] = found

@@ -30,6 +30,7 @@ NAMES = "the name servers of the machine, or those that the operator configured"
 CANARY = "forbidden addresses, on purpose: for the person who typed 'doctor --backstop'"
 DATABASE = "the databases that the operator configured"
 OPERATOR = "the API that the operator's own variable names; nothing a partner could name"
+KEYS = "the key provider that the operator configured; nothing a partner could name"
 LOOPBACK = "loopback, on a port of its own: the demonstration and the benches"
 TEMPORARY = "a PostgreSQL of its own on loopback, for benches and tests"
 DEMO_FILE = "the demonstration's own SQLite file"
@@ -56,6 +57,9 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("store.database", "_try_file", "sqlite3.connect"): DATABASE,
     Way("app.remote", "call_there", "http.client.HTTPConnection"): OPERATOR,
     Way("app.remote", "call_there", "http.client.HTTPSConnection"): OPERATOR,
+    Way("vault.transit", "TransitProvider._connect", "http.client.HTTPConnection"): KEYS,
+    Way("vault.transit", "TransitProvider._connect", "http.client.HTTPSConnection"): KEYS,
+    Way("vault.aws", "AwsProvider._client", "boto3.session.Session"): KEYS,
     Way("model.schema", "compile_schema", "jsonschema_rs.Draft202012Validator"): NOWHERE,
     Way("showcase.inbox", "Inbox.__init__", "socket.socket"): LOOPBACK,
     Way("showcase.inbox", "_send", "loop.sock_sendall"): LOOPBACK,
@@ -78,7 +82,15 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("showcase.postgres", "_execute.run", "asyncpg.connect"): TEMPORARY,
 }
 
-MAY_OPEN = ("network", "store", "showcase", "app.remote", "model.schema")
+MAY_OPEN = (
+    "network",
+    "store",
+    "showcase",
+    "app.remote",
+    "model.schema",
+    "vault.aws",
+    "vault.transit",
+)
 """Where a way out may stand at all. A row of the table elsewhere is a fault of the table."""
 
 _PROCESSES = (
@@ -101,6 +113,7 @@ _CONNECTIONS = (
     r"aiodns\.(.+\.)?DNSResolver|pycares\.(.+\.)?Channel",
     r"(dns|httpx|httpcore|requests|urllib3|websockets|grpc|paramiko|socks)(\..+)?",
     r"urllib\.request(\..+)?|http\.client\.\w+Connection",
+    r"boto3\.(.+\.)?(Session|client|resource)|(boto3|botocore)\.session(\..+)?",
     r"(ftplib|smtplib|poplib|imaplib|nntplib|telnetlib|xmlrpc|socketserver)(\..+)?",
     r"logging\.(handlers|config)(\..+)?",
     r"prometheus_client\.(.+\.)?(push\w*|delete_from_gateway|instance_ip_grouping_key|start_\w+)",

@@ -5,14 +5,12 @@ import asyncio
 import pytest
 
 from dispatcher.model.delivery import State
+from dispatcher.model.event import UNREADABLE
 from dispatcher.model.ids import INTAKE, Epoch, LeaseToken
 from dispatcher.model.verdict import Reason, refuse
 from dispatcher.producer import enqueue
 from dispatcher.store.outbox import NOBODY_SUBSCRIBED, Filing
-from dispatcher.store.rows import UNREADABLE
-from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import payload_place
-from dispatcher.vault.sealer import Vault
 from tests.support.letters import (
     LANE,
     MINUTE_US,
@@ -24,6 +22,7 @@ from tests.support.letters import (
     planned,
     rows,
 )
+from tests.support.vaults import standing_vault
 
 TERMS = {"epoch": Epoch(7), "token": TOKEN, "lease_us": MINUTE_US}
 
@@ -172,8 +171,8 @@ async def test_the_scope_a_delivery_was_filed_under_can_be_read_back_whole(road:
     assert await road.outbox.scope(NARROW.id) is None
 
 
-async def test_a_clear_payload_is_sealed_once_and_opens_at_its_own_row(road: Road, tmp_path):
-    vault = Vault(create_keyring(tmp_path / "keyring.json"))
+async def test_a_clear_payload_is_sealed_once_and_opens_at_its_own_row(road: Road):
+    vault = standing_vault()
     (event_id,) = await road.enqueue(1)
     blob = vault.seal(b'{"id":"o0"}', payload_place("shop", event_id))
     async with road.outbox.intake(limit=9, floor_us=0) as intake:
@@ -191,8 +190,8 @@ async def test_a_clear_payload_is_sealed_once_and_opens_at_its_own_row(road: Roa
     assert b"o0" not in bytes(stored["payload"])
 
 
-async def test_a_payload_that_does_not_open_does_not_stop_the_batch(road: Road, tmp_path):
-    vault = Vault(create_keyring(tmp_path / "keyring.json"))
+async def test_a_payload_that_does_not_open_does_not_stop_the_batch(road: Road):
+    vault = standing_vault()
     await road.enqueue(1, vault=vault)
     await road.enqueue(1)
     async with road.outbox.intake(limit=9, floor_us=0) as intake:

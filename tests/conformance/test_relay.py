@@ -11,13 +11,12 @@ from prometheus_client import CollectorRegistry
 from dispatcher.model.ids import LeaseToken, WebhookId
 from dispatcher.store.database import Database
 from dispatcher.telemetry.metrics import Metrics
-from dispatcher.vault.sealer import Vault
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.relay import Relay
 from dispatcher.worker.triage import Triage
 from tests.support import payloads
 from tests.support.letters import Road, change, rows
-from tests.support.records import KEYRING
+from tests.support.vaults import standing_vault
 from tests.unit.stages import builders
 from tests.unit.stages.builders import leaf, record
 
@@ -45,7 +44,7 @@ def relay_of(road: Road, **more: Any) -> Relay:
     numbers = itertools.count()
     kit: Any = SimpleNamespace(
         outbox=road.outbox,
-        vault=Vault(KEYRING),
+        vault=standing_vault(),
         settings=WorkerSettings(),
         clock=SimpleNamespace(boot=lambda: 0.0, wall_us=lambda: 0),
         mint_token=lambda: LeaseToken("t"),

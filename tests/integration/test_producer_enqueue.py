@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -15,12 +14,12 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from dispatcher.model.errors import SchemaMismatch
 from dispatcher.model.registry import Producer
-from dispatcher.producer import EnqueueRefused, enqueue, open_vault
-from dispatcher.vault.keyring import create_keyring
+from dispatcher.producer import EnqueueRefused, enqueue
 from dispatcher.vault.places import payload_place
 from tests.support import payloads
 from tests.support.doors import KINDS, Door
 from tests.support.letters import ORDER_PLACED, Road, rows
+from tests.support.vaults import standing_vault
 
 TYPE = "order.placed"
 GOOD = {"id": "o1"}
@@ -113,11 +112,8 @@ async def test_a_moment_keeps_its_place_in_time_whatever_its_zone(door: Door, ro
     assert event["occurred_us"] == int(wanted.timestamp()) * 1_000_000 + 123456
 
 
-async def test_with_a_vault_the_payload_is_sealed_from_the_first(
-    door: Door, road: Road, tmp_path: Path
-):
-    create_keyring(tmp_path / "keyring.json")
-    vault = open_vault(tmp_path / "keyring.json")
+async def test_with_a_vault_the_payload_is_sealed_from_the_first(door: Door, road: Road):
+    vault = standing_vault()
     async with door.transaction() as target:
         event_id = await door.send(target, TYPE, {"id": "very private"}, vault=vault)
     (event,) = await stored(road)
@@ -137,11 +133,8 @@ async def test_the_same_key_and_payload_give_the_first_event_again(door: Door, r
     assert len(await road.deliveries()) == 1
 
 
-async def test_the_same_key_under_a_vault_gives_the_first_event_again(
-    door: Door, road: Road, tmp_path: Path
-):
-    create_keyring(tmp_path / "keyring.json")
-    terms = {"vault": open_vault(tmp_path / "keyring.json"), "idempotency_key": "k"}
+async def test_the_same_key_under_a_vault_gives_the_first_event_again(door: Door, road: Road):
+    terms = {"vault": standing_vault(), "idempotency_key": "k"}
     async with door.transaction() as target:
         first = await door.send(target, TYPE, GOOD, **terms)
         assert await door.send(target, TYPE, GOOD, **terms) == first

@@ -42,10 +42,10 @@ from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import payload_place
-from dispatcher.vault.sealer import Vault
 from dispatcher.vault.tokens import TokenKeys
 from tests.support.databases import wall_us
 from tests.support.records import KEYRING, audit_of
+from tests.support.vaults import standing_vault
 
 
 def person(
@@ -69,7 +69,7 @@ def control_of(
         registry=RegistryStore(database, audit),
         changes=ChangeStore(database, audit),
         catalogue=CatalogueStore(database),
-        vault=Vault(KEYRING),
+        vault=standing_vault(),
         approvals=approvals,
         independent_approvers=independent,
         loopback=frozenset(),
@@ -92,7 +92,7 @@ looked_up: list[str] = []
 
 
 def open_payload(blob: bytes, tenant: str, event_id: str) -> bytes | None:
-    return Vault(KEYRING).open(blob, payload_place(tenant, event_id))
+    return standing_vault().open(blob, payload_place(tenant, event_id))
 
 
 def previews_of(database: Database) -> PreviewControl:
@@ -100,7 +100,7 @@ def previews_of(database: Database) -> PreviewControl:
         registry=RegistryStore(database, audit_of(database)),
         payloads=PayloadStore(database, open_payload),
         scope_of=OutboxStore(database, open_payload).scope,
-        vault=Vault(KEYRING),
+        vault=standing_vault(),
         tokens=TokenKeys(KEYRING),
         vault_tokens=VaultStore(database),
         loopback=frozenset(),
@@ -129,7 +129,7 @@ def plane_of(database: Database) -> Plane:
             registry=registry,
             proofs=ProofStore(database, audit),
             workers=WorkerStore(database),
-            vault=Vault(KEYRING),
+            vault=standing_vault(),
             loopback=frozenset(),
             wall_us=wall_us,
         ),
@@ -139,7 +139,7 @@ def plane_of(database: Database) -> Plane:
             registry=registry,
             tokens=VaultStore(database),
             reads=TokenReads(database, audit),
-            vault=Vault(KEYRING),
+            vault=standing_vault(),
             keys=TokenKeys(KEYRING),
             per_hour=READS_PER_HOUR,
         ),
@@ -148,7 +148,7 @@ def plane_of(database: Database) -> Plane:
             workers=WorkerStore(database),
             tokens=VaultStore(database),
             audit=audit,
-            vault=Vault(KEYRING),
+            vault=standing_vault(),
         ),
         replaying=Replaying(replays=ReplayStore(database), audit=audit, mint=mint_webhook_id),
         history=HistoryStore(database),
@@ -158,7 +158,7 @@ def plane_of(database: Database) -> Plane:
         audit=audit,
         replies=ReplyStore(database),
         outbox=database,
-        vault=Vault(KEYRING),
+        vault=standing_vault(),
         way_out=WayOut(rules=AddressRules(), look_up=look_up, source="198.51.100.7"),
         wall_us=wall_us,
     )

@@ -21,7 +21,6 @@ from dispatcher.store.database import Database
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.metrics import Metrics
-from dispatcher.vault.sealer import Vault
 from dispatcher.vault.tokens import TokenKeys
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.policy import PolicyWatch
@@ -29,6 +28,7 @@ from dispatcher.worker.tokens import LetterTokens, TokenDesk
 from tests.support.databases import wall_us
 from tests.support.planes import Caller, control_of, person, plane_of
 from tests.support.records import KEYRING
+from tests.support.vaults import standing_vault
 from tests.unit.stages.builders import (
     FAR,
     connector,
@@ -129,7 +129,7 @@ class Office:
             log=self.log,
             report=lambda line, error: self.log.warning(line, error=str(error)),
             resolver=SimpleNamespace(forget=lambda: None),
-            vault=Vault(KEYRING),
+            vault=standing_vault(),
             tokens=TokenKeys(KEYRING),
         )
         self.policy = PolicyWatch(self.kit)

@@ -15,11 +15,11 @@ from dispatcher.app.config import (
     NetworkSection,
     OutboxSection,
     RegistrySection,
-    VaultSection,
 )
 from dispatcher.app.controls import change_control
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
+from dispatcher.app.vault_section import VaultSection
 from dispatcher.app.wiring import open_kit
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.model.registry import Destination, Policy, Registry

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from dispatcher.producer import enqueue, open_vault
+from dispatcher.producer import enqueue
 from dispatcher.showcase.postgres import TemporaryServer
 from dispatcher.worker.kit import Step
 from tests.support.world_home import Home, Partner, Received, until
@@ -49,15 +49,14 @@ class Shop:
     failures: list[BaseException] = field(default_factory=list)
 
     def trade(self, stop: threading.Event) -> None:
-        vault = open_vault(self.home.keyring)
         try:
             while not stop.wait(self.chance.random() * 2 * self.pause_seconds):
-                self.sell(vault)
+                self.sell()
         except BaseException as error:
             self.failures.append(error)
             raise
 
-    def sell(self, vault: Any) -> None:
+    def sell(self) -> None:
         numbers = range(self.chance.randint(1, 2))
         is_kept = self.chance.random() > 0.2
         first = self.committed + self.rolled_back
@@ -71,8 +70,6 @@ class Shop:
                         {"order": number, "note": "x" * self.chance.randint(0, 300)},
                         tenant="north",
                         subjects=[f"customer-{number % 7}"],
-                        # Some services cannot seal: the relay must, crash or not.
-                        vault=vault if number % 3 else None,
                     )
                 change_mind(is_kept=is_kept)
         except RolledBack:

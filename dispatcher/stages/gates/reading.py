@@ -82,4 +82,5 @@ def deny(told: Refusal | Stopped) -> Denial:
     reasons = told.reasons if isinstance(told, Refusal) else (told.reason,)
     if Reason.PAYLOAD_GONE in reasons:
         return Denial.GONE
-    return Denial.UNAVAILABLE if Reason.POLICY_LEASE_EXPIRED in reasons else Denial.HELD
+    passing = {Reason.POLICY_LEASE_EXPIRED, Reason.KEY_UNAVAILABLE}
+    return Denial.UNAVAILABLE if passing & set(reasons) else Denial.HELD

@@ -27,6 +27,9 @@ LEASE_PAUSE_US: Final = 100_000
 HOLD_PAUSE_US: Final = 100_000
 """Wait after a hold: the lane closed, or the worker drains, and asking again at once is in vain."""
 
+KEY_PAUSE_US: Final = 5_000_000
+"""Wait for a key that cannot be had: whoever keeps it is away, and comes back when it does."""
+
 _PAUSES_US: Final = {
     Reason.POLICY_LEASE_EXPIRED: LEASE_PAUSE_US,
     Reason.DELIVERY_LEASE_SHORT: LEASE_PAUSE_US,
@@ -66,7 +69,9 @@ def settle(
             pause_us = _PAUSES_US.get(reason, 0)
             return _end(leased, Move.NOT_BEGUN, Outcome.NOT_BEGUN, code=reason, delay_us=pause_us)
         case Refusal(is_hold=True):
-            return _end(leased, Move.NOT_BEGUN, None, code=result.code, delay_us=HOLD_PAUSE_US)
+            is_key = Reason.KEY_UNAVAILABLE in result.reasons
+            pause_us = KEY_PAUSE_US if is_key else HOLD_PAUSE_US
+            return _end(leased, Move.NOT_BEGUN, None, code=result.code, delay_us=pause_us)
         case Refusal(reasons=reasons) if Reason.LEAK_BLOCKED in reasons:
             return _end(leased, Move.GIVE_UP, None, code=result.code)
         case Refusal():

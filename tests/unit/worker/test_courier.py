@@ -126,7 +126,12 @@ async def carried(kit, policy, *, is_current=True):
     async def put(_row):
         return True
 
-    desk = SimpleNamespace(of=lambda _: None, shape=shape, is_current=lambda _: is_current)
+    async def open_key(_):
+        return True
+
+    desk = SimpleNamespace(
+        of=lambda _: None, open_key=open_key, shape=shape, is_current=lambda _: is_current
+    )
     rows = SimpleNamespace(put=put)
     courier = Courier(kit, policy, desk, rows, SimpleNamespace(put=settled.append))
     scope = policy.snapshot.routes["acme-orders"].scopes["order.paid"]

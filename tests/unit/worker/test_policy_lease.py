@@ -42,7 +42,9 @@ class World:
     async def policy_now(self) -> Any:
         self.epoch += 1
         self.now += 0.15
-        active = SimpleNamespace(registry=Registry(), revision=1, epoch=self.epoch, erasures=0)
+        active = SimpleNamespace(
+            registry=Registry(), revision=1, epoch=self.epoch, erasures=0, key_changes=0
+        )
         return active, (), (), (), ()
 
 

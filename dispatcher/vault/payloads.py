@@ -1,0 +1,29 @@
+"""Payloads of events whose key was not at hand when their row was read: opened later, by waiting.
+
+Called by whoever is about to look into an event: the courier, the reader, a window's gathering, a
+preview. Never inside a transaction.
+"""
+
+from dataclasses import replace
+
+from dispatcher.model.errors import KeyDestroyed, SealBroken
+from dispatcher.model.event import UNREADABLE, Event
+from dispatcher.vault.places import payload_place
+from dispatcher.vault.sealer import Vault
+
+
+async def unlock(vault: Vault, event: Event) -> Event:
+    """Give the event with its payload opened; without one where its key was destroyed.
+
+    Raises `KeyUnavailable` where it must wait, `KeyMissing` where nobody knows its key.
+    """
+    if not event.is_locked or event.payload is None:
+        return event
+    try:
+        place = payload_place(event.tenant, event.id)
+        payload = await vault.open_soon(event.payload, place)
+    except KeyDestroyed:
+        return replace(event, payload=None, is_locked=False)
+    except SealBroken:
+        return replace(event, payload=UNREADABLE, is_locked=False)
+    return replace(event, payload=payload, is_locked=False)
