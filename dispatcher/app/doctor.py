@@ -14,9 +14,10 @@ from typing import Final
 
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config, OutboxSection, RegistrySection, load_config
+from dispatcher.app.key_providers import key_providers
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.way_out import name_source, network_settings
-from dispatcher.model.errors import ConfigInvalid, DispatcherError, StoreUnavailable
+from dispatcher.model.errors import ConfigInvalid, DispatcherError, SealBroken, StoreUnavailable
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
 from dispatcher.network.sources import check_sources
@@ -25,10 +26,14 @@ from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.versions import HEADS, check_schema
 from dispatcher.vault.keyring import load_keyring
+from dispatcher.vault.provider import KeyContext
 
 CLOCK_SECONDS_MAX: Final = 5.0
 RELEASED_US: Final = 1_767_225_600_000_000
 """The first of January 2026. A clock that stands before it was never set."""
+
+PROBE: Final = "doctor"
+"""The name of a key that is wrapped and opened once, and kept by nobody."""
 
 Look = Callable[[], Awaitable[str]]
 
@@ -53,6 +58,7 @@ async def examine(path: Path | None) -> tuple[Finding, ...]:
         ("configuration", partial(_look_at_configuration, config)),
         ("environment", partial(_look_at_environment, config)),
         ("keyring", partial(_look_at_keyring, config)),
+        ("key provider", partial(_look_at_provider, config)),
         ("registry database", partial(_look_at_database, config, "registry")),
         ("outbox database", partial(_look_at_database, config, "outbox")),
         ("clock", partial(_look_at_clock, config)),
@@ -90,6 +96,15 @@ async def _look_at_environment(config: Config) -> str:
 async def _look_at_keyring(config: Config) -> str:
     keyring = load_keyring(config.keyring_path)
     return f"{config.keyring_path}, for its owner alone, keys: {len(keyring.keys)}"
+
+
+async def _look_at_provider(config: Config) -> str:
+    provider = key_providers(config, load_keyring(config.keyring_path)).primary
+    said, context = await provider.describe(), KeyContext("", PROBE)
+    key, wrapped = await provider.generate(context)
+    if await provider.unwrap(wrapped, context) != key:
+        raise SealBroken("what the key provider wraps does not open", where="vault.provider")
+    return f"{said} wraps and opens"
 
 
 async def _look_at_database(config: Config, plane: str) -> str:

@@ -124,3 +124,17 @@ def shaping(letters: int, rounds: int, as_json: bool) -> int:
     from dispatcher.showcase.bench_shaping import run_shaping_bench
 
     return run_async(run_shaping_bench(letters=letters, rounds=rounds, as_json=as_json))
+
+
+@bench.command()
+@click.option("--times", default=10_000, show_default=True, type=click.IntRange(100, 10**7))
+@click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100))
+@json_option
+def sealing(times: int, rounds: int, as_json: bool) -> int:
+    """Measure what each seal costs in processor time, against its target.
+
+    At rest the target is 8 µs for 1 KiB, to seal it as well as to open it.
+    """
+    from dispatcher.showcase.bench_sealing import run_sealing_bench
+
+    return run_async(run_sealing_bench(times=times, rounds=rounds, as_json=as_json))

@@ -5,6 +5,7 @@ serves 2^80 messages without any book-keeping of nonces. Used by `vault.sealer` 
 choose a nonce itself, nor keep a plaintext. Checked against the published vectors.
 """
 
+from threading import Lock
 from typing import Final, NoReturn
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -27,13 +28,14 @@ _BOTH: Final = 1 << _BLOCK_BITS | 1  # multiplies a block into two equal ones
 class Xaes:
     """One 256-bit key, with all that does not depend on the message worked out beforehand."""
 
-    __slots__ = ("_cipher", "_mask")
+    __slots__ = ("_encrypt", "_lock", "_mask")
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
             raise ValueError(f"an XAES-256-GCM key has {KEY_BYTES} bytes")
         # ECB over whole blocks is the bare block cipher, which the derivation is built from.
-        self._cipher = Cipher(AES256(key), ECB())  # noqa: S305
+        self._encrypt = Cipher(AES256(key), ECB()).encryptor().update  # noqa: S305
+        self._lock = Lock()
         zero = int.from_bytes(self._encrypt_blocks(bytes(16)), "big")
         doubled = (zero << 1) & ((1 << _BLOCK_BITS) - 1)
         subkey = doubled ^ _FIELD if zero >> (_BLOCK_BITS - 1) else doubled
@@ -54,8 +56,9 @@ class Xaes:
         return AESGCM(self._encrypt_blocks((self._mask ^ context).to_bytes(32, "big")))
 
     def _encrypt_blocks(self, blocks: bytes) -> bytes:
-        # A fresh context per call: a shared one may not be used by two threads at once.
-        return self._cipher.encryptor().update(blocks)
+        # One context for all calls, for it is the cost of three; two threads may not use it at once.
+        with self._lock:
+            return self._encrypt(blocks)
 
     def __repr__(self) -> str:
         return "Xaes(<key>)"

@@ -26,6 +26,7 @@ CHECKS = (
     "configuration",
     "environment",
     "keyring",
+    "key provider",
     "registry database",
     "outbox database",
     "clock",
@@ -147,6 +148,7 @@ def test_each_thing_that_is_wrong_is_told_with_its_fix_and_so_is_the_rest(well: 
     assert set(wrong) == {
         "environment",
         "keyring",
+        "key provider",
         "outbox database",
         "trusted roots",
         "name servers",
