@@ -16,6 +16,7 @@ from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
+from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.registry import Registry
 from dispatcher.stages.gates.addresses import AddressRules
@@ -58,6 +59,7 @@ class Plane:
     detokenising: Detokenising
     erasing: Erasing
     replaying: Replaying
+    vault_keys: VaultKeys
     history: HistoryStore
     triage: TriageStore
     findings: FindingStore

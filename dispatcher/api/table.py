@@ -26,6 +26,7 @@ from dispatcher.api import (
     switches,
     tokens,
     triage,
+    vault,
 )
 from dispatcher.api.routes import Route
 
@@ -52,5 +53,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *erasures.ROUTES,
     *principals.ROUTES,
     *tokens.ROUTES,
+    *vault.ROUTES,
     *audit.ROUTES,
 )

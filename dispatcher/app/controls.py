@@ -19,6 +19,7 @@ from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
+from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.resolver import Resolver
 from dispatcher.store.changes import ChangeStore
@@ -28,6 +29,7 @@ from dispatcher.store.people import PeopleStore
 from dispatcher.store.replays import ReplayStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.retention import RetentionStore
+from dispatcher.store.shredding import ShredStore
 from dispatcher.store.token_keys import TokenReads
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
@@ -113,6 +115,15 @@ def front(house: House) -> Front:
         ),
         replaying=Replaying(
             replays=ReplayStore(house.outbox_database), audit=house.audit, mint=mint_webhook_id
+        ),
+        vault_keys=VaultKeys(
+            keys=house.epoch_keys,
+            providers=house.providers,
+            vault=house.vault,
+            outbox=ShredStore(house.outbox_database),
+            workers=house.workers,
+            audit=house.audit,
+            wall_us=house.clock.wall_us,
         ),
         history=house.history,
         triage=TriageStore(house.outbox_database),

@@ -58,6 +58,7 @@ _COMMANDS: Final = {
         "detokenise",
         "Say what a partner's token stands for.",
     ),
+    "vault": ("dispatcher.cli.vault", "vault", "Look after the keys that seal what is at rest."),
     "erase": ("dispatcher.cli.privacy", "erase", "Erase a person from the vault of tokens."),
     "principal": ("dispatcher.cli.people", "principal", "Add and list people and services."),
     "token": ("dispatcher.cli.people", "token", "Issue, list and revoke tokens."),

@@ -56,7 +56,7 @@ class Xaes:
         return AESGCM(self._encrypt_blocks((self._mask ^ context).to_bytes(32, "big")))
 
     def _encrypt_blocks(self, blocks: bytes) -> bytes:
-        # One context for all calls, for it is the cost of three; two threads may not use it at once.
+        # One context for all calls: a fresh one costs more than the rest. Threads take turns.
         with self._lock:
             return self._encrypt(blocks)
 

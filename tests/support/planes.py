@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,12 +22,14 @@ from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
+from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.database import Database
+from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.outbox import OutboxStore
@@ -37,11 +40,16 @@ from dispatcher.store.registry import RegistryStore
 from dispatcher.store.replays import ReplayStore
 from dispatcher.store.replies import ReplyStore
 from dispatcher.store.retention import RetentionStore
+from dispatcher.store.shredding import ShredStore
 from dispatcher.store.token_keys import TokenReads
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.workers import WorkerStore
+from dispatcher.vault.epochs import EpochKeys
+from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.places import payload_place
+from dispatcher.vault.provider import KeyProviders
+from dispatcher.vault.sealer import Vault
 from dispatcher.vault.tokens import TokenKeys
 from tests.support.databases import wall_us
 from tests.support.records import KEYRING, audit_of
@@ -109,6 +117,20 @@ def previews_of(database: Database) -> PreviewControl:
     )
 
 
+def vault_keys_of(database: Database) -> VaultKeys:
+    audit = audit_of(database)
+    keys, providers = EpochKeyStore(database, audit), KeyProviders(LocalProvider(KEYRING))
+    return VaultKeys(
+        keys=keys,
+        providers=providers,
+        vault=Vault(KEYRING, EpochKeys(keys, providers, boot=time.monotonic)),
+        outbox=ShredStore(database),
+        workers=WorkerStore(database),
+        audit=audit,
+        wall_us=wall_us,
+    )
+
+
 def plane_of(database: Database) -> Plane:
     audit = audit_of(database)
     registry = RegistryStore(database, audit)
@@ -121,7 +143,7 @@ def plane_of(database: Database) -> Plane:
             registry=registry,
             workers=WorkerStore(database),
             outbox=database,
-            vault=Vault(KEYRING),
+            vault=standing_vault(),
             mint_secret=lambda: secrets.token_bytes(32),
             wall_us=wall_us,
         ),
@@ -151,6 +173,7 @@ def plane_of(database: Database) -> Plane:
             vault=standing_vault(),
         ),
         replaying=Replaying(replays=ReplayStore(database), audit=audit, mint=mint_webhook_id),
+        vault_keys=vault_keys_of(database),
         history=HistoryStore(database),
         triage=TriageStore(database),
         findings=FindingStore(database),

@@ -1,0 +1,156 @@
+"""`vault`: the keys that seal what is at rest; looked at, renewed, wrapped anew, destroyed."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+from rich.progress import Progress
+
+from dispatcher.cli.asking import Where, where_options
+from dispatcher.cli.output import moment, print_json, print_table, wait_option
+
+reason_option = click.option("--reason", required=True, help="Why, for the record.")
+
+
+@click.group()
+def vault() -> None:
+    """Look after the keys that seal payloads and secrets at rest.
+
+    Each tenant has a key for each period (a week), wrapped by the key of keys that the keyring, AWS
+    KMS or Vault keeps. 'rotate' makes a new key of keys, 'rewrap' puts it to use, and 'shred'
+    destroys a tenant's keys, so that what they sealed is gone from every copy and backup.
+    """
+
+
+@vault.command()
+@where_options
+def status(where: Where, as_json: bool) -> None:
+    """Say which key of keys wraps now, and which keys each tenant has."""
+    found = where.ask("GET", "/v1/vault")
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"wraps now: {found['provider']}")
+    for kek, count in found["wrapped_by"].items():
+        click.echo(f"  {count} key{'' if count == 1 else 's'} wrapped by {kek}")
+    cells = [
+        (
+            each["tenant"] or "(registry)",
+            each["keys"],
+            each["destroyed"],
+            moment(each["oldest_us"]),
+            moment(each["ends_us"]),
+        )
+        for each in found["tenants"]
+    ]
+    print_table("epoch keys", ("tenant", "keys", "destroyed", "oldest", "newest ends"), cells)
+
+
+@vault.command()
+@click.option("--epoch", "of_epoch", is_flag=True, help="End the tenants' period instead.")
+@click.option("--tenant", help="With --epoch: of this tenant alone.")
+@reason_option
+@where_options
+def rotate(of_epoch: bool, tenant: str | None, reason: str, where: Where, as_json: bool) -> None:
+    """Make a new key of keys; or, with --epoch, new keys for the tenants from now on.
+
+    The keyring gets a new primary key, AWS KMS and Vault make a new version. What is wrapped
+    already stays as it is until 'vault rewrap'. With --epoch the period that is now ends, so that
+    'vault shred --before' can destroy its keys.
+    """
+    if tenant is not None and not of_epoch:
+        raise click.UsageError("--tenant goes with --epoch: the key of keys is everybody's")
+    if of_epoch:
+        done = where.ask("POST", "/v1/vault/epochs/end", {"reason": reason, "tenant": tenant})
+        said = f"{done['ended']} period{'' if done['ended'] == 1 else 's'} ended"
+    else:
+        done = where.ask("POST", "/v1/vault/rotate", {"reason": reason})
+        said = f"{done['provider']} wraps from now on; next: dispatcher vault rewrap"
+    if as_json:
+        print_json(done)
+        return
+    click.echo(said)
+
+
+@vault.command()
+@where_options
+def rewrap(where: Where, as_json: bool) -> None:
+    """Wrap every epoch key anew under the newest key of keys. No record is touched.
+
+    May be stopped and begun again at any time. Afterwards an old key of keys may be retired, once
+    'vault status' names it no more.
+    """
+    count, after, total = 0, "", 0
+    with Progress(transient=True, disable=as_json) as progress:
+        task = progress.add_task("rewrapping", total=None)
+        while True:
+            done = where.ask("POST", "/v1/vault/rewrap", {"after": after})
+            count, total = count + done["rewrapped"], done["total"]
+            progress.update(task, completed=count, total=total)
+            if done["after"] is None:
+                break
+            after = done["after"]
+    if as_json:
+        print_json({"rewrapped": count, "total": total})
+        return
+    click.echo(f"{count} of {total} keys wrapped anew")
+
+
+@vault.command()
+@click.option("--tenant", required=True, help="Whose payloads are to become unreadable.")
+@click.option(
+    "--before",
+    required=True,
+    type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]),
+    help="Those sealed in periods that ended before this day or moment, UTC.",
+)
+@click.option("--drop-waiting", is_flag=True, help="Lose deliveries that still wait for them.")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@reason_option
+@wait_option
+@where_options
+def shred(
+    tenant: str,
+    before: datetime,
+    drop_waiting: bool,
+    is_sure: bool,
+    reason: str,
+    wait_seconds: float,
+    where: Where,
+    as_json: bool,
+) -> None:
+    """Destroy a tenant's keys of periods that are over: nothing they sealed opens ever again.
+
+    That reaches every copy of the payloads, for without the keys they are noise; a backup of the
+    registry still has the keys until it ends. It is refused while deliveries wait for those events.
+    It takes the role privacy, asks before it begins, and shows for each key that a payload which
+    opened before opens no more.
+    """
+    body: dict[str, Any] = {
+        "tenant": tenant,
+        "before_us": int(before.replace(tzinfo=UTC).timestamp()) * 1_000_000,
+        "reason": reason,
+        "drop_waiting": drop_waiting,
+        "wait_seconds": wait_seconds,
+    }
+    if not is_sure:
+        plan = where.ask("POST", "/v1/vault/shred", {**body, "is_rehearsal": True})
+        lost = f", and {plan['undelivered']} deliveries with them" if plan["undelivered"] else ""
+        click.confirm(
+            f"destroy {plan['keys']} keys of {tenant}{lost}? This cannot be undone",
+            abort=True,
+            err=True,
+        )
+    done = where.ask("POST", "/v1/vault/shred", body)
+    if as_json:
+        print_json(done)
+        return
+    click.echo(
+        f"{tenant}: {done['keys']} keys destroyed, {done['payloads']} payloads dropped, "
+        f"{done['dropped']} deliveries lost"
+    )
+    for proof in done["proofs"]:
+        what = f"{proof['event']}, which opened before," if proof["event"] else "the key"
+        says = "STILL OPENS" if proof["opens_now"] else "opens no more"
+        span = f"{moment(proof['begins_us'])} to {moment(proof['ends_us'])}"
+        click.echo(f"  {proof['key']} ({span}): {what} {says}")

@@ -1,0 +1,189 @@
+"""Keys at rest are renewed, wrapped anew and destroyed; what a destroyed one sealed stays shut."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.model.delivery import State
+from dispatcher.model.errors import KeyDestroyed
+from dispatcher.model.people import Role
+from dispatcher.store.database import Database
+from dispatcher.vault.keyring import create_keyring
+from dispatcher.vault.local import LocalProvider
+from dispatcher.vault.places import payload_place
+from dispatcher.vault.provider import KeyProviders
+from tests.support.databases import wall_us
+from tests.support.letters import Road, change, rows
+from tests.support.planes import Caller, person, plane_of
+
+PRIVACY = person("pia", Role.PRIVACY)
+SRE = person("sam", Role.SRE)
+WHY = {"reason": "the contract ended"}
+
+
+@dataclass
+class Cellar:
+    """An outbox with sealed events of two tenants, and the API over the keys."""
+
+    database: Database
+    api: Caller
+    road: Road
+
+    async def store(self, tenant: str = "north", count: int = 2) -> list[str]:
+        """Seal events in the period that is now, and file their deliveries as waiting."""
+        await self.road.publish()
+        vault = self.api.plane.vault_keys.vault
+        await vault.ready(tenant)
+        ids = await self.road.enqueue(count, tenant=tenant, vault=vault)
+        await self.road.file()
+        return ids
+
+    async def settle(self, state: State = State.DELIVERED) -> None:
+        sql = "UPDATE {deliveries} SET state = :state, due_us = NULL"
+        await change(self.database, sql, state=state.value)
+
+    async def end(self, tenant: str | None = "north") -> Any:
+        body = {"tenant": tenant, **WHY}
+        return await self.api.ask("POST", "/v1/vault/epochs/end", body, by=SRE)
+
+    def asked(self, **more: Any) -> dict[str, Any]:
+        return {"tenant": "north", "before_us": wall_us(), "wait_seconds": 5, **WHY, **more}
+
+    async def shred(self, **more: Any) -> Any:
+        return await self.api.ask("POST", "/v1/vault/shred", self.asked(**more), by=PRIVACY)
+
+    async def refused(self, **more: Any) -> tuple[int, str]:
+        found: tuple[int, str] = await self.api.refused(
+            "POST", "/v1/vault/shred", self.asked(**more), by=PRIVACY
+        )
+        return found
+
+    async def blobs(self) -> dict[str, bytes | None]:
+        found = await rows(self.database, "SELECT id, payload FROM {events} ORDER BY seq")
+        return {row["id"]: row["payload"] and bytes(row["payload"]) for row in found}
+
+
+@pytest.fixture
+async def cellar(database: Database) -> Cellar:
+    api = Caller(plane_of(database))
+    vault = api.plane.vault_keys.vault
+
+    def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
+        return vault.open(blob, payload_place(tenant, event_id))
+
+    return Cellar(database, api, Road(database, opened))
+
+
+async def test_after_a_shred_a_payload_opens_nowhere_also_where_it_is_brought_back(cellar: Cellar):
+    ids = await cellar.store()
+    others = await cellar.store("south")
+    await cellar.settle()
+    before = await cellar.blobs()
+    await cellar.end(None)
+    done = await cellar.shred()
+    assert (done["is_done"], done["keys"], done["payloads"], done["dropped"]) == (True, 1, 2, 0)
+    (proof,) = done["proofs"]
+    assert proof["event"] == ids[0]
+    assert (proof["opened_before"], proof["opens_now"]) == (True, False)
+    left = await cellar.blobs()
+    assert [left[name] for name in ids] == [None, None]
+    # A backup of the outbox is put back: it is noise.
+    for name in ids:
+        sql = "UPDATE {events} SET payload = :blob WHERE id = :id"
+        await change(cellar.database, sql, blob=before[name], id=name)
+        with pytest.raises(KeyDestroyed):
+            await cellar.api.plane.vault_keys.vault.open_soon(
+                before[name] or b"", payload_place("north", name)
+            )
+    await change(cellar.database, "UPDATE {deliveries} SET lane = '', due_us = 1")
+    async with cellar.road.outbox.intake(limit=9, floor_us=0) as intake:
+        found = {new.event.id: new.event.payload for new in intake.events}
+    assert [found[name] for name in ids] == [None, None]
+    assert all(found[name] for name in others)
+    log = await rows(cellar.database, "SELECT entry FROM {audit_log} ORDER BY seq DESC LIMIT 1")
+    assert '"kind":"vault.shredded"' in log[0]["entry"]
+    assert WHY["reason"] in log[0]["entry"]
+
+
+async def test_what_is_still_to_be_delivered_is_lost_only_where_somebody_says_so(cellar: Cellar):
+    await cellar.store()
+    await cellar.end()
+    assert await cellar.refused() == (409, "undelivered_events")
+    await cellar.settle(State.PARKED)
+    assert await cellar.refused() == (409, "undelivered_events")
+    await cellar.settle(State.LEASED)
+    assert await cellar.refused(drop_waiting=True) == (409, "deliveries_under_way")
+    assert all((await cellar.blobs()).values())
+    await cellar.settle(State.WAITING)
+    done = await cellar.shred(drop_waiting=True)
+    assert (done["undelivered"], done["dropped"], done["payloads"]) == (2, 2, 2)
+    found = await rows(cellar.database, "SELECT state, code, due_us FROM {deliveries}")
+    assert {tuple(row.values()) for row in found} == {("dropped", "shredded", None)}
+
+
+async def test_a_rehearsal_says_what_would_go_and_changes_nothing(cellar: Cellar):
+    await cellar.store()
+    await cellar.end()
+    plan = await cellar.shred(is_rehearsal=True)
+    assert (plan["is_done"], plan["keys"], plan["undelivered"]) == (False, 1, 2)
+    assert all((await cellar.blobs()).values())
+    assert (await cellar.api.ask("GET", "/v1/vault"))["tenants"][0]["keys"] == 1
+
+
+async def test_only_periods_that_are_over_are_shredded_and_only_once(cellar: Cellar):
+    await cellar.store()
+    await cellar.settle()
+    assert await cellar.refused() == (404, "nothing_to_shred")
+    assert await cellar.refused(before_us=wall_us() + 60_000_000) == (422, "before_in_future")
+    started = wall_us() - 1
+    await cellar.end()
+    assert await cellar.refused(before_us=started) == (404, "nothing_to_shred")
+    assert await cellar.refused(tenant="south") == (404, "nothing_to_shred")
+    await cellar.shred()
+    assert await cellar.refused() == (404, "nothing_to_shred")
+    status = await cellar.api.ask("GET", "/v1/vault")
+    assert [(each["keys"], each["destroyed"]) for each in status["tenants"]] == [(0, 1)]
+
+
+async def test_each_asks_for_its_own_right(cellar: Cellar):
+    for by, path in ((SRE, "shred"), (PRIVACY, "rotate"), (PRIVACY, "rewrap")):
+        body = cellar.asked() if path == "shred" else {**WHY} if path == "rotate" else {}
+        status, _ = await cellar.api.refused("POST", f"/v1/vault/{path}", body, by=by)
+        assert status == 403
+    mine = replace(PRIVACY, tenant="south")
+    status, _ = await cellar.api.refused("POST", "/v1/vault/shred", cellar.asked(), by=mine)
+    assert status == 403
+
+
+async def test_keys_are_wrapped_anew_under_the_newest_and_no_record_changes(
+    cellar: Cellar, tmp_path: Path
+):
+    keyring = create_keyring(tmp_path / "keyring.json")
+    providers = KeyProviders(LocalProvider(keyring, tmp_path / "keyring.json"))
+    held = cellar.api.plane.vault_keys
+    held.vault._keys._providers = providers
+    keys = replace(held, providers=providers)
+    cellar.api = Caller(replace(cellar.api.plane, vault_keys=keys))
+    for tenant in ("north", "south", "west"):
+        await cellar.store(tenant, count=1)
+    before = await cellar.blobs()
+    made = (await cellar.api.ask("POST", "/v1/vault/rotate", WHY, by=SRE))["provider"]
+    assert made not in (await cellar.api.ask("GET", "/v1/vault"))["wrapped_by"]
+    after, counts = "", []
+    while after is not None:
+        done = await cellar.api.ask(
+            "POST", "/v1/vault/rewrap", {"after": after, "limit": 2}, by=SRE
+        )
+        counts.append(done["rewrapped"])
+        after = done["after"]
+    assert counts == [2, 1]
+    status = await cellar.api.ask("GET", "/v1/vault")
+    assert status["provider"] == made
+    assert status["wrapped_by"] == {made: 3}
+    assert await cellar.blobs() == before
+    held.vault.forget()
+    for row in await rows(cellar.database, "SELECT id, tenant, payload FROM {events}"):
+        place = payload_place(row["tenant"], row["id"])
+        assert await held.vault.open_soon(bytes(row["payload"]), place) == b'{"id":"o0"}'
