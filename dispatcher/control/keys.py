@@ -27,6 +27,7 @@ from dispatcher.store.registry import RegistryStore
 from dispatcher.store.signing_keys import KeyChange, StoredKey
 from dispatcher.store.tickets import revoke_tickets
 from dispatcher.store.workers import WorkerStore
+from dispatcher.vault.places import REGISTRY
 from dispatcher.vault.sealer import Vault
 
 
@@ -119,6 +120,7 @@ class KeyControl:
         subscription = _named((await self.registry.active()).registry, turn.subscription)
         kind = turn.kind or _only_kind(subscription)
         secret = self.mint_secret()
+        await self.vault.ready(REGISTRY)
         key = seal_key(subscription.name, kind, secret, self.vault)
 
         def judge(known: Sequence[StoredKey], now_us: int) -> KeyChange:

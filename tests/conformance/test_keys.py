@@ -15,11 +15,10 @@ from dispatcher.stages.sealing.standard_webhooks import parse_secret
 from dispatcher.store.database import Database
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import signing_key_place
-from dispatcher.vault.sealer import Vault
 from tests.conformance.test_api import activate, registry_document
 from tests.support.letters import change, rows
 from tests.support.planes import Caller, plane_of
-from tests.support.records import KEYRING
+from tests.support.vaults import standing_vault
 from tests.unit.stages import builders
 
 DAY_S, HOUR_US = 86_400, 3_600_000_000
@@ -91,7 +90,7 @@ async def test_a_new_key_signs_at_once_and_the_old_one_beside_it_for_a_day(
         f=made["fingerprint"],
     )
     place = signing_key_place(NAME, made["fingerprint"])
-    opened = Vault(KEYRING).open(bytes(stored[0]["sealed"]), place)
+    opened = standing_vault().open(bytes(stored[0]["sealed"]), place)
     assert opened == parse_secret(made["secret"])
     await age(database, DAY_US)
     assert await states(api) == {old["fingerprint"]: "retired", made["fingerprint"]: "active"}
@@ -112,7 +111,7 @@ async def test_an_ed25519_key_is_told_of_a_day_before_it_signs(api: Caller, data
         f=made["fingerprint"],
     )
     place = signing_key_place(NAME, made["fingerprint"])
-    seed = Vault(KEYRING).open(bytes(row["sealed"]), place)
+    seed = standing_vault().open(bytes(row["sealed"]), place)
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
     assert made["public_key"] == "whpk_" + base64.b64encode(public).decode()
     assert row["public"] == base64.b64encode(public).decode()

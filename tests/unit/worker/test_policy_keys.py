@@ -10,13 +10,12 @@ from dispatcher.model.verdict import Reason
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.places import signing_key_place
-from dispatcher.vault.sealer import Vault
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.policy import PolicyWatch
-from tests.support.records import KEYRING
+from tests.support.vaults import standing_vault
 from tests.unit.stages import builders
 
-VAULT = Vault(KEYRING)
+VAULT = standing_vault()
 NOW = builders.us_of(builders.TODAY)
 LANE = "acme-orders/order.paid"
 
@@ -45,7 +44,9 @@ class World:
     async def policy_now(self) -> Any:
         self.readings += 1
         held = builders.registry()
-        active = SimpleNamespace(registry=held, revision=1, epoch=self.epoch, erasures=0)
+        active = SimpleNamespace(
+            registry=held, revision=1, epoch=self.epoch, erasures=0, key_changes=0
+        )
         return active, (), self.keys, builders.proofs_of(held), ()
 
 
