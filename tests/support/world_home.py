@@ -379,9 +379,13 @@ concurrency = {partner.concurrency}
 def until(
     is_so: Callable[[], object], complaint: Callable[[], str] = str, seconds: float = 30.0
 ) -> None:
-    """Wait for something, and fail with a complaint when it does not come."""
-    deadline = time.monotonic() + seconds
+    """Wait for something, and fail with a complaint when it does not come.
+
+    Looking costs time that the workers need: who waited long may wait a little longer.
+    """
+    began = time.monotonic()
     while not is_so():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise AssertionError(f"not within {seconds} s: {complaint()}")
-        time.sleep(0.01)
+        time.sleep(min(0.1, 0.01 + waited / 20))
