@@ -12,23 +12,30 @@ tests fail; they are never skipped.
 """
 
 import os
-import secrets
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dispatcher.showcase.postgres import TemporaryServer, create_database, drop_database
+from dispatcher.showcase.postgres import TemporaryServer
 from dispatcher.store.database import Database
 from tests.support import databases
 
 ENGINES = ("sqlite memory", "sqlite file", "postgresql")
+LONGEST_FIRST = ("system", "properties", "integration", "conformance", "architecture", "unit")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run one process more than there are processors: half of the time is waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the rooms whose files take long, so that no process is left alone with one."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(here).parts[0]))
 
 
 @pytest.fixture(scope="session")
@@ -39,32 +46,32 @@ def postgres_server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres_server: str) -> Iterator[str]:
+def postgres_clerk(postgres_server: str) -> Iterator[databases.Clerk]:
+    """Whoever makes databases on that server."""
+    with closing(databases.Clerk(postgres_server)) as clerk:
+        yield clerk
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_clerk: databases.Clerk) -> Iterator[str]:
     """The name of a migrated database to copy."""
-    name = f"dispatcher_template_{secrets.token_hex(4)}"
-    create_database(postgres_server, name)
-    databases.migrate_now(databases.with_database(postgres_server, name))
-    yield name
-    drop_database(postgres_server, name)
+    with postgres_clerk.fresh() as url:
+        databases.migrate_now(url)
+        yield databases.name_of(url)
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> Iterator[str]:
+def postgres_url(postgres_clerk: databases.Clerk, postgres_template: str) -> Iterator[str]:
     """A fresh, migrated PostgreSQL database."""
-    yield from _fresh(postgres_server, postgres_template)
+    with postgres_clerk.fresh(postgres_template) as url:
+        yield url
 
 
 @pytest.fixture
-def empty_postgres_url(postgres_server: str) -> Iterator[str]:
+def empty_postgres_url(postgres_clerk: databases.Clerk) -> Iterator[str]:
     """A fresh PostgreSQL database without tables."""
-    yield from _fresh(postgres_server, "template0")
-
-
-def _fresh(server: str, template: str) -> Iterator[str]:
-    name = f"dispatcher_test_{secrets.token_hex(6)}"
-    create_database(server, name, template=template)
-    yield databases.with_database(server, name)
-    drop_database(server, name)
+    with postgres_clerk.fresh() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -93,8 +100,8 @@ def empty_sqlite_url(tmp_path: Path) -> str:
 async def database(request: pytest.FixtureRequest) -> AsyncIterator[Database]:
     """An open database with both planes, on each engine in turn."""
     if request.param == "sqlite memory":
-        opened = databases.open_for_tests("sqlite:///:memory:")
-        await databases.migrate_all(opened)
+        template = request.getfixturevalue("sqlite_template")
+        opened = await databases.copied_to_memory(template)
     else:
         fixture = "sqlite_url" if request.param == "sqlite file" else "postgres_url"
         opened = databases.open_for_tests(request.getfixturevalue(fixture))
