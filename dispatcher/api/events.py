@@ -13,7 +13,14 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
-from dispatcher.model.errors import EnqueueRefused, Forbidden, Malformed, NotFound
+from dispatcher.model.errors import (
+    EnqueueRefused,
+    Forbidden,
+    KeyMissing,
+    KeyUnavailable,
+    Malformed,
+    NotFound,
+)
 from dispatcher.model.people import Right
 from dispatcher.model.producers import UNNAMED_PRODUCER
 from dispatcher.model.schema import has_twins
@@ -90,7 +97,12 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
         producer = await plane.producers.name_for(
             ask.principal, producer, wanted.type, wanted.tenant
         )
-    await plane.vault.ready(wanted.tenant)
+    try:
+        await plane.vault.ready(wanted.tenant)
+    except (KeyMissing, KeyUnavailable):
+        vault = None  # it is sealed to the intake, then, and waits there
+    else:
+        vault = plane.vault
     try:
         async with plane.outbox.begin() as connection:
             event_id = await enqueue(
@@ -104,7 +116,7 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
                 ordering_key=wanted.ordering_key,
                 occurred_at=wanted.occurred_at,
                 traceparent=wanted.traceparent,
-                vault=plane.vault,
+                vault=vault,
             )
     except EnqueueRefused as error:
         if error.reason != Reason.PRODUCER_NOT_ALLOWED:

@@ -300,8 +300,10 @@ class ChangeControl:
         The revision is active by then, so nothing that fails here may hide its outcome.
         """
         producers = list_producers(registry.producers)
-        with suppress(StoreUnavailable, SchemaMismatch):
+        with suppress(StoreUnavailable, SchemaMismatch, KeyMissing, KeyUnavailable):
             await self.catalogue.publish(registry.event_types, producers, revision)
+            intake = self.vault.intake_key()
+            await self.catalogue.offer_intake(intake.id, intake.public)
 
     async def _moved(self, change: ChangeSet, active: Active) -> Conflict:
         base = await self.registry.revision(change.base) or Registry()

@@ -9,6 +9,10 @@ UNREADABLE: Final = b""
 """Stands for a payload that does not open. It is no JSON, so shaping refuses it with a reason."""
 
 
+INTAKE_FORMAT: Final = 2
+"""The first byte of a payload that was sealed to the intake: a worker seals it anew."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One event as the relay and the courier see it, its payload opened.

@@ -31,8 +31,9 @@ from dispatcher.store.enqueueing import (
     look_up,
     payload_digest,
 )
+from dispatcher.vault.intake import IntakeKey
 from dispatcher.vault.places import payload_place
-from dispatcher.vault.sealer import Vault
+from dispatcher.vault.sealer import Vault, seal_for_workers
 
 _DIALECTS: Final = ("postgresql", "sqlite")
 _FIXES: Final = {
@@ -95,8 +96,8 @@ def enqueue(  # noqa: PLR0913 - what an event has, each by its name
     the answer is to be awaited. `payload` is a mapping (or anything msgspec writes as a JSON
     object), or bytes that hold one. `subjects` names whom the event is about, `[]` for nobody; who
     is named twice counts once. The same `idempotency_key` with the same payload gives the first
-    event's id again. With a `vault` the payload is sealed from the start; without one the relay
-    seals it.
+    event's id again. The payload is sealed from the start, so that only a worker can open it, once
+    a worker has put a key into this outbox; `vault` is for dispatcher's own processes.
 
     Where the registry lists producers, `producer` names the one whose event this is. On PostgreSQL
     the role that logged in says so itself, unless it is dispatcher's own.
@@ -132,15 +133,18 @@ def _write(target: object, submission: Submission, vault: Vault | None) -> str:
             fix="pass a SQLAlchemy Session, AsyncSession, Connection or AsyncConnection",
             code="target_invalid",
         )
-    producer = _check(connection, submission)
-    event_id = _insert(connection, replace(submission, producer=producer), vault)
+    producer, intake = _check(connection, submission)
+    event_id = _insert(connection, replace(submission, producer=producer), vault, intake)
     if isinstance(session, Session):
         wakeup.remember(session, connection)
     return event_id
 
 
-def _check(connection: Connection, submission: Submission) -> str:
-    """Give the name of the producer whose event it is; raise when it may not be written."""
+def _check(connection: Connection, submission: Submission) -> tuple[str, IntakeKey | None]:
+    """Give the name of the producer whose event it is, and the key to seal to, if there is one.
+
+    Raises when the event may not be written.
+    """
     try:
         standing = look_up(connection, submission.type, submission.producer)
     except DBAPIError as error:
@@ -170,7 +174,7 @@ def _check(connection: Connection, submission: Submission) -> str:
     refusal = check_payload(submission.payload, standing.event_type)
     if refusal is not None:
         raise _refused(submission, refusal)
-    return producer
+    return producer, None if standing.intake is None else IntakeKey(*standing.intake)
 
 
 def _check_producer(standing: Standing, submission: Submission) -> str:
@@ -204,13 +208,18 @@ def _refused(submission: Submission, refusal: Refusal) -> EnqueueRefused:
     )
 
 
-def _insert(connection: Connection, submission: Submission, vault: Vault | None) -> str:
+def _insert(
+    connection: Connection, submission: Submission, vault: Vault | None, intake: IntakeKey | None
+) -> str:
     event_id = f"evt_{uuid.uuid4().hex}"
     now_us = time.time_ns() // 1000
     key, payload = submission.idempotency_key, submission.payload
     digest = None if key is None else payload_digest(event_id, submission.type, payload)
+    place = payload_place(submission.tenant, event_id)
     if vault is not None:
-        payload = vault.seal(payload, payload_place(submission.tenant, event_id))
+        payload = vault.seal(payload, place)
+    elif intake is not None:
+        payload = seal_for_workers(intake, payload, place)
     row = EventRow(
         id=event_id,
         tenant=submission.tenant,
@@ -218,7 +227,7 @@ def _insert(connection: Connection, submission: Submission, vault: Vault | None)
         producer=submission.producer,
         subjects=submission.subjects,
         payload=payload,
-        is_sealed=vault is not None,
+        is_sealed=vault is not None or intake is not None,
         idempotency_key=key,
         payload_digest=digest,
         ordering_key=submission.ordering_key,

@@ -17,7 +17,6 @@ from dispatcher.model.switch import Target, TargetKind
 from dispatcher.showcase.demo_checks import judge
 from dispatcher.showcase.demo_disclosure import require_verifier
 from dispatcher.showcase.demo_display import Display, print_report, stopwatch, write_json
-from dispatcher.showcase.demo_events import TENANTS
 from dispatcher.showcase.demo_evidence import (
     Evidence,
     HoldStory,
@@ -79,8 +78,7 @@ async def perform(folder: Path, display: Display, *, events: int) -> Evidence:
         # Two houses: the operator's commands have connections of their own, as in real life.
         async with open_house(config) as house, open_house(config) as office:
             secrets = await apply_registry(house, folder)
-            await house.vault.ready(*TENANTS)
-            async with World(folder / "dispatcher.db", house.vault, events) as world:
+            async with World(folder / "dispatcher.db", events) as world:
                 with watch_sockets() as sockets:
                     closed, hold = await _trade(folder, display, house, office, world, inboxes)
                 return _collect(folder, inboxes, world, secrets, closed, hold, sockets)

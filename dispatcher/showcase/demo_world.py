@@ -17,7 +17,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, sessionmaker
 
 from dispatcher.producer import enqueue
 from dispatcher.showcase.demo_events import Dealing, Happening, plan_dealings
-from dispatcher.vault.sealer import Vault
 
 BUSY_SECONDS: Final = 30
 PAUSE_SECONDS: Final = 0.004
@@ -72,13 +71,12 @@ _Commit = Callable[[Dealing, list[Told]], Awaitable[None]]
 class World:
     """Both services, and what they know of their own transactions."""
 
-    def __init__(self, database: Path, vault: Vault, events: int) -> None:
+    def __init__(self, database: Path, events: int) -> None:
         self.events = events
         self.committed: list[Told] = []
         self.rolled_back: list[Told] = []
         self.transactions = 0
         self.go_on = asyncio.Event()
-        self._vault = vault
         connect = {"timeout": BUSY_SECONDS}
         self._engine = create_engine(f"sqlite:///{database}", connect_args=connect)
         self._async_engine = create_async_engine(
@@ -151,7 +149,6 @@ class World:
             "subjects": [dealing.subject],
             "producer": dealing.service,
             "idempotency_key": happening.key,
-            "vault": self._vault,
         }
 
 

@@ -33,6 +33,10 @@ ON CONFLICT (event_type) DO UPDATE SET
     subjects_max = excluded.subjects_max, version = excluded.version, revision = excluded.revision
 WHERE {catalogue}.revision <= excluded.revision
 """
+_OFFER: Final = """
+UPDATE {catalogue} SET intake_key = :id, intake_public = :public
+WHERE intake_key IS NULL OR intake_key <> :id
+"""
 _RETIRE: Final = "DELETE FROM {catalogue} WHERE revision < :revision"
 _FORGET: Final = "DELETE FROM {producers}"
 _LIST: Final = """
@@ -78,6 +82,11 @@ class CatalogueStore:
             await self._database.execute(connection, _RETIRE, revision=revision)
             await self._database.execute(connection, _FORGET)
             await self._database.execute_many(connection, _LIST, listed)
+
+    async def offer_intake(self, key_id: str, public: bytes) -> None:
+        """Let producers seal to this key from now on."""
+        async with self._database.single() as connection:
+            await self._database.execute(connection, _OFFER, id=key_id, public=public.hex())
 
 
 def _producer_row(kind: str, who: str, rights: Rights) -> dict[str, Any]:

@@ -21,6 +21,8 @@ def make_catalogue(make: Make) -> None:
         Column("revision", BigInteger, nullable=False),
         Column("version", Integer, nullable=False, server_default=text("1")),
         Column("subjects_max", Integer, nullable=False, server_default=text("100")),
+        Column("intake_key", Text),
+        Column("intake_public", Text),
     )
     make(
         "producers",

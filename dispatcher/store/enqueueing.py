@@ -25,7 +25,7 @@ OUTBOX_CHANNEL: Final = "dispatcher_outbox"
 # and then the name it gives counts for nothing.
 _LOOKUP: Final = """
 SELECT c.schema, c.payload_bytes_max, c.subjects_max, w.role, w.is_open,
-    p.producer, p.event_types, p.tenants
+    p.producer, p.event_types, p.tenants, c.intake_key, c.intake_public
 FROM (SELECT NULLIF({session}, {owner}) AS role,
              NOT EXISTS (SELECT 1 FROM {producers}) AS is_open) AS w
 LEFT JOIN {catalogue} c ON c.event_type = :type
@@ -74,20 +74,21 @@ class EventRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the outbox knows of an event about to be written: its type, its writer, and of the
-    producers whatever this writer may be."""
+    """What the outbox knows of an event about to be written: its type, its writer, of the producers
+    whatever this writer may be, and the name and public half of the key to seal to."""
 
     event_type: EventType | None
     writer: Writer
     producers: Producers
+    intake: tuple[str, bytes] | None = None
 
 
 def look_up(connection: Connection, event_type: str, producer: str) -> Standing:
     """Read from the catalogue's copy what an event of this type, by this name, is judged by."""
     given = {"type": event_type, "producer": producer}
-    schema, bytes_max, subjects_max, role, is_open, name, types, tenants = connection.execute(
-        _text(_LOOKUP, connection), given
-    ).one()
+    schema, bytes_max, subjects_max, role, is_open, name, types, tenants, key_id, public = (
+        connection.execute(_text(_LOOKUP, connection), given).one()
+    )
     found: dict[str, Rights] = {}
     if name is not None:
         found[role or producer] = Rights(name, _names.decode(types), _names.decode(tenants))
@@ -107,6 +108,7 @@ def look_up(connection: Connection, event_type: str, producer: str) -> Standing:
             by_role=found if role is not None else {},
             by_principal={},
         ),
+        intake=None if key_id is None else (key_id, bytes.fromhex(public)),
     )
 
 

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.model.delivery import State
-from dispatcher.model.event import Event
+from dispatcher.model.event import INTAKE_FORMAT, Event
 from dispatcher.model.ids import INTAKE, DeliveryId, Epoch, LeaseToken, ScopeId, WebhookId
 from dispatcher.model.letter import Planned
 from dispatcher.model.scope import Scope
@@ -89,13 +89,15 @@ RETURNING webhook_id, id
 """
 
 _SEAL: Final = """
-UPDATE {events} SET payload = :blob, is_sealed = true WHERE seq = :seq AND NOT is_sealed
+UPDATE {events} SET payload = :blob, is_sealed = true
+WHERE seq = :seq AND (NOT is_sealed OR substr(payload, 1, 1) = :intake)
 """
 _POSTPONE: Final = "UPDATE {deliveries} SET due_us = {now} + :delay_us WHERE id = :id"
 _KNOWN_SCOPE: Final = """
 INSERT INTO {scopes} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
 """
 _SCOPE: Final = "SELECT fields FROM {scopes} WHERE id = :id"
+_INTAKE: Final = bytes([INTAKE_FORMAT])
 _scope = msgspec.json.Decoder(Scope)
 
 
@@ -104,6 +106,7 @@ class NewEvent:
     """A claimed event and the intake row it came in, which becomes its first delivery.
 
     `has_subjects` is false where a hand-written row does not say properly whom it is about.
+    `is_sealed` tells that the payload is as it is to stay: one sealed to the intake is not yet.
     `is_parked_before` tells that it was refused once: whatever it was refused for, a sealed payload
     is then no sign that a producer library has checked it. `claimed_us` is the clock `enqueued_us`
     was read from: the database's.
@@ -212,8 +215,8 @@ class Intake:
         return filed
 
     async def seal(self, blobs: Sequence[tuple[int, bytes]]) -> None:
-        """Replace clear payloads (written by the SQL function) with sealed ones."""
-        rows = [{"seq": seq, "blob": blob} for seq, blob in blobs]
+        """Replace payloads that came in clear, or sealed to the intake, with sealed ones."""
+        rows = [{"seq": seq, "blob": blob, "intake": _INTAKE} for seq, blob in blobs]
         await self._database.execute_many(self._connection, _SEAL, rows)
 
     async def postpone(self, slots: Sequence[DeliveryId], delay_us: int) -> None:
@@ -261,7 +264,7 @@ class OutboxStore:
         return NewEvent(
             event_from(row, self._open_payload, role=row[14]),
             slot=row[11],
-            is_sealed=bool(row[8]),
+            is_sealed=bool(row[8]) and bytes(row[7] or b"")[:1] != _INTAKE,
             due_us=row[12],
             is_parked_before=row[13] is not None,
             has_subjects=read_subjects(row[5]) is not None,

@@ -21,6 +21,7 @@ from dispatcher.model.errors import (
     KeyUnavailable,
     SealBroken,
 )
+from dispatcher.vault.intake import IntakeOpener
 from dispatcher.vault.provider import KeyContext, KeyProviders, Wrapped
 from dispatcher.vault.xaes import Xaes
 
@@ -46,13 +47,17 @@ class EpochStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An opened key, and until when, on the boot clock, it may be used to open and to seal."""
+    """An opened key, and until when, on the boot clock, it may be used to open and to seal.
+
+    A key of the registry opens too what was sealed to the intake.
+    """
 
     id: str
     tenant: str
     cipher: Xaes
     until: float
     seals_until: float
+    intake: IntakeOpener | None = None
 
 
 class EpochKeys:
@@ -202,7 +207,8 @@ class EpochKeys:
             cipher = Xaes(key)
         except ValueError:
             raise SealBroken("a wrapped key is no key", where=f"epoch_keys {stored.id}") from None
-        held = Held(stored.id, stored.tenant, cipher, until, min(until, epoch_ends))
+        intake = None if stored.tenant else IntakeOpener(stored.id, key)
+        held = Held(stored.id, stored.tenant, cipher, until, min(until, epoch_ends), intake)
         while len(self._held) >= KEYS_CACHED_MAX:
             gone = self._held.pop(next(iter(self._held)))
             self._current.pop(gone.tenant, None)

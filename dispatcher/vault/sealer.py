@@ -19,9 +19,11 @@ from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
 
-from dispatcher.model.errors import SealBroken
+from dispatcher.model.errors import KeyMissing, SealBroken
+from dispatcher.model.event import INTAKE_FORMAT
 from dispatcher.vault.deriving import derive, prefixed
 from dispatcher.vault.epochs import EpochKeys
+from dispatcher.vault.intake import IntakeKey, seal_to_intake
 from dispatcher.vault.keyring import Keyring
 from dispatcher.vault.xaes import NONCE_BYTES, TAG_BYTES
 
@@ -31,6 +33,7 @@ PSEUDONYM_PREFIX: Final = "sub_"
 _PSEUDONYM_BYTES: Final = 16
 _TOKEN_BYTES: Final = 20
 _FORMAT_BYTE: Final = bytes([FORMAT])
+_FORMATS: Final = (FORMAT, INTAKE_FORMAT)
 _NAMING: Final = "dispatcher pseudonym v1"
 _OWNING: Final = "dispatcher ownership token v1"
 
@@ -104,12 +107,23 @@ class Vault:
         Raises `SealBroken`, or, without its key at hand, `KeyUnavailable` or `KeyDestroyed`.
         """
         key_id, start = _read_header(blob)
-        nonce_end = start + NONCE_BYTES
+        held, bound = self._keys.opening(key_id), _bind(place, key_id)
         try:
-            cipher = self._keys.opening(key_id).cipher
-            return cipher.open(blob[start:nonce_end], blob[nonce_end:], _bind(place, key_id))
+            if blob[0] == FORMAT:
+                nonce_end = start + NONCE_BYTES
+                return held.cipher.open(blob[start:nonce_end], blob[nonce_end:], bound)
+            if held.intake is not None:
+                return held.intake.open(blob[start:], bound)
         except InvalidTag:
-            raise _broken("it was altered or moved, or the key is another", place) from None
+            pass
+        raise _broken("it was altered or moved, or the key is another", place)
+
+    def intake_key(self) -> IntakeKey:
+        """Give the public key that producers seal to now. Raises `KeyUnavailable`."""
+        intake = self._keys.sealing("").intake
+        if intake is None:
+            raise KeyMissing("the registry's key opens no intake", where="epoch_keys")
+        return intake.key
 
     def pseudonym(self, tenant: str, subject: str) -> str:
         """Name a person for the ledger: the same within a tenant, unlinkable across tenants."""
@@ -134,7 +148,7 @@ class Vault:
 
 def _read_header(blob: bytes) -> tuple[str, int]:
     """Give the key id and the offset of the nonce."""
-    if len(blob) < 2 or blob[0] != FORMAT:
+    if len(blob) < 2 or blob[0] not in _FORMATS:
         raise SealBroken("the record is not in a format this release knows")
     start = 2 + blob[1]
     if len(blob) < start + NONCE_BYTES + TAG_BYTES:
@@ -147,9 +161,14 @@ def _read_header(blob: bytes) -> tuple[str, int]:
 
 def _key_of(blob: bytes) -> str:
     """Give the key that a record names, or nothing where it names none."""
-    if len(blob) < 2 or blob[0] != FORMAT:
+    if len(blob) < 2 or blob[0] not in _FORMATS:
         return ""
     return blob[2 : 2 + blob[1]].decode("ascii", errors="ignore")
+
+
+def seal_for_workers(key: IntakeKey, plaintext: bytes, place: Place) -> bytes:
+    """Close a record so that only a worker can open it, at its place."""
+    return seal_to_intake(key, plaintext, _bind(place, key.id))
 
 
 def _bind(place: Place, key_id: str) -> bytes:

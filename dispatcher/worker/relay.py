@@ -146,10 +146,10 @@ class Relay:
         blobs, late = [], []
         for new in events:
             event = new.event
-            if new.is_sealed:
-                if event.is_locked and new.is_parked_before:  # to be checked, so to be opened
+            if event.is_locked:
+                if not new.is_sealed or new.is_parked_before:  # to be checked, so to be opened
                     late.append(new)
-            elif event.payload is not None:
+            elif event.payload and not new.is_sealed:
                 try:
                     place = payload_place(event.tenant, event.id)
                     blobs.append((event.seq, self._kit.vault.seal(event.payload, place)))

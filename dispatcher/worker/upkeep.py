@@ -7,9 +7,11 @@ Runs beside the road in small batches; a chore that fails is logged and tried ag
 import asyncio
 from typing import Final
 
+from dispatcher.model.errors import KeyMissing, KeyUnavailable
 from dispatcher.model.ids import Revision
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.verdict import Reason
+from dispatcher.vault.places import REGISTRY
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.triage import Triage
@@ -33,6 +35,7 @@ class Upkeep:
         self._kit = kit
         self._policy = policy
         self._published = Revision(0)
+        self._offered = ("", Revision(0))
         self._turns = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -59,6 +62,7 @@ class Upkeep:
             await kit.catalogue.publish(event_types, snapshot.producers, snapshot.revision)
             self._published = snapshot.revision
             await self._empty_vault()
+        await self._offer_intake()
         for _ in range(REJUDGE_BATCHES):
             if await kit.claims.rejudge(snapshot.epoch, rows_max=REJUDGE_ROWS) < REJUDGE_ROWS:
                 break
@@ -67,6 +71,19 @@ class Upkeep:
         if self._turns % FORGET_EVERY == 0:
             await self._forget()
         self._turns += 1
+
+    async def _offer_intake(self) -> None:
+        """Let producers seal to the key of today; without one at hand, they keep the last one."""
+        kit = self._kit
+        try:
+            await kit.vault.ready(REGISTRY)
+            key = kit.vault.intake_key()
+        except (KeyMissing, KeyUnavailable) as error:
+            kit.report("key_unavailable", error)
+            return
+        if (key.id, self._published) != self._offered:
+            await kit.catalogue.offer_intake(key.id, key.public)
+            self._offered = key.id, self._published
 
     async def _park_orphans(self, snapshot: Snapshot) -> None:
         """Park what waits for subscriptions that are gone; it is judged again if they return."""

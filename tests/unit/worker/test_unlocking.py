@@ -6,7 +6,7 @@ from typing import Any
 
 from dispatcher.model.event import UNREADABLE
 from dispatcher.model.letter import Leased
-from dispatcher.model.verdict import Reason, Refusal
+from dispatcher.model.verdict import Refusal
 from dispatcher.stages.settling.settle import KEY_PAUSE_US, settle
 from dispatcher.vault.epochs import ASK_AGAIN_SECONDS, EpochKeys
 from dispatcher.vault.local import LocalProvider
@@ -25,7 +25,6 @@ class Room:
     def __init__(self) -> None:
         self.now, self.epochs = 0.0, MemoryEpochs()
         self.provider = Fickle(LocalProvider(KEYRING))
-        self.policy: Any = SimpleNamespace(keys_away=frozenset())
         self.said: list[str] = []
         self.vault = self.new_vault()
         self.kit: Any = SimpleNamespace(
@@ -44,7 +43,7 @@ class Room:
         return replace(leased, event=replace(leased.event, payload=sealed, is_locked=True))
 
     async def unlock(self, leased: Leased) -> Leased | Refusal:
-        return await unlock_letter(self.kit, self.policy, leased)
+        return await unlock_letter(self.kit, leased)
 
 
 async def test_a_letter_whose_key_is_not_at_hand_is_opened_when_it_is_fetched():
@@ -70,16 +69,6 @@ async def test_while_the_provider_is_away_a_letter_waits_and_no_retry_is_spent()
     assert "private" not in str(room.said)
     room.provider.away, room.now = False, ASK_AGAIN_SECONDS
     assert isinstance(await room.unlock(leased), Leased)
-
-
-async def test_a_letter_waits_while_its_signing_secret_cannot_be_opened():
-    room = Room()
-    leased = await room.letter()
-    room.policy.keys_away = frozenset({leased.subscription})
-    held = await room.unlock(leased)
-    assert isinstance(held, Refusal)
-    assert held.reasons == (Reason.KEY_UNAVAILABLE,)
-    assert held.is_hold
 
 
 async def test_what_a_destroyed_key_sealed_counts_as_a_payload_that_is_gone():
