@@ -74,7 +74,7 @@ class EventView(View):
     type: str
     producer: str
     written_by: str | None
-    subjects: str
+    subjects: str | None
     occurred_us: int
     enqueued_us: int
     has_payload: bool

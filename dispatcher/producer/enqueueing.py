@@ -7,9 +7,10 @@ commit, roll back, flush, open a connection, or put a value of the payload into 
 
 import time
 import uuid
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, overload
 
 from sqlalchemy import Connection
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from sqlalchemy.orm import Session, scoped_session
 
 from dispatcher.model.errors import EnqueueRefused, SchemaMismatch
+from dispatcher.model.event import SEALED_SUBJECTS, Content
 from dispatcher.model.producers import UNNAMED_PRODUCER, judge_producer
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.producer import wakeup
@@ -33,7 +35,7 @@ from dispatcher.store.enqueueing import (
 )
 from dispatcher.vault.intake import IntakeKey
 from dispatcher.vault.places import payload_place
-from dispatcher.vault.sealer import Vault, seal_for_workers
+from dispatcher.vault.sealer import Place, Vault, seal_for_workers
 
 _DIALECTS: Final = ("postgresql", "sqlite")
 _FIXES: Final = {
@@ -215,11 +217,6 @@ def _insert(
     now_us = time.time_ns() // 1000
     key, payload = submission.idempotency_key, submission.payload
     digest = None if key is None else payload_digest(event_id, submission.type, payload)
-    place = payload_place(submission.tenant, event_id)
-    if vault is not None:
-        payload = vault.seal(payload, place)
-    elif intake is not None:
-        payload = seal_for_workers(intake, payload, place)
     row = EventRow(
         id=event_id,
         tenant=submission.tenant,
@@ -227,7 +224,7 @@ def _insert(
         producer=submission.producer,
         subjects=submission.subjects,
         payload=payload,
-        is_sealed=vault is not None or intake is not None,
+        is_sealed=False,
         idempotency_key=key,
         payload_digest=digest,
         ordering_key=submission.ordering_key,
@@ -235,6 +232,10 @@ def _insert(
         occurred_us=now_us if submission.occurred_us is None else submission.occurred_us,
         enqueued_us=now_us,
     )
+    if vault is not None:
+        row = _sealed(row, vault.seal)
+    elif intake is not None:
+        row = _sealed(row, partial(seal_for_workers, intake))
     first = insert(connection, row)
     if first is None:
         return event_id
@@ -247,3 +248,10 @@ def _insert(
             code="idempotency_conflict",
         )
     return first_id
+
+
+def _sealed(row: EventRow, seal: Callable[[bytes, Place], bytes]) -> EventRow:
+    """Close what a row says of people, all in one record."""
+    content = Content(row.subjects, row.ordering_key, row.payload)
+    blob = seal(content.pack(), payload_place(row.tenant, row.id))
+    return replace(row, subjects=SEALED_SUBJECTS, ordering_key=None, payload=blob, is_sealed=True)

@@ -21,6 +21,7 @@ from dispatcher.app.migration import migrate_house
 from dispatcher.app.network_section import NetworkSection
 from dispatcher.app.vault_section import VaultSection
 from dispatcher.control.documents import named, read_registry
+from dispatcher.model.event import SEALED_SUBJECTS, Content
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.showcase.bench_goods import EVENT_TYPE, TENANT, payload, subject, write_registry
 from dispatcher.store.enqueueing import EventRow, insert_many
@@ -74,13 +75,15 @@ def _insert(connection: Connection, rows: list[EventRow]) -> None:
 
 def _row(vault: Vault, number: int) -> EventRow:
     event_id, now_us = f"evt_{os.urandom(16).hex()}", time.time_ns() // 1000
+    subjects = msgspec.json.encode([subject(number)]).decode()
+    content = Content(subjects, None, msgspec.json.encode(payload(number)))
     return EventRow(
         id=event_id,
         tenant=TENANT,
         type=EVENT_TYPE,
         producer="bench",
-        subjects=msgspec.json.encode([subject(number)]).decode(),
-        payload=vault.seal(msgspec.json.encode(payload(number)), payload_place(TENANT, event_id)),
+        subjects=SEALED_SUBJECTS,
+        payload=vault.seal(content.pack(), payload_place(TENANT, event_id)),
         is_sealed=True,
         idempotency_key=None,
         payload_digest=None,

@@ -44,7 +44,7 @@ GROUP BY subscription, state ORDER BY subscription, state
 """
 _EVENT_COLUMNS: Final = """
 id, seq, tenant, type, producer, written_by, occurred_us, enqueued_us,
-CASE WHEN subjects = '' THEN '[]' ELSE subjects END AS subjects,
+CASE WHEN subjects = '' THEN '[]' ELSE NULLIF(subjects, '*') END AS subjects,
 payload IS NOT NULL AS has_payload
 """
 _EVENT: Final = f"SELECT {_EVENT_COLUMNS} FROM {{events}} WHERE id = :event_id"

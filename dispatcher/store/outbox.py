@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.model.delivery import State
-from dispatcher.model.event import INTAKE_FORMAT, Event
+from dispatcher.model.event import INTAKE_FORMAT, SEALED_SUBJECTS, Event, read_subjects
 from dispatcher.model.ids import INTAKE, DeliveryId, Epoch, LeaseToken, ScopeId, WebhookId
 from dispatcher.model.letter import Planned
 from dispatcher.model.scope import Scope
@@ -22,7 +22,7 @@ from dispatcher.model.verdict import Refusal
 from dispatcher.model.window import Window
 from dispatcher.store.arrays import execute_rows
 from dispatcher.store.database import Database
-from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from, read_subjects
+from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from
 from dispatcher.store.windows import Joining, join_windows
 
 NOBODY_SUBSCRIBED: Final = "nobody_subscribed"
@@ -89,7 +89,8 @@ RETURNING webhook_id, id
 """
 
 _SEAL: Final = """
-UPDATE {events} SET payload = :blob, is_sealed = true
+UPDATE {events}
+SET payload = :blob, is_sealed = true, subjects = :subjects, ordering_key = NULL
 WHERE seq = :seq AND (NOT is_sealed OR substr(payload, 1, 1) = :intake)
 """
 _POSTPONE: Final = "UPDATE {deliveries} SET due_us = {now} + :delay_us WHERE id = :id"
@@ -215,8 +216,9 @@ class Intake:
         return filed
 
     async def seal(self, blobs: Sequence[tuple[int, bytes]]) -> None:
-        """Replace payloads that came in clear, or sealed to the intake, with sealed ones."""
-        rows = [{"seq": seq, "blob": blob, "intake": _INTAKE} for seq, blob in blobs]
+        """Put sealed records in the place of what came in clear, or was sealed to the intake."""
+        fixed = {"intake": _INTAKE, "subjects": SEALED_SUBJECTS}
+        rows = [{"seq": seq, "blob": blob, **fixed} for seq, blob in blobs]
         await self._database.execute_many(self._connection, _SEAL, rows)
 
     async def postpone(self, slots: Sequence[DeliveryId], delay_us: int) -> None:
@@ -261,13 +263,14 @@ class OutboxStore:
         self._remembered.confirm(intake.written_scopes)
 
     def _new(self, row: Sequence[Any]) -> NewEvent:
+        event = event_from(row, self._open_payload, role=row[14])
         return NewEvent(
-            event_from(row, self._open_payload, role=row[14]),
+            event,
             slot=row[11],
             is_sealed=bool(row[8]) and bytes(row[7] or b"")[:1] != _INTAKE,
             due_us=row[12],
             is_parked_before=row[13] is not None,
-            has_subjects=read_subjects(row[5]) is not None,
+            has_subjects=event.is_locked or read_subjects(event.subjects_text) is not None,
             enqueued_us=row[15],
             claimed_us=row[16],
         )

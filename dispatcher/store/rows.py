@@ -8,10 +8,8 @@ sealed: nobody waits for a key inside a transaction. One broken row stops no bat
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from dispatcher.model.errors import KeyDestroyed, KeyUnavailable
-from dispatcher.model.event import UNREADABLE, Event
+from dispatcher.model.event import UNREADABLE, Content, Event, read_subjects
 from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId, WindowId
 from dispatcher.model.letter import Leased
 
@@ -22,14 +20,13 @@ EVENT_COLUMNS: Final = (
 DELIVERY_COLUMNS: Final = (
     "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id, d.window_id"
 )
-_subjects = msgspec.json.Decoder(tuple[str, ...])
 
 
 class PayloadOpener(Protocol):
     """Opens a sealed payload of one event."""
 
     def __call__(self, blob: bytes, tenant: str, event_id: str) -> bytes | None:
-        """Give the clear payload, or `None` when the seal is broken.
+        """Give what was sealed (`model.event.Content`), or `None` when the seal is broken.
 
         Raises `KeyUnavailable` for a key that is not at hand, `KeyDestroyed` for one that is gone.
         """
@@ -47,7 +44,8 @@ def event_from(
         payload = bytes(payload)
         if is_sealed:
             try:
-                payload = open_payload(payload, tenant, event_id) or UNREADABLE
+                opened = Content.unpack(open_payload(payload, tenant, event_id) or b"")
+                subjects, key, payload = opened or (subjects, key, UNREADABLE)
             except KeyUnavailable:
                 is_locked = True
             except KeyDestroyed:
@@ -65,18 +63,8 @@ def event_from(
         traceparent=trace,
         role=role,
         is_locked=is_locked,
+        subjects_text=subjects,
     )
-
-
-def read_subjects(text: str) -> tuple[str, ...] | None:
-    """Read whom an event is about; `None` when a row written by hand does not say it properly.
-
-    Whoever is named twice is one subject.
-    """
-    try:
-        return tuple(dict.fromkeys(_subjects.decode(text)))
-    except (msgspec.MsgspecError, UnicodeError):
-        return None
 
 
 def leased_from(

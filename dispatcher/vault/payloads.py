@@ -7,7 +7,7 @@ preview. Never inside a transaction.
 from dataclasses import replace
 
 from dispatcher.model.errors import KeyDestroyed, SealBroken
-from dispatcher.model.event import UNREADABLE, Event
+from dispatcher.model.event import UNREADABLE, Content, Event, read_subjects
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.sealer import Vault
 
@@ -21,9 +21,18 @@ async def unlock(vault: Vault, event: Event) -> Event:
         return event
     try:
         place = payload_place(event.tenant, event.id)
-        payload = await vault.open_soon(event.payload, place)
+        content = Content.unpack(await vault.open_soon(event.payload, place))
     except KeyDestroyed:
         return replace(event, payload=None, is_locked=False)
     except SealBroken:
+        content = None
+    if content is None:
         return replace(event, payload=UNREADABLE, is_locked=False)
-    return replace(event, payload=payload, is_locked=False)
+    return replace(
+        event,
+        payload=content.payload,
+        is_locked=False,
+        subjects=read_subjects(content.subjects) or (),
+        subjects_text=content.subjects,
+        ordering_key=content.ordering_key,
+    )

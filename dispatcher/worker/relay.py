@@ -14,7 +14,7 @@ from typing import Final
 
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import DispatcherError, KeyUnavailable
-from dispatcher.model.event import Event
+from dispatcher.model.event import Content, Event
 from dispatcher.model.ids import DeliveryId, LeaseToken, WebhookId
 from dispatcher.model.letter import Leased, Planned
 from dispatcher.model.snapshot import Route, Snapshot
@@ -151,8 +151,9 @@ class Relay:
                     late.append(new)
             elif event.payload and not new.is_sealed:
                 try:
+                    content = Content(event.subjects_text, event.ordering_key, event.payload)
                     place = payload_place(event.tenant, event.id)
-                    blobs.append((event.seq, self._kit.vault.seal(event.payload, place)))
+                    blobs.append((event.seq, self._kit.vault.seal(content.pack(), place)))
                 except KeyUnavailable:
                     late.append(new)
         now = self._kit.clock.boot()

@@ -22,7 +22,7 @@ from tests.support.letters import (
     planned,
     rows,
 )
-from tests.support.vaults import standing_vault
+from tests.support.vaults import content_of, standing_vault
 
 TERMS = {"epoch": Epoch(7), "token": TOKEN, "lease_us": MINUTE_US}
 
@@ -174,7 +174,7 @@ async def test_the_scope_a_delivery_was_filed_under_can_be_read_back_whole(road:
 async def test_a_clear_payload_is_sealed_once_and_opens_at_its_own_row(road: Road):
     vault = standing_vault()
     (event_id,) = await road.enqueue(1)
-    blob = vault.seal(b'{"id":"o0"}', payload_place("shop", event_id))
+    blob = vault.seal(content_of(b'{"id":"o0"}', "person-1"), payload_place("shop", event_id))
     async with road.outbox.intake(limit=9, floor_us=0) as intake:
         seq = intake.events[0].event.seq
         await intake.seal([(seq, blob)])
@@ -186,8 +186,10 @@ async def test_a_clear_payload_is_sealed_once_and_opens_at_its_own_row(road: Roa
         (new,) = intake.events
     assert new.is_sealed
     assert new.event.payload == b'{"id":"o0"}'
-    (stored,) = await rows(road.database, "SELECT payload FROM {events}")
+    assert new.event.subjects == ("person-1",)
+    (stored,) = await rows(road.database, "SELECT payload, subjects FROM {events}")
     assert b"o0" not in bytes(stored["payload"])
+    assert stored["subjects"] == "*"
 
 
 async def test_a_payload_that_does_not_open_does_not_stop_the_batch(road: Road):

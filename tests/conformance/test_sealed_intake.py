@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from dispatcher.model.errors import SealBroken
+from dispatcher.model.event import Content
 from dispatcher.model.ids import Epoch, LeaseToken
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.epoch_keys import EpochKeyStore
@@ -17,6 +18,7 @@ from dispatcher.vault.sealer import Vault
 from tests.conformance.test_relay import relay_of
 from tests.support.letters import Road, change, rows
 from tests.support.records import KEYRING, audit_of
+from tests.support.vaults import content_of
 
 TOKEN = LeaseToken("t")
 
@@ -49,17 +51,19 @@ def opening(road: Road, vault: Vault) -> Road:
 
 
 async def stored(road: Road) -> list[dict[str, Any]]:
-    return await rows(road.database, "SELECT id, payload, is_sealed FROM {events} ORDER BY seq")
+    return await rows(road.database, "SELECT * FROM {events} ORDER BY seq")
 
 
 async def test_not_even_the_producers_own_row_can_be_read(road: Road, vault: Vault):
-    (event_id,) = await road.enqueue(1, idempotency_key="k")
+    (event_id,) = await road.enqueue(1, idempotency_key="k", ordering_key="of person-1")
     (row,) = await stored(road)
     assert row["is_sealed"]
     assert b"o0" not in bytes(row["payload"])
+    assert "person-1" not in str(row)
     place = payload_place("shop", event_id)
-    assert await vault_of(road).open_soon(bytes(row["payload"]), place) == b'{"id":"o0"}'
-    assert await road.enqueue(1, idempotency_key="k") == [event_id]
+    opened = await vault_of(road).open_soon(bytes(row["payload"]), place)
+    assert opened == content_of(b'{"id":"o0"}', "person-1", key="of person-1")
+    assert await road.enqueue(1, idempotency_key="k", ordering_key="of person-1") == [event_id]
 
 
 async def test_the_relay_seals_it_anew_under_the_tenants_own_key(road: Road, vault: Vault):
@@ -74,7 +78,8 @@ async def test_the_relay_seals_it_anew_under_the_tenants_own_key(road: Road, vau
         blob = bytes(row["payload"])
         assert old[0] == 2
         assert blob[:15] == b"\x01\x0d" + own.id.encode()
-        assert await vault.open_soon(blob, payload_place("shop", row["id"]))
+        opened = await vault.open_soon(blob, payload_place("shop", row["id"]))
+        assert Content.unpack(opened)[0] == '["person-1"]'
 
 
 async def test_what_anybody_could_have_sealed_is_checked_as_what_came_in_clear(

@@ -17,6 +17,7 @@ from dispatcher.vault.provider import KeyProviders
 from tests.support.databases import wall_us
 from tests.support.letters import Road, change, rows
 from tests.support.planes import Caller, person, plane_of
+from tests.support.vaults import content_of
 
 PRIVACY = person("pia", Role.PRIVACY)
 SRE = person("sam", Role.SRE)
@@ -186,4 +187,6 @@ async def test_keys_are_wrapped_anew_under_the_newest_and_no_record_changes(
     held.vault.forget()
     for row in await rows(cellar.database, "SELECT id, tenant, payload FROM {events}"):
         place = payload_place(row["tenant"], row["id"])
-        assert await held.vault.open_soon(bytes(row["payload"]), place) == b'{"id":"o0"}'
+        assert await held.vault.open_soon(bytes(row["payload"]), place) == content_of(
+            b'{"id":"o0"}', "person-1"
+        )

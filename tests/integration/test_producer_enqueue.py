@@ -19,7 +19,7 @@ from dispatcher.vault.places import payload_place
 from tests.support import payloads
 from tests.support.doors import KINDS, Door
 from tests.support.letters import ORDER_PLACED, Road, rows
-from tests.support.vaults import standing_vault
+from tests.support.vaults import content_of, standing_vault
 
 TYPE = "order.placed"
 GOOD = {"id": "o1"}
@@ -115,12 +115,20 @@ async def test_a_moment_keeps_its_place_in_time_whatever_its_zone(door: Door, ro
 async def test_with_a_vault_the_payload_is_sealed_from_the_first(door: Door, road: Road):
     vault = standing_vault()
     async with door.transaction() as target:
-        event_id = await door.send(target, TYPE, {"id": "very private"}, vault=vault)
+        event_id = await door.send(
+            target,
+            TYPE,
+            {"id": "very private"},
+            vault=vault,
+            ordering_key="a very private key",
+        )
     (event,) = await stored(road)
     blob = bytes(event["payload"])
     assert event["is_sealed"]
     assert b"private" not in blob
-    assert vault.open(blob, payload_place("shop", event_id)) == b'{"id":"very private"}'
+    assert (event["subjects"], event["ordering_key"]) == ("*", None)
+    opened = vault.open(blob, payload_place("shop", event_id))
+    assert opened == content_of(b'{"id":"very private"}', "ann", key="a very private key")
 
 
 async def test_the_same_key_and_payload_give_the_first_event_again(door: Door, road: Road):

@@ -4,8 +4,11 @@ import hashlib
 import time
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from dispatcher.model.epoch_key import EpochKey
 from dispatcher.model.errors import KeyUnavailable
+from dispatcher.model.event import Content
 from dispatcher.vault.epochs import EpochKeys, Held
 from dispatcher.vault.keyring import Keyring
 from dispatcher.vault.local import LocalProvider
@@ -93,3 +96,8 @@ class Fickle:
             return await getattr(self.inner, action)(*given)
 
         return ask
+
+
+def content_of(payload: bytes, *subjects: str, key: str | None = None) -> bytes:
+    """What is sealed of an event with this payload, about these people."""
+    return Content(msgspec.json.encode(subjects).decode(), key, payload).pack()

@@ -15,7 +15,7 @@ from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
 from dispatcher.worker.unlocking import unlock_letter
 from tests.support.records import KEYRING
-from tests.support.vaults import Fickle, MemoryEpochs, standing_vault
+from tests.support.vaults import Fickle, MemoryEpochs, content_of, standing_vault
 from tests.unit.stages import builders
 
 
@@ -39,7 +39,8 @@ class Room:
         """A letter as it is leased while its key is not at hand."""
         leased = builders.leased()
         place = payload_place(leased.event.tenant, leased.event.id)
-        sealed = blob or await self.new_vault().seal_soon(b'{"id":"private"}', place)
+        content = content_of(b'{"id":"private"}', "ann")
+        sealed = blob or await self.new_vault().seal_soon(content, place)
         return replace(leased, event=replace(leased.event, payload=sealed, is_locked=True))
 
     async def unlock(self, leased: Leased) -> Leased | Refusal:
@@ -51,7 +52,7 @@ async def test_a_letter_whose_key_is_not_at_hand_is_opened_when_it_is_fetched():
     leased = await room.letter()
     opened = await room.unlock(leased)
     assert isinstance(opened, Leased)
-    assert opened.event.payload == b'{"id":"private"}'
+    assert (opened.event.payload, opened.event.subjects) == (b'{"id":"private"}', ("ann",))
     assert not opened.event.is_locked
     assert await room.unlock(opened) is opened
 
@@ -84,7 +85,7 @@ async def test_a_letter_under_a_key_that_nobody_knows_is_parked_and_a_broken_one
     room = Room()
     leased = await room.letter()
     place = payload_place(leased.event.tenant, leased.event.id)
-    parked = await room.unlock(await room.letter(standing_vault().seal(b"{}", place)))
+    parked = await room.unlock(await room.letter(standing_vault().seal(content_of(b"{}"), place)))
     assert isinstance(parked, Refusal)
     assert (parked.code, parked.is_hold) == ("payload_unreadable", False)
     moved = replace(leased, event=replace(leased.event, tenant="bolt"))
