@@ -417,7 +417,6 @@ def look(day: Day, url: str, token: str) -> None:
         told = ask(day, f"{url}/v1/{noun}", token)
     assert [(f["detector"], f["path"]) for f in json.loads(told)["items"]] == [("card", "$.text")]
     ask(day, f"{url}/v1/events/{event}", token)
-    assert found_in(day, day.said.pop()) == {"subject"}, "whoever may look sees whom it is about"
 
 
 def get(url: str) -> bytes:
