@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.ids import Revision, WorkerId
+from dispatcher.model.retention import Rule, Store
 from dispatcher.store import claims, outbox
 from dispatcher.store.database import Database
+from dispatcher.store.retention import RetentionStore, Sweep
 from tests.support.letters import change
 
 FILL = """
@@ -144,3 +147,42 @@ async def test_the_worker_s_connections_plan_each_statement_afresh(postgres: Dat
     async with postgres.begin() as connection:
         mode = await postgres.execute(connection, "SHOW plan_cache_mode")
         assert mode.scalar_one() == "force_custom_plan"
+
+
+AT_REST = """
+UPDATE {deliveries} SET state = 'delivered', due_us = NULL, settled_us = CASE
+    WHEN event_seq <= 10 THEN 1 ELSE {now} END
+"""
+PARTS = """
+UPDATE {events} SET enqueued_us = CASE WHEN seq <= 10 THEN 1 ELSE {now} END,
+    payload = CASE WHEN seq <= 10 OR seq % 3 = 0 THEN payload END,
+    subjects = CASE WHEN seq <= 10 OR seq % 3 <= 1 THEN subjects ELSE '' END
+"""
+
+
+async def test_a_sweep_reads_what_it_removes_and_not_what_stays(postgres: Database):
+    await fill(postgres, 20_000, lanes=5)
+    await change(postgres, AT_REST)
+    await change(postgres, PARTS)
+    async with postgres.single() as connection:
+        for table in ("events", "deliveries"):
+            await postgres.execute(connection, f"VACUUM ANALYZE {{{table}}}")
+    plans: list[dict[str, Any]] = []
+    execute = postgres.execute
+
+    async def explained(connection: Any, sql: str, **given: Any) -> Any:
+        if "LIMIT :limit" in sql and not sql.startswith("EXPLAIN"):
+            plans.append(await explain(postgres, sql, **given))
+        return await execute(connection, sql, **given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(postgres, "execute", explained)
+        for store in (Store.PAYLOADS, Store.ENVELOPES, Store.LEDGER):
+            rule = Rule(store=store, said="an hour", kept_us=HOUR_US)
+            sweep = Sweep(rule=rule, worker=WorkerId("w"), revision=Revision(1))
+            await RetentionStore(postgres).purge(sweep, rows_max=500)
+    assert len(plans) == 3
+    for plan in plans:
+        assert plan["Actual Rows"] == 10
+        assert pages(plan) < 400
+        assert sequential(plan) == []
