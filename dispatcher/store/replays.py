@@ -50,11 +50,16 @@ SELECT min(id) AS id, min(event_seq) AS event_seq, type, subscription, state, is
     min(moving) AS moving, count(*) AS rows
 FROM ({_ENDED}) AS ended GROUP BY type, subscription, state, is_kept, moving IS NULL ORDER BY type
 """
-# Whoever files replays of the same event waits here, and finds the other's.
+# Whoever files replays of the same event waits here, and finds the other's. So does retention: it
+# drops no payload, of any event of a window, that a replay was just promised.
 _LOCK, _ = over_rows(
     """
 SELECT e.seq FROM {events} e
-WHERE e.seq IN (SELECT d.event_seq FROM {rows} JOIN {deliveries} d ON d.id = u.id)
+WHERE e.seq IN (
+    SELECT d.event_seq FROM {rows} JOIN {deliveries} d ON d.id = u.id
+    UNION ALL
+    SELECT m.event_seq FROM {rows} JOIN {deliveries} d ON d.id = u.id
+    JOIN {window_members} m ON m.window_id = d.window_id)
 ORDER BY e.seq FOR NO KEY UPDATE
 """,
     _ID,

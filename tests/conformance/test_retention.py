@@ -10,14 +10,16 @@ from dispatcher.model.delivery import Move, Outcome
 from dispatcher.model.ids import LeaseToken, Revision, WorkerId
 from dispatcher.model.leak import Detector, Finding, LeakAction
 from dispatcher.model.path import parse_path
+from dispatcher.model.replay import PlannedReplay
 from dispatcher.model.retention import Rule, Store
 from dispatcher.model.window import Window
 from dispatcher.store.database import Database
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import DisclosureFilter, HistoryStore
+from dispatcher.store.replays import ReplayStore
 from dispatcher.store.retention import RetentionStore, Sweep
 from tests.support.databases import open_for_tests
-from tests.support.letters import Road, change, rows, sealed, settlement
+from tests.support.letters import WIDE, Road, change, rows, sealed, settlement
 
 HOUR_US = 3_600_000_000
 WINDOWS = dict.fromkeys(Store, HOUR_US) | {Store.DEAD_PAYLOADS: 10 * HOUR_US}
@@ -408,6 +410,27 @@ async def test_a_row_that_is_sent_anew_while_it_is_being_dropped_keeps_its_paylo
     assert await purge(retention, Store.PAYLOADS) == {}
     assert await payloads(road) == [True]
     assert await listed(retention) == []
+
+
+async def test_what_a_replay_was_just_promised_stays_and_so_does_what_it_will_send(
+    postgres: Database, postgres_url: str
+):
+    road, other = Road(postgres), open_for_tests(postgres_url)
+    await road.publish()
+    await road.enqueue(3)
+    await road.file(window=Window.at(HOUR_US * 480_000, 3600))
+    await road.close_windows()
+    (leased,) = await road.lease()
+    await road.settle(settlement(leased, Move.DELIVERED, Outcome.DELIVERED))
+    await age(road, 2)
+    async with ReplayStore(postgres).filing([leased.id]) as filing:
+        assert await purge(RetentionStore(other), Store.PAYLOADS) == {}
+        (ancestor,) = filing.ancestors
+        plan = PlannedReplay(ancestor=ancestor.id, scope_id=WIDE.id, webhook_id=None)
+        await filing.file([plan], [WIDE])
+    assert await purge(RetentionStore(other)) == {}
+    assert await payloads(road) == [True] * 3
+    await other.aclose()
 
 
 async def test_what_is_left_of_an_event_has_no_payload_and_is_still_known(
