@@ -9,7 +9,6 @@ for vault tokens, which take a memory: the worker's. It keeps no value, and show
 
 import base64
 import binascii
-import hmac
 import os
 from typing import Final, NoReturn
 
@@ -22,6 +21,7 @@ from dispatcher.model.token import TokenKey, TokenKind, canonical
 from dispatcher.vault.deriving import derive, prefixed
 from dispatcher.vault.field_encryption import encrypt_field
 from dispatcher.vault.keyring import Keyring
+from dispatcher.vault.mac import Mac
 from dispatcher.vault.xaes import KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes
 
 CODE_BYTES: Final = 16
@@ -72,7 +72,7 @@ class Recipient:
         self._heads = {kind: f"{kind}_{key.version}_" for kind in TokenKind}
         self._pseudonym_head = self._heads[TokenKind.PSEUDONYM]
         self._partner_keys = {each.kid: each for each in partner_keys}
-        self._codes: dict[tuple[str, str], hmac.HMAC] = {}
+        self._codes: dict[tuple[str, str], Mac] = {}
         self._sivs: dict[str, AESSIV] = {}
         self._rows: dict[str, Xaes] = {}
 
@@ -144,14 +144,10 @@ class Recipient:
         )
 
     def _code(self, use: str, domain: str, text: str) -> bytes:
-        keyed = self._codes.get((use, domain))
-        if keyed is None:
-            keyed = self._codes[use, domain] = hmac.new(
-                self._derive(use, domain), digestmod="sha256"
-            )
-        code = keyed.copy()  # the key is taken in once: that is most of the cost
-        code.update(canonical(domain, text).encode())
-        return code.digest()
+        mac = self._codes.get((use, domain))
+        if mac is None:
+            mac = self._codes[use, domain] = Mac(self._derive(use, domain))
+        return mac.code(canonical(domain, text).encode())
 
     def _siv(self, domain: str) -> AESSIV:
         cipher = self._sivs.get(domain)
