@@ -44,7 +44,10 @@ _ISSUERS: Final = {
     sign: [(*ends, lengths) for ends, lengths in _LENGTHS.items() if ends[0][0] == sign]
     for sign in {least[0] for least, _ in _LENGTHS}
 }
-_DOUBLED: Final = str.maketrans("0123456789", "0246813579")
+ISSUER_SIGNS: Final = "".join(_ISSUERS)
+"""The first digits of all issuers' numbers."""
+
+_DOUBLED: Final = bytes.maketrans(b"0123456789", b"0246813579")
 """Twice a digit, and the digits of that together."""
 
 _IBAN_COUNTRIES: Final = {
@@ -75,23 +78,28 @@ IBAN_LENGTHS: Final = {
 """How long an account number of each country is, after the registry of SWIFT (ISO 13616)."""
 
 
+def card_lengths() -> dict[str, set[int]]:
+    """Give how long the numbers are that begin with these one or two digits."""
+    lengths: dict[str, set[int]] = {}
+    for (least, most), known in _LENGTHS.items():
+        for head in range(int(least), int(most) + 1):
+            lengths.setdefault(str(head)[:2], set()).update(known)
+    return lengths
+
+
 def is_luhn(digits: str) -> bool:
     """ISO/IEC 7812: cards."""
-    odd, even = digits[-1::-2], digits[-2::-2].translate(_DOUBLED)
-    return (sum(map(int, odd)) + sum(map(int, even))) % 10 == 0
+    signs = digits.encode()
+    total = sum(signs[-1::-2]) + sum(signs[-2::-2].translate(_DOUBLED))
+    return (total - ord("0") * len(signs)) % 10 == 0
 
 
 def is_card(digits: str) -> bool:
     """True for a number that an issuer could have given out: first digits, length and sum."""
-    return any(
+    return is_luhn(digits) and any(
         len(digits) in lengths and least <= digits[: len(least)] <= most
         for least, most, lengths in _ISSUERS.get(digits[:1], ())
-    ) and is_luhn(digits)
-
-
-def may_begin_card(sign: str) -> bool:
-    """True for the first digit of some issuer's numbers."""
-    return sign in _ISSUERS
+    )
 
 
 def is_iban(text: str) -> bool:

@@ -17,6 +17,7 @@ from dispatcher.model.classification import Category
 from dispatcher.model.leak import Confidence, Detector
 from dispatcher.model.path import Path
 from dispatcher.stages.shaping import numbers
+from dispatcher.stages.shaping.checksums import IBAN_LENGTHS, ISSUER_SIGNS, card_lengths
 from dispatcher.stages.shaping.folding import UNSEEN
 
 try:
@@ -95,9 +96,29 @@ _FILE_ENDINGS: Final = frozenset(
     b"css gif htm html ico jpeg jpg js json md mp4 pdf png svg ts tsx txt webp xml yaml yml".split()
 )
 
+
+def _card_in_one() -> bytes:
+    """Match digits that are as many as those of a card that begins like them."""
+    cards = (
+        rf"{head}\d{{{length - len(head)}}}"
+        for head, lengths in card_lengths().items()
+        for length in sorted(lengths)
+    )
+    return f"(?:{'|'.join(cards)})(?:\\D|$)".encode()
+
+
+def _card_in_groups() -> bytes:
+    """Match twelve digits or more with something between them, wherever that is."""
+    between = r"[\s.\-]{1,2}"
+    groups = (rf"\d{{{at}}}{between}(?:\d[\s.\-]{{0,2}}){{{11 - at}}}" for at in range(11))
+    return rf"[{ISSUER_SIGNS}](?:{'|'.join(groups)}|\d{{11,17}}{between}\d)".encode()
+
+
 _SCREENS: Final[dict[Detector, bytes]] = {
-    Detector.CARD: rb"\d(?:[\s.\-]{0,2}\d){11}",
-    Detector.IBAN: rb"(?i:(?:^|[^0-9a-z])[a-z]{2}\d{2}(?:[\s.\-]?[0-9a-z]){11})",
+    Detector.CARD: _START + b"(?:" + _card_in_one() + b"|" + _card_in_groups() + b")",
+    Detector.IBAN: rb"(?i:(?:^|[^0-9a-z])(?:"
+    + "|".join(IBAN_LENGTHS).encode()
+    + rb")\d{2}(?:[\s.\-]?[0-9a-z]){11})",
     Detector.API_KEY: _START
     + rb"(?:A(?:KI|SI|BI|CC)A[A-Z2-7]{4}|[sr]k_(?:live|test)_|gh[oprsu]_\w{4}|github_pat_|glpat-"
     rb"|xox[abeoprs]-|AIza[\w\-]{4}|ya29\.|GOCSPX-|wh(?:sec|sk)_|SG\.[\w\-]{4}|sk-[\w\-]{20}|npm_"
@@ -196,12 +217,19 @@ def _pattern_of(detectors: tuple[Detector, ...]) -> bytes:
     return rb"|".join((*patterns, UNSEEN))
 
 
+def glance(joined: str, category: Category | None) -> bool:
+    """True where many texts of a class, in ASCII, are to be looked at one by one."""
+    shown = _family_screens(category).Match(joined.encode("ascii", "replace"))
+    # Most of what is seen are numbers of something, and the sum of a card tells at once.
+    return bool(shown) and (shown != _ONLY_CARDS or numbers.may_hold_card(joined.replace("_", " ")))
+
+
 @cache
-def _family_screens() -> Any:
+def _family_screens(category: Category | None) -> Any:
     """Give all families' screens as one: it says which of them see something, in one look."""
     screens = re2.Set.SearchSet(_options(is_screen=True))
     for family in _FAMILIES:
-        screens.Add(_pattern_of(family))
+        screens.Add(_pattern_of(tuple(each for each in family if each in sought(category))))
     screens.Compile()
     return screens
 
@@ -210,7 +238,7 @@ def find(text: str, wanted: frozenset[Detector], said: Hints) -> Iterator[Spot]:
     """Find everything that is wanted in one folded text, and how much speaks for it."""
     raw = text.encode("ascii", "replace")
     plain = ""
-    shown = _family_screens().Match(raw) or ()
+    shown = _family_screens(None).Match(raw) or ()
     for number, family in enumerate(_FAMILIES):
         if number not in shown and said.detectors.isdisjoint(family):
             continue
@@ -298,7 +326,9 @@ _FAMILIES: Final = (
     (Detector.IT_CODICE_FISCALE,),
     tuple(each for each in _IDS if each in _WORDS),
 )
-"""Detectors that share one screen when a single text is looked at."""
+"""Detectors that share one screen."""
+
+_ONLY_CARDS: Final = [_FAMILIES.index((Detector.CARD,))]
 
 
 def _find_cards(plain: str, raw: bytes, said: Hints) -> Iterator[Spot]:

@@ -16,7 +16,7 @@ from dispatcher.model.classification import Category
 from dispatcher.model.leak import Confidence, Detector, Finding, LeakAction, LeakRule
 from dispatcher.model.path import Path, format_path
 from dispatcher.model.scope import Field, Scope
-from dispatcher.stages.shaping.detectors import Hints, Spot, find, hints, screen, sought
+from dispatcher.stages.shaping.detectors import Hints, Spot, find, glance, hints, screen, sought
 from dispatcher.stages.shaping.folding import fold, unfold
 
 MASK: Final = "***"
@@ -46,10 +46,11 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class _Watch:
-    """How the fields of a scope are looked at, in their order."""
+    """How the fields of a scope are looked at, in their order; `sole` is the group of them all."""
 
     looks: tuple[_Look, ...]
     groups: tuple[int, ...]
+    sole: int | None
     suspects: frozenset[int]
 
 
@@ -68,14 +69,12 @@ def inspect(
     if not rules:
         return ()
     watch = _watch(scope)
-    groups = watch.groups
-    gathered: tuple[list[int], ...] = tuple([] for _ in _GROUPS)
-    for at, place_ in enumerate(places):
-        gathered[groups[place_]].append(at)
-    hit = {at for group, among in enumerate(gathered) if among for at in _hit(group, texts, among)}
-    if not hit and watch.suspects.isdisjoint(places):
+    hit = {at for group, among in _part(watch, places) for at in _hit(group, texts, among)}
+    if watch.suspects:
+        hit.update(at for at, place_ in enumerate(places) if place_ in watch.suspects)
+    if not hit:
         return ()
-    return _judge(_search(watch, texts, places, hit), event_type, rules)
+    return _judge(_search(watch, texts, places, sorted(hit)), event_type, rules)
 
 
 def mask_text(field: Field, text: str, detectors: Collection[Detector]) -> str:
@@ -106,8 +105,9 @@ def spell(findings: Iterable[Finding]) -> str:
 @lru_cache(maxsize=8192)
 def _watch(scope: Scope) -> _Watch:
     looks = tuple(_look(field) for field in scope.fields)
+    groups = tuple(look.group for look in looks)
     suspects = frozenset(at for at, look in enumerate(looks) if look.is_suspect)
-    return _Watch(looks, tuple(look.group for look in looks), suspects)
+    return _Watch(looks, groups, groups[0] if len(set(groups)) == 1 else None, suspects)
 
 
 def _look(field: Field) -> _Look:
@@ -116,16 +116,28 @@ def _look(field: Field) -> _Look:
     return _Look(field.path, group, wanted, said, not wanted.isdisjoint(said.detectors))
 
 
+def _part(watch: _Watch, places: Sequence[int]) -> Iterable[tuple[int, Sequence[int]]]:
+    """Part the texts at these places by the groups of their fields."""
+    if watch.sole is not None:
+        return ((watch.sole, range(len(places))),) if places else ()
+    gathered: tuple[list[int], ...] = tuple([] for _ in _GROUPS)
+    for at, place_ in enumerate(places):
+        gathered[watch.groups[place_]].append(at)
+    return [(group, among) for group, among in enumerate(gathered) if among]
+
+
 def _hit(group: int, texts: Sequence[str], among: Sequence[int]) -> Iterator[int]:
-    """Give those of some texts of a group that are to be read: one look at all, one more for each.
+    """Give those of some texts of a group that are to be read: a glance at all, then one by one.
 
     A text in which the screen sees nothing by itself may be among them, never the reverse.
     """
-    parts = [texts[at] for at in among]
+    parts = texts if len(among) == len(texts) else [texts[at] for at in among]
     joined = _BETWEEN.join(parts)
     if not joined.isascii():
         parts = [text if text.isascii() else fold(text) for text in parts]
         joined = _BETWEEN.join(parts)
+    if not glance(joined, _GROUPS[group]):
+        return
     seen = joined.encode("ascii", "replace")
     search = screen(_GROUPS[group]).search
     number, end = 0, len(parts[0])
@@ -140,13 +152,12 @@ def _hit(group: int, texts: Sequence[str], among: Sequence[int]) -> Iterator[int
 
 
 def _search(
-    watch: _Watch, texts: Sequence[str], places: Sequence[int], hit: set[int]
+    watch: _Watch, texts: Sequence[str], places: Sequence[int], hit: Iterable[int]
 ) -> Iterator[tuple[Path, Spot]]:
-    for at, (place_, text) in enumerate(zip(places, texts, strict=True)):
-        look = watch.looks[place_]
-        if look.is_suspect or at in hit:
-            for spot in _find(look, text):
-                yield look.path, spot
+    for at in hit:
+        look = watch.looks[places[at]]
+        for spot in _find(look, texts[at]):
+            yield look.path, spot
 
 
 def _find(look: _Look, text: str) -> Iterator[Spot]:

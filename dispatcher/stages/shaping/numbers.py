@@ -13,6 +13,7 @@ from typing import Final
 from dispatcher.model.leak import Confidence
 from dispatcher.stages.shaping.checksums import (
     IBAN_LENGTHS,
+    ISSUER_SIGNS,
     is_bsn,
     is_card,
     is_codice_fiscale,
@@ -23,12 +24,12 @@ from dispatcher.stages.shaping.checksums import (
     is_pesel,
     is_ssn,
     is_steuer_id,
-    may_begin_card,
 )
 
 Span = tuple[int, int]
 
 _RUN: Final = re.compile(r"[0-9]+(?:[\s.\-]{1,2}[0-9]+)*")
+_LONG: Final = re.compile(rf"[{ISSUER_SIGNS}](?<![0-9A-Za-z].)[0-9\s.\-]{{11,}}")
 _DIALLED: Final = re.compile(r"(\+ ?)?\(?[0-9]+(?:[\s.\-/()]{1,2}[0-9]+)*")
 _GROUP: Final = re.compile(r"[0-9]+")
 _UUID: Final = re.compile(r"(?i)\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
@@ -85,6 +86,16 @@ def without_uuids(text: str) -> str:
     return _UUID.sub(lambda found: "x" * len(found[0]), text)
 
 
+def may_hold_card(text: str) -> bool:
+    """False where `find_cards` would find nothing: a cheap look at many texts at once."""
+    for run in _LONG.findall(text):
+        digits = _BETWEEN.sub("", run)
+        # Of digits in groups, any may be the first of a card.
+        if len(digits) >= _CARD_LEAST and (digits not in run or is_card(digits)):
+            return True
+    return False
+
+
 def find_cards(text: str) -> Iterator[tuple[Span, Confidence | None]]:
     """Give each card number and what speaks for it: its groups, or only that it stands alone.
 
@@ -112,7 +123,7 @@ def _find_card(text: str, groups: list[Span], first: int) -> int | None:
     not tried at each.
     """
     start, end = groups[first]
-    if not may_begin_card(text[start]) or (first and end - start <= _PAIR):
+    if text[start] not in ISSUER_SIGNS or (first and end - start <= _PAIR):
         return None
     found, digits = None, ""
     for last in range(first, len(groups)):
