@@ -1,7 +1,7 @@
 """Build what a scope grants of a document. Built from nothing: never copied and cut.
 
-Called by `shape`. A scope is compiled once to nested closures along a trie of its paths, so shared
-prefixes are walked once. The rules, all on the side of sending less:
+Called by `summary`, and by `shape` for what `picking` leaves to it. A scope is compiled once to
+nested closures along the trie of its paths. The rules, all on the side of sending less:
 
 - Only a scalar of a granted type is taken, and its action done to it. A container or another type
   at a granted leaf is dropped, and noted.
@@ -15,73 +15,24 @@ prefixes are walked once. The rules, all on the side of sending less:
 It never raises on any document.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-from dispatcher.model.action import PASS, ActionKind, parse_action
-from dispatcher.model.path import SUBJECT
 from dispatcher.model.scope import Field, Scope
 from dispatcher.stages.shaping.draft import Draft
 from dispatcher.stages.shaping.folding import write_number
-from dispatcher.stages.shaping.transforms import DROPPED, Transform, compile_action
+from dispatcher.stages.shaping.transforms import DROPPED
+from dispatcher.stages.shaping.trie import Leaf, Node, leaf_of, plant
 
 ABSENT: Final = object()
 LONG: Final = 10**8
 """Numbers of this size and more may be numbers of something; the leak guard reads them as text."""
 _LEAST: Final = -LONG
-
-_CLASSES: Final[dict[str, frozenset[type]]] = {
-    "string": frozenset({str}),
-    "boolean": frozenset({bool}),
-    "integer": frozenset({int}),
-    "number": frozenset({int, float}),
-    "null": frozenset({type(None)}),
-}
 _NUMBERS: Final = frozenset({int, float})
 
 _Build = Callable[[object, Draft], object]
 """Takes a value and the draft that is noted on; gives what is granted of it, or absent."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    """One granted leaf: its place in the scope, the classes of value it takes, and its action.
-
-    `is_raw`: what leaves is, or begins with, the value itself. `hides_null`: `null` would tell of a
-    value that nothing else is to be told of.
-    """
-
-    at: int
-    classes: frozenset[type]
-    is_whole: bool
-    transform: Transform | None
-    is_raw: bool
-    hides_null: bool
-
-    @property
-    def is_plain(self) -> bool:
-        """True when a look at the value's class is all there is to do."""
-        return self.transform is None and not self.is_whole
-
-
-@dataclass(slots=True)
-class _Node:
-    """One step of the trie. A scope of one schema fills exactly one of the four."""
-
-    leaf: _Leaf | None = None
-    members: dict[str, "_Node"] = field(default_factory=dict)
-    elements: "_Node | None" = None
-    entries: "_Node | None" = None
-
-    def places(self) -> Iterator[int]:
-        """Give the places of all leaves at and below this node."""
-        if self.leaf is not None:
-            yield self.leaf.at
-        for node in (*self.members.values(), self.elements, self.entries):
-            if node is not None:
-                yield from node.places()
 
 
 def project(document: object, draft: Draft) -> object:
@@ -97,47 +48,15 @@ def apply_action(granted: Field, at: int, value: object, draft: Draft) -> object
 
 @lru_cache(maxsize=8192)
 def _compile_apart(granted: Field, at: int) -> _Build:
-    return _compile_leaf(_leaf(granted, at, granted.type))
+    return _compile_leaf(leaf_of(granted, at))
 
 
 @lru_cache(maxsize=8192)
 def _compile_scope(scope: Scope) -> _Build:
-    root = _Node()
-    for at, granted in enumerate(scope.fields):
-        if granted.path != SUBJECT:
-            _plant(root, granted, at)
-    return _compile_members(root)
+    return _compile_members(plant(scope))
 
 
-def _plant(node: _Node, granted: Field, at: int) -> None:
-    *kinds, types = granted.type.split("/")
-    containers = iter(kinds)
-    for step in granted.path:
-        if step is not None:
-            node = node.members.setdefault(step, _Node())
-        elif next(containers, "") == "map":
-            node.entries = node.entries or _Node()
-            node = node.entries
-        else:
-            node.elements = node.elements or _Node()
-            node = node.elements
-    node.leaf = _leaf(granted, at, types)
-
-
-def _leaf(granted: Field, at: int, types: str) -> _Leaf:
-    names = types.split("|")
-    action = parse_action(granted.action)
-    return _Leaf(
-        at=at,
-        classes=frozenset[type]().union(*(_CLASSES.get(name, frozenset()) for name in names)),
-        is_whole="integer" in names,
-        transform=None if action == PASS or action.kind.sums_up else compile_action(action),
-        is_raw=action.kind.is_raw,
-        hides_null=action.kind in (ActionKind.CONST, ActionKind.ENCRYPT),
-    )
-
-
-def _compile(node: _Node) -> _Build:
+def _compile(node: Node) -> _Build:
     if node.leaf is not None:
         return _compile_leaf(node.leaf)
     if node.elements is not None:
@@ -147,7 +66,7 @@ def _compile(node: _Node) -> _Build:
     return _compile_members(node)
 
 
-def _compile_leaf(leaf: _Leaf) -> _Build:
+def _compile_leaf(leaf: Leaf) -> _Build:
     at, classes, is_whole, transform = leaf.at, leaf.classes, leaf.is_whole, leaf.transform
     is_raw, hides_null = leaf.is_raw, leaf.hides_null
 
@@ -182,16 +101,15 @@ def note(value: object, at: int, draft: Draft) -> None:
     draft.places.append(at)
 
 
-def _compile_members(node: _Node) -> _Build:
+def _compile_members(node: Node) -> _Build:
     # Leaves that need only a look at the class are taken in place: a call each doubles the cost.
     leaves = tuple(
         (name, str in inner.leaf.classes, inner.leaf.classes, inner.leaf.at)
-        for name, inner in node.members.items()
-        if inner.leaf is not None and inner.leaf.is_plain
+        for name, inner in node.ordered()
+        if inner.is_plain and inner.leaf is not None
     )
-    plain = {leaf[0] for leaf in leaves}
     branches = tuple(
-        (name, _compile(inner)) for name, inner in node.members.items() if name not in plain
+        (name, _compile(inner)) for name, inner in node.ordered() if not inner.is_plain
     )
     below = frozenset(node.places())
 
@@ -224,7 +142,7 @@ def _compile_members(node: _Node) -> _Build:
     return build
 
 
-def _compile_elements(inner: _Node) -> _Build:
+def _compile_elements(inner: Node) -> _Build:
     make = _compile(inner)
     is_scalar = inner.leaf is not None
     blank: type = list if inner.elements is not None else dict
@@ -250,7 +168,7 @@ def _compile_elements(inner: _Node) -> _Build:
     return build
 
 
-def _compile_entries(inner: _Node) -> _Build:
+def _compile_entries(inner: Node) -> _Build:
     make = _compile(inner)
     below = frozenset(inner.places())
     first = min(below)

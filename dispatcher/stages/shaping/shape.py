@@ -6,7 +6,6 @@ every machine and at every retry. It never sends an event it cannot read, nothin
 subscription's ceilings, and nothing that the leak guard stops.
 """
 
-from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from dispatcher.stages.shaping.consequences import act
 from dispatcher.stages.shaping.draft import Draft
 from dispatcher.stages.shaping.envelope import CONTENT_TYPES, format_moment, wrap
 from dispatcher.stages.shaping.guard import inspect
+from dispatcher.stages.shaping.picking import pick
 from dispatcher.stages.shaping.projection import ABSENT, apply_action, project
 from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
 
@@ -38,17 +38,17 @@ def shape(admitted: Admitted, tokens: Tokens) -> Shaped | Refusal | TokensWanted
     if cleared.scope.group_min:
         # By itself it would tell more than the summaries that are granted.
         return refuse(Reason.SUMMARY_ONLY)
-    document = read_payload(event)
-    if isinstance(document, Refusal):
-        return document
+    drawn = _draw(cleared, tokens)
+    if isinstance(drawn, Refusal):
+        return drawn
+    data, draft = drawn
     occurred = format_moment(event.occurred_us)
     if occurred is None:
         return refuse(Reason.EVENT_UNREADABLE, detail="its moment is not from year 1 to 9999")
     if len(event.subjects) > limits.subjects_max:
         detail = f"{len(event.subjects)} subjects, at most {limits.subjects_max}"
         return refuse(Reason.TOO_MANY_SUBJECTS, detail=detail)
-    draft = Draft(cleared.scope, tokens)
-    members = _members(cleared, document, draft)
+    members = _members(cleared, data, draft)
     if draft.wanted and len(draft.wanted) <= limits.records_max:
         return TokensWanted(frozenset(draft.wanted))
     records = max(draft.longest, len(draft.wanted))
@@ -73,9 +73,12 @@ def finish(
     cleared, scope = admitted.cleared, draft.scope
     route, event_type = cleared.route, cleared.leased.event.type
     findings = inspect(scope, draft.raw, draft.places, event_type, route.leak_rules)
-    refused = act(findings, members if within is None else within, scope) if findings else None
-    if refused is not None:
-        return refused
+    if findings:
+        if within is None:  # what was picked cannot be masked where it lies
+            within = members = msgspec.to_builtins(members)
+        refused = act(findings, within, scope)
+        if refused is not None:
+            return refused
     plaintext, bytes_max = wrap(cleared, occurred, members), route.limits.body_bytes_max
     if len(plaintext) > bytes_max:
         detail = f"{len(plaintext)} bytes, at most {bytes_max}"
@@ -105,7 +108,22 @@ def read_payload(event: Event) -> dict[str, Any] | Refusal:
     return document
 
 
-def _members(cleared: Cleared, document: dict[str, Any], draft: Draft) -> dict[str, Any]:
+def _draw(cleared: Cleared, tokens: Tokens) -> tuple[Any, Draft] | Refusal:
+    """Give what is granted of the document, in one step where that can be, and the notes on it."""
+    event, scope = cleared.leased.event, cleared.scope
+    draft = Draft(scope, tokens)
+    if event.payload is not None and not scope.is_thin:
+        picked = pick(event.payload, draft)
+        if picked is not None:
+            return picked, draft
+        draft = Draft(scope, tokens)
+    document = read_payload(event)
+    if isinstance(document, Refusal):
+        return document
+    return None if scope.is_thin else project(document, draft), draft
+
+
+def _members(cleared: Cleared, data: Any, draft: Draft) -> dict[str, Any]:
     """Give what stands behind the envelope: the subject, and the data or where to fetch it."""
     members = _subject(cleared, draft)
     if cleared.scope.is_thin:
@@ -116,7 +134,7 @@ def _members(cleared: Cleared, document: dict[str, Any], draft: Draft) -> dict[s
         return members
     if cleared.route.format is WireFormat.CLOUDEVENTS:
         members["datacontenttype"] = "application/json"
-    members["data"] = project(document, draft)
+    members["data"] = data
     return members
 
 
@@ -139,7 +157,6 @@ def _subject(cleared: Cleared, draft: Draft) -> dict[str, Any]:
     return {"subject": told[0]} if is_single else {"subjects": told}
 
 
-@lru_cache(maxsize=8192)
 def _find_subject(scope: Scope) -> int | None:
     at = len(scope.fields) - 1  # fields are in the order of their lines, and "@" is behind "$"
     return at if at >= 0 and scope.fields[at].path == SUBJECT else None
