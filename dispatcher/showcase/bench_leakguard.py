@@ -35,7 +35,7 @@ _EVENT_TYPE: Final = "order.paid"
 _SEED: Final = 4711
 _NOTES: Final = {
     "clean": "",
-    "one text to look at": "1760000000123 ",
+    "one long number, no card": "1760000000123 ",
     "one finding": "4111 1111 1111 1111 ",
 }
 
