@@ -35,7 +35,7 @@ PREVIEWED: Final = "event.previewed"
 _ENVELOPE: Final = frozenset(
     {
         "id", "type", "timestamp", "specversion", "source", "time", "datacontenttype", "ref",
-        "ticket",
+        "ticket", "subscriber",
     }
 )  # fmt: skip
 """What of a body says nothing of what the event holds."""
@@ -90,12 +90,14 @@ class ShownHeader(View):
 class ShownLetter(View):
     """The request: its first line, its headers in their order, and exactly the bytes of its body.
 
-    What would vouch for it, a signature or a ticket, is left out and said so.
+    What would vouch for it, a signature or a ticket, is left out and said so. Where the body is
+    encrypted, `plaintext` is what the partner reads; another preview is encrypted anew.
     """
 
     line: str
     headers: list[ShownHeader]
     body: str
+    plaintext: str | None
 
 
 class ShownField(View):
@@ -298,7 +300,9 @@ class _Seen:
         headers = [
             {"name": name, "value": self._header(name, value)} for name, value in letter.headers
         ]
-        return {"line": letter.line, "headers": headers, "body": self._body(letter.body)}
+        plaintext = self._body(letter.plaintext) if letter.plaintext is not None else None
+        body = self._body(letter.body)
+        return {"line": letter.line, "headers": headers, "body": body, "plaintext": plaintext}
 
     def _header(self, name: str, value: str) -> str:
         if self._is_redacted and name.lower() == "content-length":

@@ -20,6 +20,7 @@ from dispatcher.store.database import Database, open_database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
+from dispatcher.store.partner_keys import PartnerKeyStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.versions import check_schema
@@ -55,6 +56,11 @@ class House:
     def proofs(self) -> ProofStore:
         """What endpoints have shown."""
         return ProofStore(self.registry_database, self.audit)
+
+    @property
+    def partner_keys(self) -> PartnerKeyStore:
+        """What partners publish."""
+        return PartnerKeyStore(self.registry_database, self.audit)
 
     @property
     def workers(self) -> WorkerStore:

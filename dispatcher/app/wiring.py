@@ -80,6 +80,7 @@ async def open_kit(
         windows=WindowStore(outbox, house.open_payload),
         registry=house.registry,
         proofs=house.proofs,
+        partner_keys=house.partner_keys,
         vault_tokens=VaultStore(outbox),
         workers=house.workers,
         vault=house.vault,

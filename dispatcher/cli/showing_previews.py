@@ -127,8 +127,13 @@ def _letter_lines(letter: Mapping[str, Any]) -> Iterator[Text]:
     for each in letter["headers"]:
         yield Text(readable(f"{each['name']}: {each['value']}"), style="dim")
     yield Text("")
-    document = _read(letter["body"])
-    lines = _plain(letter["body"]) if document is None else _write(document, (), {}, "")
+    body = letter["body"]
+    if letter["plaintext"] is not None:
+        yield Text(readable(body), style="dim")
+        yield Text("(encrypted to the partner, who reads:)", style="dim")
+        body = letter["plaintext"]
+    document = _read(body)
+    lines = _plain(body) if document is None else _write(document, (), {}, "")
     for line, _ in lines:
         yield Text(readable(line))
 

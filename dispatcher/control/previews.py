@@ -28,13 +28,14 @@ from dispatcher.model.headers import Headers
 from dispatcher.model.ids import ScopeId, WebhookId
 from dispatcher.model.keys import SigningKey, live_keys
 from dispatcher.model.letter import Admitted
-from dispatcher.model.registry import Connector, Registry, Subscription
+from dispatcher.model.registry import Connector, Encryption, Registry, Subscription
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.token import TokenKey
 from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
+from dispatcher.stages.gates.partner_keys import list_letter_keys
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.sealing.rotation import unsigned
@@ -58,11 +59,15 @@ _NOTHING: Final = Scope.of(())
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """What would be sent, as it may be shown: the first line, the headers, the exact body."""
+    """What would be sent, as it may be shown: the first line, the headers, the exact body.
+
+    `plaintext` is what the partner reads of a body that is encrypted.
+    """
 
     line: str
     headers: Headers
     body: bytes = field(repr=False)
+    plaintext: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +156,8 @@ class PreviewControl:
         Raises `NotFound` for one that there is not, or that `tenant`, if one is given, has no part
         in.
         """
-        active, switches, keys, proofs, token_keys = await self.registry.policy_now()
+        now = await self.registry.policy_now()
+        active, switches, keys, proofs, token_keys, key_sets = now
         serving = {e.name for e in active.registry.connectors if tenant in (None, *e.tenants)}
         subscriptions = tuple(
             e for e in active.registry.subscriptions if e.name in names and e.connector in serving
@@ -169,6 +175,7 @@ class PreviewControl:
             unsigned=unsigned(
                 held, ((k.subscription, k.kind, k.times) for k in keys), self.wall_us()
             ),
+            letter_keys=list_letter_keys(held.connectors, key_sets, self.wall_us()),
         )
         policy = Policy(registry=held, snapshot=snapshot, keys=keys, token_keys=token_keys)
         for name in names:
@@ -347,7 +354,10 @@ def _letter(written: Written, keys: tuple[SigningKey, ...]) -> Letter:
     head, _, body = request.partition(b"\r\n\r\n")
     line, *lines = head.decode("ascii").split("\r\n")
     pairs = (each.partition(": ") for each in lines)
-    return Letter(line, tuple((name, value) for name, _, value in pairs), body)
+    sealed = written.sealed
+    is_encrypted = sealed.cleared.route.encryption is Encryption.JWE
+    headers = tuple((name, value) for name, _, value in pairs)
+    return Letter(line, headers, body, sealed.shaped.plaintext if is_encrypted else None)
 
 
 def _no_subscription(name: str) -> NotFound:

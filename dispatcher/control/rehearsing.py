@@ -17,6 +17,7 @@ from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.shaping.shape import shape
 from dispatcher.stages.shaping.tokens import Tokens, TokensWanted
+from dispatcher.vault.partner_encryption import encrypt
 
 _SHOWN: Final = frozenset({"webhook-id", "webhook-timestamp", "content-digest", "signature-input"})
 """Of the headers made in the last instant, those that vouch for nothing."""
@@ -47,7 +48,9 @@ def write_letter(
     shaped = shape(admitted, tokens)
     if not isinstance(shaped, Shaped):
         return shaped
-    sealed, route = seal(shaped), admitted.cleared.route
+    sealed, route = seal(shaped, encrypt), admitted.cleared.route
+    if isinstance(sealed, Refusal):
+        return sealed
     departure = depart(sealed, keys, now_seconds)
     prefix = write_prefix(route.endpoint, route.headers, sealed.content_type)
     if isinstance(departure, Stopped):

@@ -117,7 +117,7 @@ class Shaped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sealed:
-    """The body as it will leave, bound to the vetted addresses. The only thing the door takes."""
+    """The body as it will leave, bound to the vetted addresses. The only letter the door takes."""
 
     shaped: Shaped
     body: bytes = field(repr=False)
@@ -148,7 +148,8 @@ class Answer:
 
     `location_host` is where a redirect would have led: for its owner to read, never to follow.
     `peer` is who was at the other end, here and below; it is no part of what came back.
-    `body` is empty unless it was asked for, came whole and was no longer than that.
+    `body` is empty unless it was asked for, came whole and was no longer than that; `cache_control`
+    comes with it.
     """
 
     status: int
@@ -156,6 +157,7 @@ class Answer:
     peer: Peer | None = field(default=None, compare=False)
     location_host: str = ""
     body: bytes = field(default=b"", repr=False)
+    cache_control: str = ""
 
 
 @dataclass(frozen=True, slots=True)

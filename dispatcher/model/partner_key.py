@@ -1,20 +1,27 @@
-"""A partner's public key, as the registry has it: single fields are encrypted to it.
+"""A partner's public key: whole letters, or single fields, are encrypted to it.
 
-Checked when a registry is judged: a public key of a kind that is strong and widely read, and
-nothing else in it. The text is the partner's own JWK (RFC 7517), pasted as it is.
+Checked when a registry is judged, or when it is found in the partner's own set: a public key of a
+kind that is strong and widely read, and nothing else in it. The text is a JWK (RFC 7517).
 """
 
 import base64
 import binascii
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, Final
+
+import msgspec
 
 from dispatcher.model.paper import STRICT
 from dispatcher.model.schema import read_json
 
+CONTENT_ALGORITHM: Final = "A256GCM"
 RSA_BITS_MIN: Final = 2048
 _MEMBERS: Final = {"EC": {"x", "y"}, "OKP": {"x"}, "RSA": {"n", "e"}}
-_PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+"""Members of a JWK that nobody but its owner may know."""
 _CURVES: Final = {"EC": "P-256", "OKP": "X25519"}
 _ALGORITHMS: Final = {"EC": "ECDH-ES+A256KW", "OKP": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
 _SAID: Final = frozenset({"kty", "crv", "use", "alg", "kid", "key_ops"})
@@ -39,7 +46,7 @@ def read_jwk(text: str) -> dict[str, Any]:
     jwk = read_json(text.encode())
     if not isinstance(jwk, dict):
         raise ValueError("a JWK is a JSON object")
-    if not _PRIVATE.isdisjoint(jwk):
+    if not PRIVATE.isdisjoint(jwk):
         raise ValueError("it holds a private key: take it back, and ask for a new one")
     kind = jwk.get("kty")
     if not isinstance(kind, str) or kind not in _MEMBERS:
@@ -65,6 +72,26 @@ def read_jwk(text: str) -> dict[str, Any]:
 def algorithm_of(jwk: dict[str, Any]) -> str:
     """Give the one key-management algorithm (RFC 7518) that a key of this kind is used with."""
     return _ALGORITHMS[jwk["kty"]]
+
+
+def without_more(jwk: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is read of a published key: whatever else its owner says about it stays out."""
+    named = _SAID | _MEMBERS.get(str(jwk.get("kty")), set())
+    return {name: value for name, value in jwk.items() if name in named}
+
+
+def thumbprint(jwk: Mapping[str, Any]) -> str:
+    """Name a key by its content (RFC 7638, SHA-256): the same wherever it lies, under any kid."""
+    names = {"kty", *_MEMBERS[jwk["kty"]], *({"crv"} if jwk["kty"] in _CURVES else ())}
+    digest = hashlib.sha256(msgspec.json.encode({name: jwk[name] for name in sorted(names)}))
+    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+
+
+@lru_cache(maxsize=4096)
+def describe(key: PartnerKey) -> tuple[str, str]:
+    """Give the algorithm that a key is used with, and its thumbprint."""
+    jwk = read_jwk(key.jwk)
+    return algorithm_of(jwk), thumbprint(jwk)
 
 
 def _read_number(text: object) -> int:

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from dispatcher.model.caller import Caller
 from dispatcher.model.classification import Sensitivity
+from dispatcher.model.key_set import KeySet
 from dispatcher.model.keys import CompatSignature, SigningProfile
 from dispatcher.model.leak import LeakRule
 from dispatcher.model.paper import STRICT, Agreement, Assessment, ConnectorState, Purpose
@@ -96,8 +97,9 @@ class Connector:
     The owning team confirms by `owner_confirmed_until` that it still answers for the integration;
     `escalation` is the person to turn to when it no longer does. Through `report_only_until` an
     https destination that nothing lists is reported and not refused; all else is judged as ever.
-    `keys` are the partner's own, for fields that only they shall read; `callers` the credentials
-    that their services fetch by. Another `token_version` gives it other tokens from then on.
+    `keys` are the partner's own, for what only they shall read: single fields, and whole letters
+    unless there is a `key_set`, which they publish themselves. `callers` are the credentials that
+    their services fetch by. Another `token_version` gives it other tokens from then on.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -116,6 +118,7 @@ class Connector:
     agreement: Agreement | None = None
     assessment: Assessment | None = None
     keys: tuple[PartnerKey, ...] = ()
+    key_set: KeySet | None = None
     token_version: int = 1
     callers: tuple[Caller, ...] = ()
 
@@ -143,6 +146,13 @@ class WireFormat(StrEnum):
     CLOUDEVENTS = "cloudevents"
 
 
+class Encryption(StrEnum):
+    """Whether a letter is encrypted to its partner: not, or whole, as a compact JWE."""
+
+    NONE = "none"
+    JWE = "jwe"
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The most that one letter may hold: bytes of its body, people, and records of one list."""
@@ -166,6 +176,8 @@ class Subscription:
     evenly between zero and that (full jitter). `headers` are sent with every request as they are.
     Each worker begins at most `rate_per_second` attempts. The ticket of a thin letter counts for
     `ticket_seconds` (0: it bears none) and for `ticket_uses` reads.
+    Where `encryption` says so, letters are encrypted to the connector's first key that may be used,
+    or to the one named `encryption_kid`, and to no other.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -179,6 +191,8 @@ class Subscription:
     window_seconds: int = WINDOW_SECONDS
     group_min: int = GROUP_MIN
     format: WireFormat = WireFormat.STANDARD
+    encryption: Encryption = Encryption.NONE
+    encryption_kid: str = ""
     signing: SigningProfile = SigningProfile.V1
     compat_signature: CompatSignature | None = None
     body_bytes_max: int = Limits().body_bytes_max
@@ -217,6 +231,7 @@ class Policy:
     `on_drift` says what happens when a destination is met in another network, or vouched for by
     another issuer, than ever before: warn, or also hold its subscriptions.
     `ownership_proof` says where endpoints must be proven; a proof counts for `proof_days`.
+    A letter with a field of the class `encrypt_from`, or above it, leaves encrypted or not at all.
     `leak_rules` say what is done about what the leak guard finds; a detector that none of them
     names keeps its default. `retention` says how long anything is kept.
     """
@@ -230,6 +245,9 @@ class Policy:
     on_drift: Literal["warn", "hold"] = "warn"
     ownership_proof: OwnershipProof = OwnershipProof.OUTSIDE_DEV
     proof_days: int = 180
+    encrypt_from: Literal["public", "internal", "confidential", "restricted", "never"] = (
+        "restricted"
+    )
     leak_rules: tuple[LeakRule, ...] = ()
     retention: Retention = field(default=Retention())
 

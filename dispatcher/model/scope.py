@@ -7,9 +7,10 @@ needs nothing else. Its id is the hash of its content; deliveries keep the id th
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
-from dispatcher.model.action import parse_action
+from dispatcher.model.action import ActionKind, parse_action
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.ids import ScopeId
 from dispatcher.model.path import Path, format_path
@@ -108,6 +109,20 @@ def _meet(mine: Field, theirs: Field | None) -> Field | None:
         return None
     less = [one for one, other in ((mine, theirs), (theirs, mine)) if one.tells_no_more_than(other)]
     return min(less, key=lambda field: field.action, default=None)  # of two constants, one
+
+
+@lru_cache(maxsize=8192)
+def sensitive_fields(scope: Scope, floor: Sensitivity) -> frozenset[Field]:
+    """Give the fields that leave at this class or above, and are not encrypted one by one.
+
+    Letters share a scope, and few hold such a field.
+    """
+    return frozenset(
+        field
+        for field in scope.fields
+        if floor.is_within(field.effective)
+        and parse_action(field.action).kind is not ActionKind.ENCRYPT
+    )
 
 
 def content_hash(lines: Iterable[str]) -> str:

@@ -8,14 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dispatcher.model.caller import Callers
+from dispatcher.model.classification import Sensitivity
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
 from dispatcher.model.ids import Epoch, Lane, Revision
+from dispatcher.model.key_set import KeySet
 from dispatcher.model.keys import CompatSignature, SigningProfile
 from dispatcher.model.leak import DEFAULT_RULES, LeakRule
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.producers import Producers
-from dispatcher.model.registry import EventType, Limits, Policy, WireFormat
+from dispatcher.model.registry import Encryption, EventType, Limits, Policy, WireFormat
 from dispatcher.model.scope import Scope
 from dispatcher.model.switch import Switch
 from dispatcher.model.tls import Tls
@@ -32,6 +34,8 @@ class Route:
     `alias_zones` are where the aliases of its host must lie; none: anywhere. `leak_rules` are those
     in force, and say something of every detector. Its thin letters bear tickets that count for
     `ticket_seconds` and `ticket_uses`; 0: none.
+    An encrypted letter goes to `letter_key` alone, if there is one; one that discloses a field of
+    the class `encrypt_from` must be encrypted, where a class is named.
     """
 
     subscription: str
@@ -51,6 +55,9 @@ class Route:
     compat_signature: CompatSignature | None = None
     limits: Limits = field(default=Limits())
     keys: tuple[PartnerKey, ...] = ()
+    encryption: Encryption = Encryption.NONE
+    letter_key: PartnerKey | None = None
+    encrypt_from: Sensitivity | None = None
     leak_rules: tuple[LeakRule, ...] = DEFAULT_RULES
     retry_seconds: tuple[float, ...]
     attempt_seconds: float
@@ -66,12 +73,26 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRoute:
+    """Where a partner publishes its keys, and why they may not be fetched now, if so.
+
+    `kids` are those that its subscriptions name.
+    """
+
+    route: Route
+    key_set: KeySet
+    kids: frozenset[str] = frozenset()
+    refusal: Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The whole of policy at one revision and epoch.
 
     `closed` holds the lanes that may not send, each with the reasons; `listed` refusals of a
     destination close lanes too. `routes_by_type` lists subscribers in a fixed order. The endpoints
-    of `proving` want a proof, or a newer one. `callers` may fetch by ticket.
+    of `proving` want a proof, or a newer one. `callers` may fetch by ticket. `key_routes` are where
+    partners publish their keys, by connector.
     """
 
     revision: Revision
@@ -86,3 +107,4 @@ class Snapshot:
     open_lanes: tuple[tuple[Lane, Route], ...] = ()
     proving: tuple[Route, ...] = ()
     callers: Callers = field(default=Callers())
+    key_routes: Mapping[str, KeyRoute] = field(default_factory=dict)

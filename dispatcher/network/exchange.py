@@ -2,8 +2,8 @@
 
 Called by the transport alone; reads with aiohttp's own response parser. Only the status,
 `Retry-After` and the host that a redirect names are kept: the body is counted, bounded and thrown
-away, never unpacked, and returned only where a short one was asked for. It must never write, nor
-follow a redirect, nor give a connection back that is not clean.
+away, never unpacked, and returned only where a short one was asked for, with `Cache-Control`. It
+must never write, nor follow a redirect, nor give a connection back that is not clean.
 """
 
 import asyncio
@@ -22,6 +22,7 @@ from dispatcher.network.dialer import Held
 from dispatcher.network.settings import NetworkSettings
 
 RETRY_AFTER_CHARACTERS_MAX: Final = 128
+CACHE_CONTROL_CHARACTERS_MAX: Final = 256
 _SWITCHING_PROTOCOLS: Final = 101
 _LOSSES: Final = (ClientError, OSError, RuntimeError, EofStream)
 
@@ -60,7 +61,8 @@ async def read_answer(
     timer = asyncio.get_running_loop().call_at(ends, deadline)
     is_clean = False
     try:
-        answer, body = await _read_head(held, settings.interim_answers_max)
+        message, body = await _read_head(held, settings.interim_answers_max)
+        answer = _answer(message, held.peer)
         kept = bytearray()
         is_clean = await _is_drained(body, settings.answer_bytes_max, kept, keep_bytes)
     except HttpProcessingError:
@@ -70,7 +72,10 @@ async def read_answer(
         return Trouble(code, is_begun=True, peer=held.peer)
     else:
         is_kept = kept and is_clean and len(kept) <= keep_bytes
-        return replace(answer, body=bytes(kept)) if is_kept else answer
+        if not is_kept:
+            return answer
+        cached = message.headers.get("Cache-Control", "")[:CACHE_CONTROL_CHARACTERS_MAX]
+        return replace(answer, body=bytes(kept), cache_control=cached)
     finally:
         timer.cancel()
         if is_clean and not held.transport.get_write_buffer_size():
@@ -79,13 +84,13 @@ async def read_answer(
             held.drop()
 
 
-async def _read_head(held: Held, interim_max: int) -> tuple[Answer, StreamReader]:
+async def _read_head(held: Held, interim_max: int) -> tuple[RawResponseMessage, StreamReader]:
     """Read past interim answers to the final one."""
     for _ in range(interim_max + 1):
         message, body = await held.protocol.read()
         status = message.code
         if 200 <= status < 600:
-            return _answer(message, held.peer), body
+            return message, body
         if status == _SWITCHING_PROTOCOLS or status >= 600:
             break
     raise HttpProcessingError(message="no final answer")

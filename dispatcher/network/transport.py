@@ -1,10 +1,11 @@
 """The door: posts a sealed letter to its vetted addresses and brings back a bounded answer.
 
 Step 9 of the road, called by `worker.courier` for every delivery, retry, replay and test send, and
-by `worker.prover` for challenges. A connection that the letter's terms allow is taken first; then,
+by `worker.prover` for challenges; `worker.key_fetcher` asks for what partners publish, which takes
+the same way and sends nothing. A connection that the letter's terms allow is taken first; then,
 with no await in between, the letter is signed, the caller's last check is made, and the bytes are
 written. It must never resolve, redirect, retry after a byte was written, keep a cookie, or accept
-anything but a `Sealed` letter.
+any letter but a `Sealed` one.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import aiohttp
 
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
-from dispatcher.model.letter import Answer, Departure, Sealed, Stopped, Trouble
+from dispatcher.model.letter import Admitted, Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.model.snapshot import Route
 from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Reason
@@ -32,7 +33,7 @@ from dispatcher.network.troubles import (
     connect_trouble,
 )
 from dispatcher.network.versions import check_aiohttp
-from dispatcher.network.wire import write_prefix, write_request
+from dispatcher.network.wire import write_fetch, write_prefix, write_request
 
 Depart = Callable[[], Departure | Stopped]
 Check = Callable[[], Stopped | None]
@@ -89,19 +90,41 @@ class Transport:
             return _HEADER_INVALID
         except TermsUnmet as error:
             return connect_trouble(error)
-        errand = Errand(
-            admitted.addresses, route.private_ranges, route.tls, admitted.cleared.revision
-        )
-        try:
-            held = await line.connector.take(line.dial, errand)
-        except PinMismatch as mismatch:
-            return Stopped(Reason.PIN_MISMATCH, mismatch.peer)
-        except CONNECT_ERRORS as error:
-            return connect_trouble(error)
+        held = await self._take(line, admitted)
+        if not isinstance(held, Held):
+            return held
         # No await from here to the first byte.
         unsent = self._write(held, prefix, sealed.body, depart, check)
         if unsent is not None:
             return unsent
+        return await read_answer(held, ends, self._settings, keep_bytes)
+
+    async def fetch(
+        self, admitted: Admitted, check: Check, keep_bytes: int
+    ) -> Answer | Trouble | Stopped:
+        """Ask for what a partner publishes at its route: no body, no word of ours, no redirect.
+
+        `check` has the last word, as for a letter.
+        """
+        if not isinstance(admitted, Admitted):
+            raise TypeError("only what was vetted may be asked")
+        route = admitted.cleared.route
+        ends = asyncio.get_running_loop().time() + route.attempt_seconds
+        if self._is_closed:
+            return _CLOSED
+        try:
+            line, request = self._line(route), write_fetch(route.endpoint)
+        except ValueError:
+            return _HEADER_INVALID
+        except TermsUnmet as error:
+            return connect_trouble(error)
+        held = await self._take(line, admitted)
+        if not isinstance(held, Held):
+            return held
+        # No await from here to the first byte.
+        stopped = self._ask(held, request, check)
+        if stopped is not None:
+            return stopped
         return await read_answer(held, ends, self._settings, keep_bytes)
 
     async def aclose(self) -> None:
@@ -116,6 +139,19 @@ class Transport:
     def open_connections(self) -> int:
         """How many connections are open, idle ones included."""
         return sum(connector.open_connections for connector in self._connectors.values())
+
+    async def _take(self, line: Line, admitted: Admitted) -> Held | Trouble | Stopped:
+        """Take a connection to one of the vetted addresses, or say why there is none."""
+        route = admitted.cleared.route
+        errand = Errand(
+            admitted.addresses, route.private_ranges, route.tls, admitted.cleared.revision
+        )
+        try:
+            return await line.connector.take(line.dial, errand)
+        except PinMismatch as mismatch:
+            return Stopped(Reason.PIN_MISMATCH, mismatch.peer)
+        except CONNECT_ERRORS as error:
+            return connect_trouble(error)
 
     def _write(
         self, held: Held, prefix: bytes, body: bytes, depart: Depart, check: Check
@@ -132,6 +168,20 @@ class Transport:
             except ValueError:
                 return _HEADER_INVALID
             # A process can be frozen between any two instructions: nothing comes between these.
+            stopped = check()
+            if stopped is None:
+                is_untouched = False
+                held.transport.write(request)
+            return stopped
+        finally:
+            if is_untouched:
+                held.give_back()
+
+    def _ask(self, held: Held, request: bytes, check: Check) -> Stopped | None:
+        """Check, write; where it does not come to that, give the connection back."""
+        is_untouched = True
+        try:
+            prepare(held, self._settings)
             stopped = check()
             if stopped is None:
                 is_untouched = False

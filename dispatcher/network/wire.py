@@ -12,9 +12,11 @@ from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers, is_reserved
 
 USER_AGENT: Final = "dispatcher/0.1"
+ACCEPTED_SET: Final = "application/jwk-set+json, application/json"
 _TOKEN: Final = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _LINES: Final = re.compile(rb"(?:%b: [\x20-\x7e\t]*\r\n)*\Z" % _TOKEN)
 _FIRST_LINE: Final = re.compile(rb"POST /[\x21-\x7e]* HTTP/1\.1\r\n")
+_FETCH_LINE: Final = re.compile(rb"GET /[\x21-\x7e]* HTTP/1\.1\r\n")
 
 
 def write_prefix(endpoint: Endpoint, headers: Headers, content_type: str) -> bytes:
@@ -37,6 +39,22 @@ def write_prefix(endpoint: Endpoint, headers: Headers, content_type: str) -> byt
         )
     )
     return first + lines + b"Content-Length: "
+
+
+def write_fetch(endpoint: Endpoint) -> bytes:
+    """Write the whole request for a partner's set of keys; `ValueError` if it would not be one."""
+    first = f"GET {endpoint.target} HTTP/1.1\r\n".encode("ascii")
+    if not _FETCH_LINE.fullmatch(first):
+        raise ValueError("the endpoint's target holds a character that no header may hold")
+    lines = write_headers(
+        (
+            ("Host", endpoint.authority),
+            ("User-Agent", USER_AGENT),
+            ("Accept", ACCEPTED_SET),
+            ("Accept-Encoding", "identity"),
+        )
+    )
+    return first + lines + b"\r\n"
 
 
 def write_headers(headers: tuple[tuple[str, str], ...]) -> bytes:

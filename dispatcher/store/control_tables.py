@@ -7,7 +7,7 @@ Also of the keys that sign, and those that tokens of values hang on. Called by
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Integer, LargeBinary, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, Text, text
 
 Make = Callable[..., Any]
 
@@ -100,6 +100,34 @@ def make_signing_keys(make: Make) -> None:
         Column("active_us", BigInteger, nullable=False, server_default=text("0")),
         Column("until_us", BigInteger),
         Column("revoked_us", BigInteger),
+    )
+
+
+def make_partner_keys(make: Make) -> None:
+    """Make the sets of keys that partners publish, as they were last found, and every key seen."""
+    make(
+        "partner_key_sets",
+        Column("connector", Text, primary_key=True),
+        Column("url", Text, nullable=False),
+        Column("good_us", BigInteger, nullable=False),
+        Column("tried_us", BigInteger, nullable=False),
+        Column("due_us", BigInteger, nullable=False),
+        Column("leased_until_us", BigInteger, nullable=False),
+        Column("holder", Text, nullable=False),
+        Column("failures", Integer, nullable=False),
+        Column("fault", Text, nullable=False),
+    )
+    make(
+        "partner_keys",
+        Column("connector", Text, primary_key=True),
+        Column("thumbprint", Text, primary_key=True),
+        Column("kid", Text, nullable=False),
+        Column("jwk", Text, nullable=False),
+        Column("is_for_encryption", Boolean, nullable=False),
+        Column("place", Integer),
+        Column("first_seen_us", BigInteger, nullable=False),
+        Column("fetched_us", BigInteger, nullable=False),
+        Column("exposed_us", BigInteger),
     )
 
 

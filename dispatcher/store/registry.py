@@ -17,6 +17,7 @@ from dispatcher.model.change_set import ChangeSet
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.key_set import KeySetNow
 from dispatcher.model.proof import Proof, ProofMethod
 from dispatcher.model.registry import Registry
 from dispatcher.model.switch import Switch, Target
@@ -24,6 +25,7 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.store.changes import Decision, note_active, note_rejected
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
+from dispatcher.store.key_sets import read_key_sets
 from dispatcher.store.signing_keys import (
     KeyChange,
     StoredKey,
@@ -107,6 +109,7 @@ class PolicyNow(NamedTuple):
     keys: tuple[StoredKey, ...]
     proofs: tuple[Proof, ...]
     token_keys: tuple[StoredTokenKey, ...]
+    key_sets: dict[str, KeySetNow]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +150,7 @@ class RegistryStore:
             return Revision(found.scalar_one())
 
     async def policy_now(self) -> PolicyNow:
-        """Read revision, switches, signing keys, proofs and token keys in one consistent view."""
+        """Read everything that letters are judged and made by, in one consistent view."""
         async with self._database.view() as connection:
             active = _active((await self._database.execute(connection, _ACTIVE)).one())
             switches = await self._switches(connection)
@@ -159,6 +162,7 @@ class RegistryStore:
                 keys=keys,
                 proofs=tuple(_proof(row) for row in proofs),
                 token_keys=await read_token_keys(self._database, connection),
+                key_sets=await read_key_sets(self._database, connection),
             )
 
     async def activate(

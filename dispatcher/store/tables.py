@@ -31,6 +31,7 @@ from dispatcher.store.catalogue_tables import make_catalogue
 from dispatcher.store.control_tables import (
     make_audit,
     make_epoch_keys,
+    make_partner_keys,
     make_people,
     make_proofs,
     make_signing_keys,
@@ -63,6 +64,8 @@ REGISTRY_TABLES: Final = (
     "token_keys",
     "token_reads",
     "epoch_keys",
+    "partner_key_sets",
+    "partner_keys",
 )
 OUTBOX_TABLES: Final = (
     "events",
@@ -213,6 +216,7 @@ def registry_metadata(dialect: str) -> MetaData:
     make_signing_keys(make)
     make_token_keys(make)
     make_epoch_keys(make, _index)
+    make_partner_keys(make)
     return metadata
 
 

@@ -119,6 +119,12 @@ class Metrics:
             ("connector", "kind"),
             registry=registry,
         )
+        self.key_fetches = Counter(
+            "dispatcher_key_fetches",
+            "Fetches of the keys that partners publish, by what came of it: 'found' or a code.",
+            ("connector", "code"),
+            registry=registry,
+        )
         self.pin_mismatches = Counter(
             "dispatcher_pin_mismatches",
             "Connections to a public key that is not pinned: refused, or only reported.",

@@ -32,6 +32,7 @@ from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
+from dispatcher.vault.partner_encryption import encrypt
 from dispatcher.worker.disclosing import disclosure_of, has_same_keys
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.peers import PeerWatch
@@ -97,7 +98,10 @@ class Courier:
             self._settle(leased, snapshot, shaped)
             return Health.UNSAID
         step(Step.SEAL)
-        sealed = seal(shaped)
+        sealed = seal(shaped, encrypt)
+        if isinstance(sealed, Refusal):
+            self._settle(leased, snapshot, sealed)
+            return Health.UNSAID
         step(Step.DISCLOSE)
         row = disclosure_of(self._kit, self._policy, sealed)
         if not await self._disclose(row, snapshot):

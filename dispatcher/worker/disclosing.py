@@ -4,15 +4,18 @@ Called by the courier and the reader, so that one letter is accounted for in one
 named by pseudonyms, keys by fingerprints; no value is near here.
 """
 
+from collections.abc import Iterator
+
 from dispatcher.model.keys import live_keys
 from dispatcher.model.letter import Sealed
+from dispatcher.model.partner_key import describe
 from dispatcher.store.ledger import Disclosure
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 
 
 def disclosure_of(kit: Kit, policy: PolicyWatch, sealed: Sealed) -> Disclosure:
-    """Give the ledger's row of a letter: whom it is about, and the keys that will sign it."""
+    """Give the ledger's row of a letter: whom it is about, which keys sign and encrypt it."""
     return Disclosure(
         sealed,
         kit.vault.pseudonyms(sealed.leased.event.tenant, sealed.shaped.subjects),
@@ -28,4 +31,12 @@ def has_same_keys(kit: Kit, policy: PolicyWatch, row: Disclosure) -> bool:
 def _key_ids(kit: Kit, policy: PolicyWatch, sealed: Sealed) -> tuple[str, ...]:
     held = policy.keys.get(sealed.leased.subscription, ())
     keys = live_keys(held, sealed.cleared.route.signing, kit.clock.wall_us())
-    return tuple(key.fingerprint for key in keys)
+    return (*(key.fingerprint for key in keys), *_encrypting(sealed))
+
+
+def _encrypting(sealed: Sealed) -> Iterator[str]:
+    """Name the key a letter is encrypted to by its content: a partner chooses its kids freely."""
+    key = sealed.cleared.route.letter_key
+    if key is not None:
+        _, thumbprint = describe(key)
+        yield f"jwe:{thumbprint}"

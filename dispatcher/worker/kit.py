@@ -13,13 +13,22 @@ from typing import Any, Protocol
 
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import LeaseToken, WebhookId, WorkerId
-from dispatcher.model.letter import Answer, Departure, Resolved, Sealed, Stopped, Trouble
+from dispatcher.model.letter import (
+    Admitted,
+    Answer,
+    Departure,
+    Resolved,
+    Sealed,
+    Stopped,
+    Trouble,
+)
 from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.partner_keys import PartnerKeyStore
 from dispatcher.store.peers import PeerStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
@@ -103,6 +112,11 @@ class Transport(Protocol):
         Its body is kept only where it has at most `keep_bytes`.
         """
 
+    async def fetch(
+        self, admitted: Admitted, check: Callable[[], Stopped | None], keep_bytes: int
+    ) -> Answer | Trouble | Stopped:
+        """Ask for what a partner publishes at its route, after `check`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
@@ -146,6 +160,7 @@ class Kit:
     windows: WindowStore
     registry: RegistryStore
     proofs: ProofStore
+    partner_keys: PartnerKeyStore
     vault_tokens: VaultStore
     workers: WorkerStore
     vault: Vault

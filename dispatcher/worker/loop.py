@@ -1,10 +1,10 @@
 """One worker's life: start, turn, drain.
 
 Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep, purging, the
-prover and the policy watch side by side until it is told to stop. A drain stops claiming, gives
-back what has not begun, finishes what is in flight within its time, and leaves the list of workers.
-A database that goes away stops nothing for good: every loop tries again, and sending stops with the
-policy lease.
+prover, the key fetcher and the policy watch side by side until it is told to stop. A drain stops
+claiming, gives back what has not begun, finishes what is in flight within its time, and leaves the
+list of workers. A database that goes away stops nothing for good: every loop tries again, and
+sending stops with the policy lease.
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Settled
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.desk import Desk
+from dispatcher.worker.key_fetcher import KeyFetcher
 from dispatcher.worker.kit import Kit, Step, rest
 from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
@@ -63,6 +64,7 @@ class Worker:
         self._upkeep = Upkeep(kit, self.policy, triage)
         self._purging = Purging(kit, self.policy)
         self._prover = Prover(kit, self.policy, tokens)
+        self._key_fetcher = KeyFetcher(kit, self.policy)
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -77,6 +79,7 @@ class Worker:
             self._upkeep.run(self._stopping),
             self._purging.run(self._stopping),
             self._prover.run(self._stopping),
+            self._key_fetcher.run(self._stopping),
             self._pace(self._relay.turn, self._bell),
             self._pace(self._leaser.turn, asyncio.Event()),
         )

@@ -15,6 +15,7 @@ from typing import Final
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import DispatcherError, KeyUnavailable
 from dispatcher.model.ids import Epoch, Revision
+from dispatcher.model.key_set import KeySetNow
 from dispatcher.model.keys import SigningKey
 from dispatcher.model.producers import Producers
 from dispatcher.model.registry import Registry
@@ -22,6 +23,7 @@ from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.paper import coming_due, must_warn
+from dispatcher.stages.gates.partner_keys import list_letter_keys, next_change_us
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
 from dispatcher.store.signing_keys import StoredKey
@@ -58,11 +60,12 @@ class PolicyWatch:
         self.hint = asyncio.Event()
         self.delivery_lease_seconds = kit.settings.lease_seconds
         self.today = date.min
-        self._next_turn_us: int | None = None
         self._opened: dict[bytes, bytes] = {}
         self._lacks = False
         self._key_changes = 0
         self._keys_again = 0.0
+        self.key_sets: Mapping[str, KeySetNow] = {}
+        self._changes_us: int | None = None
 
     async def start(self) -> None:
         """Enter the list of workers and take the first reading; raises when it cannot."""
@@ -115,7 +118,7 @@ class PolicyWatch:
             if beat is None or beat.is_fenced:
                 await self._register()
                 continue
-            if beat.epoch == self.snapshot.epoch and not self._is_outrun():
+            if beat.epoch == self.snapshot.epoch and not self._is_outdated():
                 self.lease_ends = began + kit.settings.policy_lease_seconds
                 return
             await self._reload()
@@ -126,9 +129,10 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         kit = self._kit
-        active, switches, stored, proofs, token_keys = await kit.registry.policy_now()
+        active, switches, stored, proofs, token_keys, key_sets = await kit.registry.policy_now()
         today, now_us = self._date(), kit.clock.wall_us()
         await self._fetch_keys(active.key_changes, stored)
+        connectors = active.registry.connectors
         keys = self._open_keys(stored)
         opened = [(name, key.kind, key.times) for name, each in keys.items() for key in each]
         snapshot = compile_snapshot(
@@ -141,6 +145,7 @@ class PolicyWatch:
             loopback=kit.settings.address_rules.loopback,
             identities=kit.settings.identities,
             unsigned=unsigned(active.registry, opened, now_us),
+            letter_keys=list_letter_keys(connectors, key_sets, now_us),
         )
         is_new = active.revision != self.snapshot.revision
         if is_new:
@@ -148,7 +153,12 @@ class PolicyWatch:
         if is_new or today != self.today:
             self._warn_of_paper(active.registry, today)
         self.today, self.keys, self.snapshot = today, keys, snapshot
-        self._next_turn_us = next_turn_us((times for _, _, times in opened), now_us)
+        self.key_sets = key_sets
+        moments = (
+            next_turn_us((times for _, _, times in opened), now_us),
+            next_change_us(connectors, key_sets, now_us),
+        )
+        self._changes_us = min(filter(None, moments), default=None)
         self.token_keys = {
             (each.connector, each.version): each.sealed
             for each in token_keys
@@ -232,11 +242,11 @@ class PolicyWatch:
         self._keys_again = self._kit.clock.boot() + KEYS_AGAIN_SECONDS
         return keys
 
-    def _is_outrun(self) -> bool:
-        """True where time alone has opened or closed lanes since the policy was read."""
-        turn_us = self._next_turn_us
-        is_turned = turn_us is not None and self._kit.clock.wall_us() >= turn_us
-        return is_turned or self.today != self._date()
+    def _is_outdated(self) -> bool:
+        """True where the same policy says something else by now, because time has passed."""
+        changes_us = self._changes_us
+        is_due = changes_us is not None and self._kit.clock.wall_us() >= changes_us
+        return is_due or self.today != self._date()
 
     def _lacks_keys(self) -> bool:
         return self._lacks and self._kit.clock.boot() >= self._keys_again

@@ -28,6 +28,7 @@ from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.settling.outcome import code_of, is_success
 from dispatcher.store.proofs import Claim
+from dispatcher.vault.partner_encryption import encrypt
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
@@ -171,7 +172,9 @@ class Prover:
         shaped = await self._tokens.shape(admitted, self._tokens.of(cleared))
         if isinstance(shaped, Refusal):
             return shaped
-        sealed = seal(shaped)
+        sealed = seal(shaped, encrypt)
+        if isinstance(sealed, Refusal):
+            return sealed
 
         def sign() -> Departure | Stopped:
             keys = self._policy.keys.get(route.subscription, ())

@@ -29,6 +29,7 @@ from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.store.ledger import Disclosure
 from dispatcher.store.tickets import Read
+from dispatcher.vault.partner_encryption import encrypt
 from dispatcher.worker.disclosing import disclosure_of, has_same_keys
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
@@ -82,7 +83,9 @@ class Reader:
         shaped = await shape_letter(kit, self._tokens, admitted, tokens)
         if isinstance(shaped, Refusal):
             return deny(shaped)
-        sealed = seal(shaped)
+        sealed = seal(shaped, encrypt)
+        if isinstance(sealed, Refusal):
+            return deny(sealed)
         kit.step(Step.DISCLOSE)
         row = disclosure_of(kit, self._policy, sealed)
         number = await self._disclose(judged, row, fetch.address)

@@ -77,7 +77,7 @@ def workers(database: Database) -> WorkerStore:
 
 
 async def test_the_first_policy_is_the_empty_registry(registry: RegistryStore):
-    active, switches, keys, _, _ = await registry.policy_now()
+    active, switches, keys, *_ = await registry.policy_now()
     assert (active.revision, active.hash, active.registry) == (0, "", Registry())
     assert (switches, keys) == ((), ())
 
@@ -87,7 +87,7 @@ async def test_an_activated_revision_is_read_back_whole_with_its_keys(registry: 
     number, epoch = await registry.activate(
         NewRevision(base=before, registry=REGISTRY, **ANN), [KEY]
     )
-    active, _, keys, _, _ = await registry.policy_now()
+    active, _, keys, *_ = await registry.policy_now()
     assert (number, active.revision) == (1, 1)
     assert active.epoch == epoch > before.epoch
     assert active.registry == REGISTRY

@@ -85,7 +85,7 @@ async def test_a_proof_bumps_the_epoch_is_read_with_the_policy_and_is_on_the_rec
     registry = RegistryStore(database, audit)
     before = await registry.active()
     await proofs.record(await claim(proofs), ProofMethod.DNS, W1)
-    active, _, _, (proof,), _ = await registry.policy_now()
+    active, _, _, (proof,), *_ = await registry.policy_now()
     assert active.epoch == before.epoch + 1
     assert (proof.key, proof.method, proof.proven_by, proof.revision) == (KEY, "dns", "w1", 0)
     (entry,) = await audit.newest(before=9, limit=9, actor=None, kind=None, about=None)

@@ -7,6 +7,7 @@ import asyncio
 import json
 import re
 from asyncio.sslproto import _SSLProtocolTransport  # type: ignore[attr-defined]
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ from standardwebhooks import Webhook
 
 from dispatcher.model.caller import Caller, CallerKind
 from dispatcher.model.errors import StoreUnavailable
-from dispatcher.model.registry import Style
+from dispatcher.model.registry import Encryption, Style
+from dispatcher.receiver.opening import Receiver
 from dispatcher.stages.sealing.standard_webhooks import format_secret
 from dispatcher.store.history import HistoryStore
 from dispatcher.worker.kit import Step
@@ -32,6 +34,7 @@ from tests.support.fetching import (
     registry_of,
 )
 from tests.support.letters import change, rows
+from tests.support.opening import PAIRS, partner_key
 from tests.support.signing import pem_of_key
 from tests.support.waiting import until
 
@@ -66,6 +69,25 @@ async def test_what_is_fetched_is_to_the_byte_what_a_full_letter_would_bear(
         await world.apply(registry_of(world.inbox, style=Style.FULL, retry_seconds=(600.0,)))
         full = await world.fetch(letter)
         assert (got.status, full.body) == (200, got.body)
+
+
+async def test_what_is_fetched_is_encrypted_where_letters_are(tmp_path: Path, sqlite_url: str):
+    async with fetching(tmp_path, sqlite_url) as world:
+        letter = await world.letter()
+        held = registry_of(world.inbox, encryption=Encryption.JWE)
+        acme, *others = held.connectors
+        acme = replace(acme, keys=(partner_key(PAIRS["EC"]),))
+        await world.apply(replace(held, connectors=(acme, *others)))
+        got = await world.fetch(letter)
+        assert (got.status, got.headers["content-type"]) == (200, "application/jose")
+        partner = Receiver(
+            secrets=[format_secret(await world.secret())],
+            private_keys={"k1": PAIRS["EC"].as_dict(private=True)},
+            subscriber="acme-orders",
+        )
+        assert DATA == partner.open(got.headers, got.body, status=200).data
+        (read,) = await world.reads(letter["id"])
+        assert "jwe:" in read["key_ids"]
 
 
 async def test_a_pinned_client_certificate_is_as_good_as_a_signature(

@@ -20,7 +20,7 @@ from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.keys import KeyKind, SigningKey
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
 from dispatcher.model.partner_key import PartnerKey
-from dispatcher.model.registry import OwnershipProof, Registry, Style, WireFormat
+from dispatcher.model.registry import Encryption, OwnershipProof, Registry, Style, WireFormat
 from dispatcher.model.token import TokenKey, write_value
 from dispatcher.producer import enqueue
 from dispatcher.stages.gates.rehearsal import rehearse
@@ -29,6 +29,7 @@ from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.vault.tokens import Recipient
 from tests.support.hostile import Receiver, Request, answers, receiver
 from tests.support.letters import rows
+from tests.support.opening import header_of, open_jwe
 from tests.support.proving import SECRET, TOKEN_SECRET, Lab, a_lab, registry_at
 from tests.support.waiting import until
 from tests.unit.stages import builders
@@ -48,7 +49,8 @@ TOKENS = (
     "$.lines[*].sku vault(sku)",
     "@subject",
 )
-JWK = json.dumps(ECKey.generate_key("P-256").as_dict(private=False))
+PAIR = ECKey.generate_key("P-256")
+JWK = json.dumps(PAIR.as_dict(private=False))
 TERMS: dict[str, dict[str, Any]] = {
     "full": {"scope": {"order.paid": GRANTS}, "headers": {"X-Account": "n-42", "X-Zone": "b c"}},
     "thin": {"scope": {"order.paid": (*GRANTS, "@subject")}, "style": Style.THIN},
@@ -178,3 +180,28 @@ async def test_what_is_encrypted_is_encrypted_anew_and_all_else_is_the_same(
         assert len(letter.body) == len(request.body)
         jwe = re.compile(rb"eyJ[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+){4}")
         assert jwe.sub(b"", letter.body) == jwe.sub(b"", request.body) != request.body
+
+
+async def test_a_letter_encrypted_whole_is_shown_as_it_leaves_with_what_the_partner_reads(
+    tmp_path: Path, database_url: str
+) -> None:
+    terms = {"scope": {"order.paid": GRANTS}, "encryption": Encryption.JWE}
+    async with receiver(answers(200)) as partner, a_lab(tmp_path, database_url, partner) as lab:
+        request = await delivered(lab, partner, terms)
+        instant = instant_of(request)
+        control = replace(preview_control(lab.house), wall_us=lambda: instant * 1_000_000)
+        policy = await control.policy([NAME], None)
+        (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
+        case = await control.filed(row["id"], NAME, None)
+        letter = (await control.preview(NAME, case, policy, is_blind=False)).letter
+        assert letter is not None
+        private = PAIR.as_dict(private=True)
+        plaintexts = {letter.plaintext, open_jwe(letter.body, private)}
+        assert {open_jwe(request.body, private)} == plaintexts
+        shown, sent = header_of(letter.body), header_of(request.body)
+        assert shown.pop("epk") != sent.pop("epk")
+        assert shown == sent
+        lines = request.head.decode().split("\r\n")[:-2]
+        told = [letter.line, *(f"{name}: {value}" for name, value in letter.headers)]
+        differing = [each for each in zip(told, lines, strict=True) if each[0] != each[1]]
+        assert ["webhook-signature"] == [line.partition(":")[0] for line, _ in differing]

@@ -97,11 +97,12 @@ class Receiver:
             byte = await reader.readexactly(1)
             self.bytes_received += 1
             head += byte
-        length = next(
+        lengths = (
             int(line.split(b":")[1])
             for line in head.split(b"\r\n")
             if line.lower().startswith(b"content-length:")
         )
+        length = next(lengths, 0)
         body = await reader.readexactly(length)
         self.bytes_received += length
         return Request(head, body, writer.get_extra_info("sockname")[0], number)

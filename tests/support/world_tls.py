@@ -95,7 +95,8 @@ async def working(
         network=NetworkSection(loopback_inboxes=inboxes, **network),
         base=folder,
     )
-    create_keyring(config.keyring_path)
+    if not config.keyring_path.exists():
+        create_keyring(config.keyring_path)
     stop, metrics = asyncio.Event(), Metrics(CollectorRegistry())
     names = {HOST: ("127.0.0.1",)}
     async with open_house(config) as house:

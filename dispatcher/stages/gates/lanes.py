@@ -7,20 +7,20 @@ a name: addresses are judged later, each time, in `addresses`.
 
 from collections.abc import Collection, Sequence
 
-from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.host import parse_host
 from dispatcher.model.registry import Connector, Destination
 from dispatcher.model.scope import Scope
+from dispatcher.model.snapshot import Route
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.verdict import Reason, Refusal, hold
 from dispatcher.stages.gates.listing import Ground, Listing
 from dispatcher.stages.gates.paper import Finding, judge_paper, reach_of
+from dispatcher.stages.gates.partner_keys import judge_encryption
 
 
 def judge_lane(
     connector: Connector,
-    subscription: str,
-    endpoint: Endpoint,
+    route: Route,
     listing: Listing,
     event_type: str,
     scope: Scope,
@@ -32,9 +32,10 @@ def judge_lane(
     `listing` is what `judge_listing` finds for the endpoint: the same for all of its lanes.
     """
     findings: list[Finding] = []
+    endpoint = route.endpoint
     if switches:  # a calm night has none, and a large registry has a great many lanes
         stopping = lane_targets(
-            connector.name, subscription, endpoint.host, event_type, connector.tenants
+            connector.name, route.subscription, endpoint.host, event_type, connector.tenants
         )
         findings += [
             (Reason.SWITCH_ON, str(switch.target))
@@ -47,8 +48,9 @@ def judge_lane(
         entries = (Destination(host=endpoint.host, reason=""),)
     if ground.ownership is not None and ground.ownership.is_unproven(connector.name, endpoint):
         findings.append((Reason.ENDPOINT_UNPROVEN, f"{endpoint.host} is not proven to be theirs"))
-    if subscription in ground.unsigned:
-        findings.append((Reason.SIGNING_KEY_MISSING, f"no key of {subscription} signs now"))
+    if route.subscription in ground.unsigned:
+        findings.append((Reason.SIGNING_KEY_MISSING, f"no key of {route.subscription} signs now"))
+    findings += judge_encryption(connector, route, scope, ground.letter_keys)
     reach = reach_of(event_type, endpoint, entries, scope)
     findings += judge_paper(connector, scope, entries, ground.policy, ground.today, reach)
     if not findings:

@@ -28,6 +28,7 @@ from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.aliases import granted_zones
 from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.gates.paper import Finding
+from dispatcher.stages.gates.partner_keys import LetterKeys
 from dispatcher.stages.gates.terms import find_terms, judge_terms
 
 WILDCARD: Final = "*."
@@ -40,8 +41,8 @@ class Ground:
 
     `identities` are the client certificates at hand; `None` where it is not about one worker.
     Without `ownership` nobody is asked for a proof: where what may flow is compared, proofs are
-    left out as switches are, for both come and go by themselves. `unsigned` subscriptions have no
-    key to sign with.
+    left out as switches are, for both come and go by themselves. So do `letter_keys`, those that
+    partners publish. `unsigned` subscriptions have no key to sign with.
     """
 
     policy: Policy
@@ -50,6 +51,7 @@ class Ground:
     identities: frozenset[str] | None = None
     ownership: Ownership | None = None
     unsigned: frozenset[str] = frozenset()
+    letter_keys: LetterKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,17 +12,20 @@ from datetime import date
 from functools import lru_cache
 
 from dispatcher.model.caller import CallerKind, Callers, Known
+from dispatcher.model.classification import Sensitivity
 from dispatcher.model.endpoint import Endpoint, parse_endpoint
 from dispatcher.model.headers import Headers, compile_headers
 from dispatcher.model.ids import Epoch, Lane, Revision, lane_of
 from dispatcher.model.leak import rules_in_force
 from dispatcher.model.paper import ConnectorState
+from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.producers import list_producers
 from dispatcher.model.proof import Proof
 from dispatcher.model.registry import (
     SUBJECTS_MAX,
     SUMMARY_SUBJECTS_MAX,
     Connector,
+    Encryption,
     EventType,
     Limits,
     Registry,
@@ -37,6 +40,8 @@ from dispatcher.model.verdict import Refusal
 from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
 from dispatcher.stages.gates.listing import Ground, Listing, judge_listing
 from dispatcher.stages.gates.ownership import Ownership
+from dispatcher.stages.gates.partner_keys import LetterKeys, choose_key, keys_of
+from dispatcher.stages.revising.key_routes import plan_key_routes
 from dispatcher.stages.shaping.scopes import resolve_scope
 
 
@@ -51,15 +56,17 @@ def compile_snapshot(
     loopback: frozenset[tuple[str, int]],
     identities: frozenset[str] | None = frozenset(),
     unsigned: frozenset[str] = frozenset(),
+    letter_keys: LetterKeys | None = None,
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired.
 
-    `identities` are the client certificates that the worker has; `None` where none is asked.
-    `unsigned` are the subscriptions without a key to sign with.
+    `identities` are the client certificates that the worker has, `letter_keys` what partners
+    publish; `None` where none is asked. `unsigned` are the subscriptions without a key to sign
+    with.
     """
     event_types = {each.name: each for each in registry.event_types}
     ownership = Ownership.of(registry.policy, loopback, proofs, today)
-    ground = Ground(registry.policy, today, loopback, identities, ownership, unsigned)
+    ground = Ground(registry.policy, today, loopback, identities, ownership, unsigned, letter_keys)
     parts = list(plan_routes(registry, ground))
     by_type: dict[str, list[Route]] = defaultdict(list)
     for _, route, _ in parts:
@@ -78,6 +85,7 @@ def compile_snapshot(
         closed=closed,
         open_lanes=tuple(open_lanes),
         callers=_callers(registry.connectors),
+        key_routes=plan_key_routes(registry, switches, ground),
         proving=tuple(
             route for _, route, _ in parts if ownership.wants_proof(route.connector, route.endpoint)
         ),
@@ -131,6 +139,8 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
     event_types = {each.name: each for each in registry.event_types}
     connectors = {each.name: each for each in registry.connectors}
     leak_rules = rules_in_force(registry.policy.leak_rules)
+    floor = registry.policy.encrypt_from
+    encrypt_from = None if floor == "never" else Sensitivity(floor)
     for subscription in sorted(registry.subscriptions, key=lambda each: each.name):
         connector = connectors.get(subscription.connector)
         endpoint = _endpoint(subscription.url)
@@ -138,7 +148,21 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
         if connector is not None and endpoint is not None and headers is not None:
             listing = judge_listing(connector, endpoint, ground)
             route = _route(subscription, connector, endpoint, listing, headers, event_types)
-            yield connector, replace(route, leak_rules=leak_rules), listing
+            route = replace(
+                route,
+                leak_rules=leak_rules,
+                encrypt_from=encrypt_from,
+                letter_key=_letter_key(subscription, connector, ground),
+            )
+            yield connector, route, listing
+
+
+def _letter_key(
+    subscription: Subscription, connector: Connector, ground: Ground
+) -> PartnerKey | None:
+    if subscription.encryption is Encryption.NONE:
+        return None
+    return choose_key(keys_of(connector, ground.letter_keys), subscription.encryption_kid)
 
 
 def _judge_lanes(
@@ -153,8 +177,7 @@ def _judge_lanes(
         for event_type, scope in route.scopes.items():
             verdict = judge_lane(
                 connector,
-                route.subscription,
-                route.endpoint,
+                route,
                 listing,
                 event_type,
                 scope,
@@ -201,6 +224,7 @@ def _route(
             subscription.body_bytes_max, _subjects_max(subscription), subscription.records_max
         ),
         keys=connector.keys,
+        encryption=subscription.encryption,
         retry_seconds=tuple(subscription.retry_seconds),
         attempt_seconds=subscription.attempt_seconds,
         concurrency=subscription.concurrency,

@@ -12,7 +12,7 @@ from dispatcher.model.token import VERSION_MAX
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.listing import WILDCARD, has_hidden_steps
 from dispatcher.stages.revising.fault import NAME, Fault, bad_name, out_of_range
-from dispatcher.stages.revising.key_faults import check_keys
+from dispatcher.stages.revising.key_faults import check_key_set, check_keys
 from dispatcher.stages.revising.tls_faults import check_tls
 
 NOTICE_HOURS_LIMIT: Final = 720
@@ -34,6 +34,7 @@ def check_connector(connector: Connector) -> Iterator[Fault]:
         yield out_of_range(f"{of}: token_version", 1, VERSION_MAX)
     yield from _check_paper(of, connector)
     yield from check_keys(of, connector.keys)
+    yield from check_key_set(of, connector)
     keys = Counter(
         (each.scheme, _plain(each.host), each.port, each.path_prefix)
         for each in connector.destinations

@@ -16,12 +16,19 @@ from dispatcher.model.disclosure import Aspect, Change, Direction, DisclosureDif
 from dispatcher.model.ids import Lane
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.path import format_path
-from dispatcher.model.registry import Connector, EventType, Limits, Registry
+from dispatcher.model.registry import Connector, Encryption, EventType, Limits, Registry
 from dispatcher.model.scope import Field, Scope
 from dispatcher.model.snapshot import Route
 from dispatcher.stages.gates.listing import Ground
 from dispatcher.stages.revising.acceptance import accepts_no_more
 from dispatcher.stages.revising.caller_rights import compare_callers, compare_tickets
+from dispatcher.stages.revising.encryption_terms import (
+    compare_encryption,
+    compare_floor,
+    compare_key_sets,
+    compare_named_keys,
+    tell_unencrypted,
+)
 from dispatcher.stages.revising.flows import Flow, flows
 from dispatcher.stages.revising.host_notes import compare_hosts
 from dispatcher.stages.revising.leak_rules import compare_leak_rules
@@ -61,6 +68,9 @@ def diff(
         *compare_ownership(old.policy, new.policy),
         *compare_leak_rules(old.policy, new.policy),
         *compare_retention(old, new, today),
+        *compare_floor(old.policy, new.policy),
+        *compare_key_sets(old, new),
+        *compare_named_keys(old, new),
         *compare_classes(old, new),
         *compare_versions(old, new),
         *compare_tokens(old, new),
@@ -68,6 +78,7 @@ def diff(
         *compare_callers(old, new),
         *compare_terms(old, new),
         *tell_reaches(now, Ground(new.policy, today, loopback)),
+        *tell_unencrypted(now, Ground(new.policy, today, loopback)),
         *_compare_flows(flows(was, today, loopback), flows(now, today, loopback)),
     }
     return DisclosureDiff(tuple(sorted(changes, key=_order)))
@@ -125,6 +136,8 @@ def _whole(direction: Direction, flow: Flow) -> Iterator[Change]:
     yield Change(direction, Aspect.RECIPIENT, where, f"{route.connector} at {route.endpoint}")
     for header in route.headers:
         yield Change(direction, Aspect.TERMS, where, _header(header))
+    if route.encryption is Encryption.JWE:
+        yield Change(direction, Aspect.TERMS, where, "encrypted to the partner")
     granted = _scope(flow).fields
     for field in granted:
         yield Change(direction, Aspect.FIELD, where, _field(name, field))
@@ -146,6 +159,7 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         yield Change(WIDENS, Aspect.TERMS, where, f"{_signing(now)}, was {_signing(was)}")
     yield from _compare_limits(where, was.limits, now.limits)
     yield from _compare_keys(where, was.keys, now.keys)
+    yield from compare_encryption(where, was, now)
     if was.window_seconds and now.window_seconds and was.window_seconds != now.window_seconds:
         # A shorter one tells more of each moment; a longer one makes groups large enough to tell.
         what = f"windows of {now.window_seconds} seconds, were {was.window_seconds}"
@@ -189,7 +203,7 @@ def _compare_limits(where: str, old: Limits, new: Limits) -> Iterator[Change]:
 def _compare_keys(
     where: str, old: tuple[PartnerKey, ...], new: tuple[PartnerKey, ...]
 ) -> Iterator[Change]:
-    """Say who else could read what is encrypted field by field: grants name keys by `kid`."""
+    """Say who else could read what is encrypted: grants and subscriptions name keys by `kid`."""
     for key in sorted(set(new) - set(old), key=lambda each: each.kid):
         yield Change(WIDENS, Aspect.RECIPIENT, where, f"whoever holds the new key {key.kid}")
     for key in sorted(set(old) - set(new), key=lambda each: each.kid):

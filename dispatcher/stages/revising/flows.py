@@ -2,8 +2,8 @@
 
 Made for `diff`, from the same routes and the same judgement of lanes as the snapshot that workers
 obey, so that what a reviewer is shown is what will be done. Switches are left out: they come and go
-by themselves. So are proofs, and the client certificates that one worker or another happens to
-have.
+by themselves. So are proofs, the keys that partners publish, and the client certificates that one
+worker or another happens to have.
 """
 
 from collections.abc import Mapping
@@ -38,9 +38,7 @@ def flows(
     found: dict[Lane, Flow] = {}
     for connector, route, listing in plan_routes(registry, ground):
         for name, scope in route.scopes.items():
-            verdict = judge_lane(
-                connector, route.subscription, route.endpoint, listing, name, scope, (), ground
-            )
+            verdict = judge_lane(connector, route, listing, name, scope, (), ground)
             if verdict is None:
                 until = last_day(connector, scope, listing.entries, registry.policy)
                 if listing.is_reported and connector.report_only_until is not None:

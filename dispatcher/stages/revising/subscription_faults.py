@@ -14,6 +14,7 @@ from dispatcher.model.registry import (
     GROUP_MIN,
     WINDOW_SECONDS,
     Connector,
+    Encryption,
     EventType,
     Policy,
     Style,
@@ -92,6 +93,9 @@ def check_subscription(subscription: Subscription) -> Iterator[Fault]:
         yield out_of_range(f"{of}: retry_seconds", 0, RETRY_SECONDS_LIMIT)
     if len(subscription.retry_seconds) > RETRIES_LIMIT:
         yield Fault(f"{of}: retry_seconds", "too many waits", f"write at most {RETRIES_LIMIT}")
+    if subscription.encryption_kid and subscription.encryption is Encryption.NONE:
+        fix = f'take it out, or write encryption = "{Encryption.JWE}"'
+        yield Fault(f"{of}: encryption_kid", "nothing is encrypted to it", fix)
     yield from _check_ceilings(of, subscription)
 
 
@@ -162,6 +166,9 @@ def check_scope(
     if purpose is None:
         return
     granted: list[Field] = []
+    kid = subscription.encryption_kid
+    if kid and connector.key_set is None and kid not in {key.kid for key in connector.keys}:
+        yield _no_key(f"subscription {subscription.name!r}: encryption_kid", connector, kid)
     for name, grants in subscription.scope.items():
         where = f"subscription {subscription.name!r}: scope {name!r}"
         for path, count in Counter(map(_path, grants)).items():
@@ -189,11 +196,15 @@ def _check_encryption(where: str, connector: Connector, scope: Scope) -> Iterato
     named = [action.argument for action in actions if action.kind is ActionKind.ENCRYPT]
     known = {key.kid for key in connector.keys}
     for kid in sorted(set(named) - known):
-        why = f"connector {connector.name!r} has no key {kid!r}"
-        yield Fault(where, why, "list the partner's key under [[connector.keys]]")
+        yield _no_key(where, connector, kid)
     if len(named) > ENCRYPTED_LIMIT:
         why = f"{len(named)} fields are encrypted one by one"
         yield Fault(where, why, f"encrypt at most {ENCRYPTED_LIMIT}")
+
+
+def _no_key(where: str, connector: Connector, kid: str) -> Fault:
+    why = f"connector {connector.name!r} has no key {kid!r}"
+    return Fault(where, why, "list the partner's key under [[connector.keys]]")
 
 
 def _path(grant: str) -> str:

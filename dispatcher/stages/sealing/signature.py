@@ -12,6 +12,7 @@ from dispatcher.model.keys import SigningKey, SigningProfile, live_keys
 from dispatcher.model.letter import Departure, Sealed, Stopped
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.sealing.compat_signature import sign_compat
+from dispatcher.stages.sealing.encryption import check_body
 from dispatcher.stages.sealing.message_signature import sign_message
 from dispatcher.stages.sealing.standard_webhooks import sign_tokens
 
@@ -23,8 +24,12 @@ def depart(
 ) -> Departure | Stopped:
     """Make the headers of this attempt: one signature for each live key, in the order given.
 
-    `is_answer` signs it as the answer to a partner's fetch.
+    `is_answer` signs it as the answer to a partner's fetch. Nothing is signed whose bytes are not
+    as the subscription has them.
     """
+    stopped = check_body(sealed)
+    if stopped is not None:
+        return stopped
     cleared, body = sealed.cleared, sealed.body
     route = cleared.route
     signing = live_keys(keys, route.signing, now_seconds * 1_000_000)

@@ -30,6 +30,13 @@ HOLD_PAUSE_US: Final = 100_000
 KEY_PAUSE_US: Final = 5_000_000
 """Wait for a key that cannot be had: whoever keeps it is away, and comes back when it does."""
 
+_PARKED: Final = (
+    Reason.SIGNING_KEY_MISSING,
+    Reason.PIN_MISMATCH,
+    Reason.ENCRYPTION_REQUIRED,
+    Reason.ENCRYPTION_BROKEN,
+)
+"""What a person must mend before another try makes sense."""
 _PAUSES_US: Final = {
     Reason.POLICY_LEASE_EXPIRED: LEASE_PAUSE_US,
     Reason.DELIVERY_LEASE_SHORT: LEASE_PAUSE_US,
@@ -63,7 +70,7 @@ def settle(
             )
         case Answer() | Trouble():
             return _settle_failure(leased, used, result, retry_seconds, chance, moment_us)
-        case Stopped(reason=(Reason.SIGNING_KEY_MISSING | Reason.PIN_MISMATCH) as reason):
+        case Stopped(reason=reason) if reason in _PARKED:
             return _end(leased, Move.PARK, Outcome.NOT_BEGUN, code=reason)
         case Stopped(reason=reason):
             pause_us = _PAUSES_US.get(reason, 0)

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from dispatcher.model.letter import Cleared
-from dispatcher.model.registry import WireFormat
+from dispatcher.model.registry import Encryption, WireFormat
 
 CONTENT_TYPES: Final = {
     WireFormat.STANDARD: "application/json",
@@ -27,7 +27,8 @@ def wrap(cleared: Cleared, occurred: str, members: Mapping[str, Any]) -> bytes:
     """Encode one letter. `occurred` is the event's moment; `members` stand behind the envelope.
 
     A CloudEvent (CNCF, 1.0.2, JSON format) names the subscription as its source: the partner knows
-    it, and with the id it is unique.
+    it, and with the id it is unique. What is encrypted says whom it is for: the outside of it could
+    be another's.
     """
     webhook_id, event_type = cleared.leased.webhook_id, cleared.leased.event.type
     envelope: dict[str, Any]
@@ -41,6 +42,8 @@ def wrap(cleared: Cleared, occurred: str, members: Mapping[str, Any]) -> bytes:
         }
     else:
         envelope = {"id": webhook_id, "type": event_type, "timestamp": occurred}
+    if cleared.route.encryption is Encryption.JWE:
+        envelope["subscriber"] = cleared.route.subscription
     envelope.update(members)
     return _ENCODER.encode(envelope)
 

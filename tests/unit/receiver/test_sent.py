@@ -9,6 +9,7 @@ from dispatcher.stages.sealing.ed25519 import key_set, public_half
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.sealing.standard_webhooks import format_public, format_secret
+from dispatcher.vault.partner_encryption import encrypt
 from tests.unit.stages import builders
 
 NOW = 1795463361
@@ -26,7 +27,9 @@ def letter(profile: SigningProfile) -> Sealed:
     admitted = builders.admitted(b'{"id":"1"}', "$.id", signing=profile)
     webhook_id = admitted.cleared.leased.webhook_id
     body = f'{{"id":"{webhook_id}","type":"order.paid","timestamp":"2026-11-23T19:48:44Z"}}'
-    return seal(Shaped(admitted=admitted, plaintext=body.encode(), disclosed=()))
+    sealed = seal(Shaped(admitted=admitted, plaintext=body.encode(), disclosed=()), encrypt)
+    assert isinstance(sealed, Sealed)
+    return sealed
 
 
 def sent(sealed: Sealed, now: int, **more: bool) -> dict[str, str]:

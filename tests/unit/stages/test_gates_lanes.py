@@ -13,16 +13,20 @@ from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.lanes import judge_lane, plain_target
 from dispatcher.stages.gates.listing import Ground, judge_listing
+from dispatcher.stages.revising.compiling import plan_routes
 from tests.unit.stages import builders
 
 
 def judge(url="https://hooks.acme.example/in", stops=(), loopback=(), policy=None, **more):
     connector, endpoint = builders.connector(**more), parse_endpoint(url)
+    held = builders.registry(
+        connectors=(connector,), subscriptions=(builders.subscription(url=url),)
+    )
     ground = Ground(policy or Policy(), builders.TODAY, frozenset(loopback))
+    ((_, route, _),) = plan_routes(held, ground)
     return judge_lane(
         connector,
-        "acme-orders",
-        endpoint,
+        route,
         judge_listing(connector, endpoint, ground),
         "order.paid",
         Scope.of(()),

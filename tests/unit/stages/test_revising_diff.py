@@ -44,6 +44,7 @@ def held(partner=None, wanted=None, kind=None, **more):
         "destinations": (INBOX,),
     }
     wanted = {"scope": {"order.paid": ("$.id", "$.mail")}} | (wanted or {})
+    more = {"policy": Policy(encrypt_from="never")} | more
     return builders.registry(
         event_types=(event_type(**{"schema": SCHEMA} | (kind or {})),),
         connectors=(connector(**papers | (partner or {})),),
@@ -275,7 +276,7 @@ def test_plain_http_is_told_before_everything_else():
     [
         (held(partner={"contact": "new@acme.example"}), "changed: contact"),
         (held(wanted={"concurrency": 3}), "changed: concurrency"),
-        (held(policy=Policy(warn_days=(1,))), "changed: warn_days"),
+        (held(policy=Policy(warn_days=(1,), encrypt_from="never")), "changed: warn_days"),
         (held(partner={"clearance": Sensitivity.CONFIDENTIAL}), "changed: clearance"),
     ],
 )

@@ -17,6 +17,7 @@ from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret, parse_secret
+from dispatcher.vault.partner_encryption import encrypt
 from tests.unit.stages import builders
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "signatures.json").read_text())
@@ -29,7 +30,9 @@ def sealed(body: bytes = b'{"id":"msg_1"}', webhook_id: str = "msg_1") -> Sealed
         builders.leased(webhook_id=WebhookId(webhook_id)), policy, builders.cleared().scope
     )
     admitted = Admitted(cleared=cleared, addresses=("8.8.8.8",))  # type: ignore[arg-type]
-    return seal(Shaped(admitted=admitted, plaintext=body, disclosed=()))
+    letter = seal(Shaped(admitted=admitted, plaintext=body, disclosed=()), encrypt)
+    assert isinstance(letter, Sealed)
+    return letter
 
 
 def the_time() -> int:

@@ -36,6 +36,7 @@ from dispatcher.stages.sealing.message_signature import LIFE_SECONDS
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_public, format_secret
+from dispatcher.vault.partner_encryption import encrypt
 from tests.unit.stages import builders
 
 VECTORS = {
@@ -65,7 +66,9 @@ KEYS = (PAIR, SHARED, OLD_PAIR, OLD_SHARED)
 
 def letter(profile: SigningProfile, body: bytes = BODY, **subscription: Any) -> Sealed:
     admitted = builders.admitted(b'{"id":"1"}', "$.id", signing=profile, **subscription)
-    return seal(Shaped(admitted=admitted, plaintext=body, disclosed=()))
+    sealed = seal(Shaped(admitted=admitted, plaintext=body, disclosed=()), encrypt)
+    assert isinstance(sealed, Sealed)
+    return sealed
 
 
 def headers_of(sealed: Sealed, keys: tuple[SigningKey, ...] = KEYS, **more: Any) -> dict[str, str]:

@@ -47,7 +47,7 @@ class World:
         active = SimpleNamespace(
             registry=held, revision=1, epoch=self.epoch, erasures=0, key_changes=0
         )
-        return active, (), self.keys, builders.proofs_of(held), ()
+        return active, (), self.keys, builders.proofs_of(held), (), {}
 
 
 def watch(world: World) -> PolicyWatch:

@@ -45,7 +45,7 @@ class World:
         active = SimpleNamespace(
             registry=Registry(), revision=1, epoch=self.epoch, erasures=0, key_changes=0
         )
-        return active, (), (), (), ()
+        return active, (), (), (), (), {}
 
 
 def watch(world: World) -> PolicyWatch:

@@ -1,0 +1,115 @@
+"""Which of a partner's keys may letters be encrypted to, now, and from when on is that different?
+
+Asked when a snapshot is compiled. A key of the registry counts because it was reviewed; one of the
+partner's own set because its thumbprint was, or because the set is followed and its time of
+waiting is over. Nothing of a set counts that could not be found for too long, or that was found
+somewhere else. It never looks for another key in place of one that is named.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from dispatcher.model.key_set import KeySet, KeySetMode, KeySetNow, SeenKey
+from dispatcher.model.partner_key import PartnerKey
+from dispatcher.model.path import format_path
+from dispatcher.model.registry import Connector, Encryption
+from dispatcher.model.scope import Scope, sensitive_fields
+from dispatcher.model.snapshot import Route
+from dispatcher.model.verdict import Reason
+from dispatcher.stages.gates.paper import Finding
+
+LetterKeys = Mapping[str, tuple[PartnerKey, ...]]
+"""By connector, the keys that may be used now, the preferred first."""
+STALE_US: Final = 72 * 3_600_000_000
+"""How long a set counts that cannot be fetched: a long weekend."""
+
+
+def list_letter_keys(
+    connectors: Iterable[Connector], known: Mapping[str, KeySetNow], now_us: int
+) -> LetterKeys:
+    """Give the keys of every connector that publishes its own."""
+    return {
+        each.name: tuple(_usable(each.key_set, each, known.get(each.name), now_us))
+        for each in connectors
+        if each.key_set is not None
+    }
+
+
+def next_change_us(
+    connectors: Iterable[Connector], known: Mapping[str, KeySetNow], now_us: int
+) -> int | None:
+    """Give the next moment at which, by the mere passing of time, other keys may be used."""
+    moments = [
+        moment
+        for each in connectors
+        if each.key_set is not None and each.name in known
+        for moment in _moments(each.key_set, each, known[each.name])
+        if moment > now_us
+    ]
+    return min(moments, default=None)
+
+
+def keys_of(connector: Connector, letter_keys: LetterKeys | None) -> tuple[PartnerKey, ...]:
+    """Give a connector's keys for letters: those it publishes, or else those of the registry."""
+    if connector.key_set is None:
+        return connector.keys
+    return (letter_keys or {}).get(connector.name, ())
+
+
+def choose_key(keys: tuple[PartnerKey, ...], kid: str) -> PartnerKey | None:
+    """Give the key of this name, or the first where none is named."""
+    return next((each for each in keys if kid in ("", each.kid)), None)
+
+
+def judge_encryption(
+    connector: Connector, route: Route, scope: Scope, letter_keys: LetterKeys | None
+) -> Iterator[Finding]:
+    """Give what is missing before letters of this scope may leave: encryption, or a key for it.
+
+    A field that leaves encrypted alone closes the lane, not only the letters that hold it: so
+    nothing begins to flow when such a field is no longer granted, but by a reviewed change.
+    """
+    if route.encryption is Encryption.NONE:
+        floor = route.encrypt_from
+        found = sensitive_fields(scope, floor) if floor is not None else frozenset()
+        if found:
+            paths = sorted(format_path(field.path) for field in found)
+            yield Reason.ENCRYPTION_REQUIRED, f"{', '.join(paths)} may only leave encrypted"
+    elif route.letter_key is None and (connector.key_set is None or letter_keys is not None):
+        what = f"{connector.name} has no key that letters may be encrypted to now"
+        yield Reason.ENCRYPTION_KEY_MISSING, what
+
+
+def is_short(key_set: KeySet, kids: frozenset[str], known: KeySetNow | None) -> bool:
+    """True while a set lacks what is wanted of it, so that it is worth to look again soon."""
+    if known is None or known.url != key_set.url:
+        return True
+    found = [each.found for each in known.keys]
+    if key_set.mode is KeySetMode.PINNED:
+        found = [each for each in found if each.thumbprint in key_set.thumbprints]
+    return not found or not kids.issubset(each.kid for each in found)
+
+
+def _usable(
+    key_set: KeySet, connector: Connector, known: KeySetNow | None, now_us: int
+) -> Iterator[PartnerKey]:
+    if known is None or known.url != key_set.url or now_us >= known.good_us + STALE_US:
+        return
+    if key_set.mode is KeySetMode.PINNED:
+        found = {each.found.thumbprint: each for each in known.keys}
+        chosen = [found[name] for name in key_set.thumbprints if name in found]
+    else:
+        chosen = [each for each in known.keys if _ripe_us(key_set, connector, each) <= now_us]
+        chosen = [each for each in chosen if each.found.is_for_encryption]
+    for each in chosen:
+        yield PartnerKey(kid=each.found.kid, jwk=each.found.jwk)
+
+
+def _moments(key_set: KeySet, connector: Connector, known: KeySetNow) -> Iterator[int]:
+    yield known.good_us + STALE_US
+    if key_set.mode is KeySetMode.FOLLOW:
+        yield from (_ripe_us(key_set, connector, each) for each in known.keys)
+
+
+def _ripe_us(key_set: KeySet, connector: Connector, seen: SeenKey) -> int:
+    return seen.first_seen_us + key_set.hold_us(connector.clearance)
