@@ -114,7 +114,7 @@ def _signatures(headers: Mapping[str, str]) -> Iterator[Signature]:
             continue
         parameters = dict(_PARAMETER.findall(found["parameters"]))
         names = tuple(found["names"].replace('"', "").split())
-        if parameters.get("tag") == f'"{SIGNATURE_TAG}"' and len(names) == len(set(names)):
+        if parameters.get("tag") == f'"{SIGNATURE_TAG}"':
             yield Signature(found["terms"], names, parameters, _decode(signed[found["label"]]))
 
 

@@ -77,6 +77,7 @@ async function decrypt(known, body) {
     const { plaintext } = await compactDecrypt(body, keyOf, {
       keyManagementAlgorithms: ['ECDH-ES+A256KW', 'RSA-OAEP-256'],
       contentEncryptionAlgorithms: ['A256GCM'],
+      maxDecompressedLength: 0, // nothing compressed is taken
     })
     return Buffer.from(plaintext)
   } catch (error) {

@@ -110,6 +110,7 @@ async function jwe({ private_keys, body }) {
   const { plaintext, protectedHeader } = await compactDecrypt(body, key, {
     keyManagementAlgorithms: ['ECDH-ES+A256KW', 'RSA-OAEP-256'],
     contentEncryptionAlgorithms: ['A256GCM'],
+    maxDecompressedLength: 0, // nothing compressed is taken
   })
   return { plaintext: Buffer.from(plaintext).toString(), header: protectedHeader }
 }

@@ -9,6 +9,7 @@ import base64
 import hashlib
 import hmac
 import json
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,7 @@ def rfc9421(
     *,
     alg: str | None = None,
     covered: tuple[str, ...] = COVERED,
+    at: int = NOW,
     created: int = NOW,
     lifetime: int = 300,
     media: str = "application/json",
@@ -169,7 +171,7 @@ def rfc9421(
         "content-type": media,
         "content-digest": digest,
         "webhook-id": ID,
-        "webhook-timestamp": str(created),
+        "webhook-timestamp": str(at),
     }
     alg = alg or ("hmac-sha256" if isinstance(key, bytes) else "ed25519")
     names = " ".join(f'"{name}"' for name in covered)
@@ -192,8 +194,11 @@ KEYID = "2026-11"
 
 def jwe(header: dict[str, Any], wrapped: bytes, cek: bytes, plaintext: str, name: str) -> str:
     protected = url64(json.dumps(header, separators=(",", ":")).encode())
-    nonce = fixed(f"nonce {name}", 12)
-    sealed = AESGCM(cek).encrypt(nonce, plaintext.encode(), protected.encode())
+    nonce, content = fixed(f"nonce {name}", 12), plaintext.encode()
+    if "zip" in header:
+        deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+        content = deflate.compress(content) + deflate.flush()
+    sealed = AESGCM(cek).encrypt(nonce, content, protected.encode())
     parts = (wrapped, nonce, sealed[:-16], sealed[-16:])
     return ".".join([protected, *map(url64, parts)])
 
@@ -213,7 +218,7 @@ def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: Any) -> str:
         256
     ).to_bytes(4)
     kek = hashlib.sha256((1).to_bytes(4) + shared + info).digest()
-    cek = fixed(f"cek {name}")
+    cek = fixed(f"cek {name}", 16 if more.get("enc") == "A128GCM" else 32)
     header = {
         "alg": "ECDH-ES+A256KW",
         "enc": "A256GCM",
@@ -228,13 +233,16 @@ def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: Any) -> str:
 
 
 def rsa(alg: str = "RSA-OAEP-256") -> str:
-    """RSA-OAEP-256 (RFC 8017 §7.1.1) with A256GCM; another `alg` is only claimed."""
+    """RSA-OAEP-256 (RFC 8017 §7.1.1), or RSA1_5 (§7.2.1), with A256GCM."""
     numbers = RSA.public_key().public_numbers()
     size = (numbers.n.bit_length() + 7) // 8
     cek, seed = fixed(f"cek {alg}"), fixed(f"seed {alg}")
-    block = hashlib.sha256(b"").digest() + bytes(size - 2 * 32 - 2 - 32) + b"\x01" + cek
-    masked = xor(block, mgf1(seed, len(block)))
-    encoded = b"\x00" + xor(seed, mgf1(masked, 32)) + masked
+    if alg == "RSA1_5":
+        encoded = b"\x00\x02" + b"\x5a" * (size - 3 - 32) + b"\x00" + cek
+    else:
+        block = hashlib.sha256(b"").digest() + bytes(size - 2 * 32 - 2 - 32) + b"\x01" + cek
+        masked = xor(block, mgf1(seed, len(block)))
+        encoded = b"\x00" + xor(seed, mgf1(masked, 32)) + masked
     wrapped = pow(int.from_bytes(encoded), numbers.e, numbers.n).to_bytes(size)
     header = {"alg": alg, "enc": "A256GCM", "kid": "rsa-1", "typ": "JOSE", "cty": "json"}
     return jwe(header, wrapped, cek, TO_SUBSCRIBER, alg)
@@ -436,6 +444,10 @@ def by_http_signature() -> list[Vector]:
                rfc9421(ED, ENVELOPE, tag="other"), **one),
         vector("rfc9421, too old", "timestamp_old", good, now=NOW + 301, **one),
         vector("rfc9421, too far ahead", "timestamp_future", good, now=NOW - 301, **one),
+        vector("rfc9421, created long before its webhook-timestamp", "timestamp_old",
+               rfc9421(ED, ENVELOPE, created=NOW - 301, lifetime=900), **one),
+        vector("rfc9421, created long after its webhook-timestamp", "timestamp_future",
+               rfc9421(ED, ENVELOPE, created=NOW + 301), **one),
         vector("rfc9421, expired before its time", "timestamp_old",
                rfc9421(ED, ENVELOPE, lifetime=10), now=NOW + 20, **one),
     ]  # fmt: skip

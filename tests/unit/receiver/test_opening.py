@@ -130,6 +130,27 @@ def test_only_so_many_signatures_are_looked_at(before: int, is_taken: bool):
     assert sent() if is_taken else refusal(sent) is Why.SIGNATURE_WRONG
 
 
+@pytest.mark.parametrize(("before", "is_taken"), [(15, True), (16, False)])
+def test_only_so_many_http_signatures_are_looked_at(before: int, is_taken: bool):
+    headers = dict(SIGNED["headers"])
+    others = [f's{number}=("@method");created=1;tag="another"' for number in range(before)]
+    headers["signature-input"] = ", ".join([*others, headers["signature-input"]])
+    headers["signature"] = ",".join(
+        [*(f"s{n}=:AA==:" for n in range(before)), headers["signature"]]
+    )
+    sent = partial(receiver(SIGNED).open, headers, SIGNED["body"].encode())
+    assert sent() if is_taken else refusal(sent) is Why.SIGNATURE_MISSING
+
+
+def test_a_large_letter_is_opened_too():
+    large = make_receiving.TO_SUBSCRIBER.replace("o-1", "o" * 200_000)
+    body = make_receiving.ecdh("p256-1", large)
+    signature = make_receiving.v1(make_receiving.NEW, body)
+    headers = make_receiving.standard(signature, media="application/jose")
+    message = receiver(ENCRYPTED).open(headers, body.encode())
+    assert message.data["order"]["id"] == "o" * 200_000
+
+
 def test_another_tolerance_can_be_asked_for():
     late = CLEAR | {"now": CLEAR["now"] + 30}
     assert open_vector(late, tolerance_seconds=30)
@@ -188,6 +209,10 @@ def test_nothing_encrypted_is_opened_without_a_private_key():
         },
         {"secrets": CLEAR["secrets"], "private_keys": {"k": {"kty": "oct", "k": "c2hvcnQ"}}},
         {"secrets": CLEAR["secrets"], "private_keys": {"k": {"kty": "EC", "d": "c2hvcnQ"}}},
+        {
+            "secrets": CLEAR["secrets"],
+            "private_keys": {"k": make_receiving.point(make_receiving.P256.public_key())},
+        },
     ],
 )
 def test_a_key_that_is_none_is_refused_at_once_and_not_repeated(given: dict[str, Any]):
