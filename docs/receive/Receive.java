@@ -224,11 +224,11 @@ public final class Receive {
     /** The Concat KDF of RFC 7518 §4.6.2, for 256 bits. */
     private static byte[] deriveKey(byte[] shared, Map<?, ?> header)
             throws GeneralSecurityException {
-        byte[] apu = decode((String) header.get("apu")), apv = decode((String) header.get("apv"));
         var hash = MessageDigest.getInstance("SHA-256");
         hash.update(number(1));
         hash.update(shared);
-        for (byte[] part : List.of(bytes((String) header.get("alg")), apu, apv)) {
+        var alg = bytes((String) header.get("alg"));
+        for (byte[] part : List.of(alg, optional(header, "apu"), optional(header, "apv"))) {
             hash.update(number(part.length));
             hash.update(part);
         }
@@ -254,6 +254,10 @@ public final class Receive {
 
     private static byte[] decode(String text) {
         return Base64.getUrlDecoder().decode(text);
+    }
+
+    private static byte[] optional(Map<?, ?> header, String name) {
+        return header.containsKey(name) ? decode((String) header.get(name)) : new byte[0];
     }
 
     private static byte[] number(int value) {

@@ -203,7 +203,7 @@ def jwe(header: dict[str, Any], wrapped: bytes, cek: bytes, plaintext: str, name
     return ".".join([protected, *map(url64, parts)])
 
 
-def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: Any) -> str:
+def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, tenant: str = TENANT, **more: Any) -> str:
     """ECDH-ES+A256KW (RFC 7518 §4.6) with A256GCM, to the key of that name."""
     name = f"{kid} {plaintext} {more}"
     if kid.startswith("p256"):
@@ -213,7 +213,7 @@ def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: Any) -> str:
         mine = X25519PrivateKey.from_private_bytes(fixed(f"epk {name}"))
         epk = {"kty": "OKP", "crv": "X25519", "x": url64(raw_public(mine))}
         shared = mine.exchange(X25519.public_key())
-    apu, apv = TENANT.encode(), f"{SUBSCRIBER}|{ID}".encode()
+    apu, apv = tenant.encode(), f"{SUBSCRIBER}|{ID}".encode()
     info = b"".join(len(part).to_bytes(4) + part for part in (b"ECDH-ES+A256KW", apu, apv)) + (
         256
     ).to_bytes(4)
@@ -225,7 +225,7 @@ def ecdh(kid: str, plaintext: str = TO_SUBSCRIBER, **more: Any) -> str:
         "kid": kid,
         "typ": "JOSE",
         "cty": "json",
-        "apu": url64(apu),
+        **({"apu": url64(apu)} if apu else {}),
         "apv": url64(apv),
         "epk": epk,
     }
@@ -388,6 +388,7 @@ def encrypted() -> list[Vector]:
     return [
         sealed("jwe, ECDH on P-256", "genuine", good),
         sealed("jwe, ECDH on X25519", "genuine", ecdh("x25519-1"), "X25519"),
+        sealed("jwe, no tenant named", "genuine", ecdh("p256-1", tenant="")),
         sealed("jwe, RSA-OAEP-256", "genuine", rsa(), "RSA", private_keys=rsa_keys),
         vector("jwe under v1a", "genuine", standard(v1a(ED, good), media="application/jose"),
                needs="v1a jwe P-256", public_keys=(ED,), private_keys=keys, body=good,
