@@ -5,14 +5,17 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from dispatcher.model.errors import KeyUnavailable
 from dispatcher.model.keys import KeyKind, KeyTimes
 from dispatcher.model.verdict import Reason
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.places import signing_key_place
+from dispatcher.vault.sealer import Place, Vault
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.policy import PolicyWatch
-from tests.support.vaults import standing_vault
+from tests.support.records import KEYRING
+from tests.support.vaults import StandingKeys, standing_vault
 from tests.unit.stages import builders
 
 VAULT = standing_vault()
@@ -26,6 +29,7 @@ class World:
     def __init__(self, *keys: StoredKey) -> None:
         self.keys = keys
         self.epoch = 1
+        self.key_changes = 0
         self.now_us = NOW
         self.readings = 0
 
@@ -45,7 +49,7 @@ class World:
         self.readings += 1
         held = builders.registry()
         active = SimpleNamespace(
-            registry=held, revision=1, epoch=self.epoch, erasures=0, key_changes=0
+            registry=held, revision=1, epoch=self.epoch, erasures=0, key_changes=self.key_changes
         )
         return active, (), self.keys, builders.proofs_of(held), (), {}
 
@@ -94,3 +98,55 @@ async def test_a_lane_is_closed_whose_key_is_revoked_or_cannot_be_opened():
         await policy.start()
         assert reasons(policy) == (Reason.SIGNING_KEY_MISSING,)
         assert policy.keys == {}
+
+
+class Kept(Vault):
+    """A vault whose provider is away until it is told otherwise."""
+
+    def __init__(self) -> None:
+        super().__init__(KEYRING, StandingKeys(KEYRING))
+        self.is_away, self.forgotten = True, 0
+
+    async def fetch(self, *blobs: bytes) -> None:
+        if self.is_away:
+            raise KeyUnavailable("away")
+
+    def open(self, blob: bytes, place: Place) -> bytes:
+        if self.is_away:
+            raise KeyUnavailable("away")
+        return super().open(blob, place)
+
+    def forget(self) -> None:
+        self.forgotten += 1
+
+
+async def test_while_the_key_provider_is_away_lanes_wait_and_open_by_themselves_afterwards():
+    world = World(key("one", created_us=1))
+    policy, vault = watch(world), Kept()
+    policy._kit.vault = vault
+    policy._kit.report = lambda line, error: None
+    await policy.start()
+    assert reasons(policy) == (Reason.SIGNING_KEY_MISSING,)
+    assert policy._lacks_keys() is False  # not at once
+    vault.is_away = False
+    world.now_us += 1_000_000
+    assert policy._lacks_keys()
+    await policy._reload()
+    assert reasons(policy) == ()
+    # What was opened stays so, though the provider goes away again.
+    vault.is_away = True
+    await policy._reload()
+    assert reasons(policy) == ()
+    assert not policy._lacks_keys()
+
+
+async def test_keys_at_rest_are_forgotten_once_for_each_time_that_they_change():
+    world = World(key("one", created_us=1))
+    policy, vault = watch(world), Kept()
+    policy._kit.vault, vault.is_away = vault, False
+    await policy.start()
+    assert vault.forgotten == 0
+    world.key_changes = 1
+    for _ in range(3):
+        await policy._reload()
+    assert vault.forgotten == 1
