@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -28,6 +29,8 @@ from dispatcher.model.errors import (
     DispatcherError,
     Forbidden,
     InvalidInput,
+    KeyMissing,
+    KeyUnavailable,
     Malformed,
     NotConfirmed,
     NotFound,
@@ -128,7 +131,6 @@ class Front:
         name, replies = _asker(ask.principal), self._plane.replies
         place = reply_place(name, key)
         fingerprint = _fingerprint(call)
-        await self._plane.vault.ready(place.tenant)  # what is done must not be forgotten
         known = await replies.claim(name, key, fingerprint)
         if known is None:
             try:
@@ -137,8 +139,9 @@ class Front:
                 await replies.give_back(name, key)
                 raise
             answer = msgspec.json.encode([reply.status, reply.body])
-            sealed = await self._plane.vault.seal_soon(answer, place)
-            await replies.complete(name, key, sealed)
+            # Nothing is left undone for want of a key; whoever asks again is told to look first.
+            with suppress(KeyMissing, KeyUnavailable):
+                await replies.complete(name, key, await self._plane.vault.seal_soon(answer, place))
             return reply
         if known.fingerprint != fingerprint:
             raise _conflict(

@@ -150,10 +150,11 @@ class EpochKeys:
                 await work
             self._failed.pop(name, None)
         except DispatcherError as error:
+            told = _told(error)
             if len(self._failed) >= KEYS_CACHED_MAX:
                 self._failed.clear()
-            self._failed[name] = (self._boot() + ASK_AGAIN_SECONDS, error)
-            raise
+            self._failed[name] = (self._boot() + ASK_AGAIN_SECONDS, told)
+            raise told from None
         finally:
             self._asking.pop(name, None)
 
@@ -228,6 +229,13 @@ async def _all(works: Iterable[Awaitable[None]]) -> None:
     for each in done:
         if isinstance(each, BaseException):
             raise each
+
+
+def _told(error: DispatcherError) -> DispatcherError:
+    """Say of a key what went wrong: also with the registry, or a file, it may be had later."""
+    if isinstance(error, KeyMissing | KeyUnavailable | SealBroken):
+        return error
+    return KeyUnavailable(error.why, where=error.where, fix=error.fix)
 
 
 def _look_at(task: asyncio.Task[None]) -> None:

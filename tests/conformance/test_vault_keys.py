@@ -1,5 +1,6 @@
 """Keys at rest are renewed, wrapped anew and destroyed; what a destroyed one sealed stays shut."""
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,14 +11,17 @@ from dispatcher.model.delivery import State
 from dispatcher.model.errors import KeyDestroyed
 from dispatcher.model.people import Role
 from dispatcher.store.database import Database
+from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.provider import KeyProviders
+from dispatcher.vault.sealer import Vault
 from tests.support.databases import wall_us
 from tests.support.letters import Road, change, rows
 from tests.support.planes import Caller, person, plane_of
-from tests.support.vaults import content_of
+from tests.support.records import KEYRING
+from tests.support.vaults import Fickle, content_of
 
 PRIVACY = person("pia", Role.PRIVACY)
 SRE = person("sam", Role.SRE)
@@ -190,3 +194,19 @@ async def test_keys_are_wrapped_anew_under_the_newest_and_no_record_changes(
         assert await held.vault.open_soon(bytes(row["payload"]), place) == content_of(
             b'{"id":"o0"}', "person-1"
         )
+
+
+async def test_a_stop_with_a_key_of_its_own_is_done_though_its_answer_cannot_be_sealed(
+    cellar: Cellar,
+):
+    held = cellar.api.plane.vault_keys
+    away = Fickle(LocalProvider(KEYRING), away=True)
+    vault = Vault(KEYRING, EpochKeys(held.keys, KeyProviders(away), boot=time.monotonic))
+    api = Caller(replace(cellar.api.plane, vault=vault))
+    asked = {"target": "everything", "reason": "smoke", "wait_seconds": 1}
+    head = {"headers": {"idempotency-key": "k-1"}}
+    held = await api.ask("POST", "/v1/switches", asked, by=SRE, **head)
+    assert held["target"] == "everything"
+    again = await api.refused("POST", "/v1/switches", asked, by=SRE, **head)
+    assert again == (409, "idempotency_unfinished")
+    assert len(await api.ask("GET", "/v1/switches")) == 1

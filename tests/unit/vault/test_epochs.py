@@ -6,7 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from dispatcher.model.errors import KeyDestroyed, KeyMissing, KeyUnavailable, SealBroken
+from dispatcher.model.errors import (
+    ConfigInvalid,
+    DispatcherError,
+    KeyDestroyed,
+    KeyMissing,
+    KeyUnavailable,
+    SealBroken,
+    StoreUnavailable,
+)
 from dispatcher.vault.epochs import ASK_AGAIN_SECONDS, EpochKeys
 from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.provider import KeyProviders
@@ -111,6 +119,28 @@ async def test_a_provider_that_failed_is_left_alone_for_a_moment() -> None:
         await desk.keys.ready("acme")
     desk.pass_seconds(ASK_AGAIN_SECONDS)
     await desk.keys.ready("acme")
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), ConfigInvalid("mode 0644")])
+async def test_a_key_may_be_had_later_whatever_is_away(error: DispatcherError) -> None:
+    desk = Desk()
+    await desk.keys.ready("acme")
+    name = desk.keys.sealing("acme").id
+    desk.keys.forget()
+    find, desk.epochs.find = desk.epochs.find, Raising(error)  # type: ignore[method-assign]
+    with pytest.raises(KeyUnavailable, match=error.why):
+        await desk.keys.fetch(name)
+    desk.epochs.find = find  # type: ignore[method-assign]
+    desk.pass_seconds(ASK_AGAIN_SECONDS)
+    await desk.keys.fetch(name)
+
+
+class Raising:
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    async def __call__(self, *_given: object) -> None:
+        raise self.error
 
 
 async def test_a_key_that_was_destroyed_is_gone_once_it_is_forgotten_also_while_it_is_fetched():
