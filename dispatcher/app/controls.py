@@ -120,6 +120,7 @@ def front(house: House) -> Front:
             keys=house.epoch_keys,
             providers=house.providers,
             vault=house.vault,
+            registry=house.registry,
             outbox=ShredStore(house.outbox_database),
             workers=house.workers,
             audit=house.audit,

@@ -12,6 +12,7 @@ from dispatcher.control.confirming import confirmed
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
+from dispatcher.model.days import day_of
 from dispatcher.model.epoch_key import EpochKey
 from dispatcher.model.errors import (
     Conflict,
@@ -24,6 +25,7 @@ from dispatcher.model.errors import (
 from dispatcher.model.people import Principal, Right
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.epoch_keys import EpochKeyStore
+from dispatcher.store.registry import RegistryStore
 from dispatcher.store.shredding import Sample, ShredStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import payload_place
@@ -106,6 +108,7 @@ class VaultKeys:
     keys: EpochKeyStore
     providers: KeyProviders
     vault: Vault
+    registry: RegistryStore
     outbox: ShredStore
     workers: WorkerStore
     audit: AuditLog
@@ -160,13 +163,14 @@ class VaultKeys:
     async def shred(self, asked: ShredAsked, *, by: Principal) -> Shredded:
         """Destroy a tenant's keys of periods that are over, and show that nothing opens any more.
 
-        Raises `NotFound` (`nothing_to_shred`), `Conflict` (`undelivered_events`,
+        Raises `NotFound` (`nothing_to_shred`), `Conflict` (`legal_hold`, `undelivered_events`,
         `deliveries_under_way`), and `NotConfirmed` when workers have not answered in time: the keys
         are gone all the same.
         """
         require(by, Right.ERASE)
         require_reason(asked.reason)
         keys = await self._doomed(asked)
+        await self._require_unheld(asked.tenant)
         starts = [start_of(key.id) for key in keys]
         needing = await self.outbox.needing(asked.tenant, starts)
         undelivered = sum(needing.values())
@@ -236,6 +240,20 @@ class VaultKeys:
                 code="nothing_to_shred",
             )
         return keys
+
+    async def _require_unheld(self, tenant: str) -> None:
+        """Refuse what a legal hold forbids; one on an event type may be about any tenant."""
+        retention = (await self.registry.active()).registry.policy.retention
+        today = day_of(self.wall_us())
+        for hold in retention.holds:
+            if hold.is_in_force(today) and hold.tenant in ("", tenant):
+                raise Conflict(
+                    f"the legal hold {hold.name} keeps these payloads through {hold.until}",
+                    where="tenant",
+                    fix=f"ask {hold.owner}, who answers for it; two people may end it in "
+                    "[[policy.retention.holds]]",
+                    code="legal_hold",
+                )
 
     async def _drop(self, asked: ShredAsked, starts: Sequence[bytes], by: Principal) -> int:
         dropped = await self.outbox.drop(asked.tenant, starts)

@@ -2,14 +2,18 @@
 
 import time
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dispatcher.model.days import day_of
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import KeyDestroyed
 from dispatcher.model.people import Role
+from dispatcher.model.registry import EventType, Policy, Registry
+from dispatcher.model.retention import LegalHold, Retention
 from dispatcher.store.database import Database
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.keyring import create_keyring
@@ -19,12 +23,14 @@ from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
 from tests.support.databases import wall_us
 from tests.support.letters import Road, change, rows
-from tests.support.planes import Caller, person, plane_of
+from tests.support.planes import EVERYBODY, Caller, control_of, person, plane_of
 from tests.support.records import KEYRING
 from tests.support.vaults import Fickle, content_of
+from tests.unit.stages.builders import leaf, record, text_of
 
 PRIVACY = person("pia", Role.PRIVACY)
 SRE = person("sam", Role.SRE)
+FIRST = day_of(wall_us()) - timedelta(days=100)
 WHY = {"reason": "the contract ended"}
 
 
@@ -126,6 +132,36 @@ async def test_what_is_still_to_be_delivered_is_lost_only_where_somebody_says_so
     assert (done["undelivered"], done["dropped"], done["payloads"]) == (2, 2, 2)
     found = await rows(cellar.database, "SELECT state, code, due_us FROM {deliveries}")
     assert {tuple(row.values()) for row in found} == {("dropped", "shredded", None)}
+
+
+@pytest.mark.parametrize(
+    ("hold", "is_held"),
+    [
+        ({"tenant": "north"}, True),
+        ({"event_type": "order.placed"}, True),
+        ({"tenant": "south"}, False),
+    ],
+)
+async def test_what_is_under_a_legal_hold_is_not_shredded(
+    cellar: Cellar, hold: dict[str, Any], is_held: bool
+):
+    terms = {"since": FIRST, "until": FIRST + timedelta(days=1800)} | hold
+    held = LegalHold(name="case-7", owner="lea", reason="a drill", **terms)
+    registry = Registry(
+        event_types=(EventType(name="order.placed", schema=text_of(record(id=leaf()))),),
+        policy=Policy(retention=Retention(holds=(held,))),
+    )
+    alone = control_of(cellar.database, approvals=1)
+    await alone.propose(registry, by=EVERYBODY, reason="a drill", where="a test")
+    await cellar.store()
+    await cellar.settle()
+    await cellar.end()
+    if is_held:
+        assert await cellar.refused() == (409, "legal_hold")
+        assert await cellar.refused(is_rehearsal=True) == (409, "legal_hold")
+        assert all((await cellar.blobs()).values())
+    else:
+        assert (await cellar.shred())["payloads"] == 2
 
 
 async def test_a_rehearsal_says_what_would_go_and_changes_nothing(cellar: Cellar):

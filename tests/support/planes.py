@@ -124,6 +124,7 @@ def vault_keys_of(database: Database) -> VaultKeys:
         keys=keys,
         providers=providers,
         vault=Vault(KEYRING, EpochKeys(keys, providers, boot=time.monotonic)),
+        registry=RegistryStore(database, audit),
         outbox=ShredStore(database),
         workers=WorkerStore(database),
         audit=audit,
