@@ -5,7 +5,7 @@ Read by the registry's keepers, by signing in the instant before the first byte,
 publishes public keys. The secret is in no repr and no pickle.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, Final, NoReturn
@@ -134,12 +134,16 @@ class CompatSignature:
 
 
 def live_keys(
-    keys: Iterable[SigningKey], profile: SigningProfile, now_us: int
+    keys: Sequence[SigningKey], profile: SigningProfile, now_us: int
 ) -> tuple[SigningKey, ...]:
     """Give the keys that sign by this profile at this instant, in the order given.
 
-    None, where one of the kinds it takes has no key that signs.
+    Symmetric ones come first. None, where one of the kinds it takes has no key that signs.
     """
-    kinds = _KINDS[profile]
-    live = tuple([key for key in keys if key.kind in kinds and key.times.is_signing(now_us)])
-    return live if len({key.kind for key in live}) == len(kinds) else ()
+    live: list[SigningKey] = []
+    for kind in _KINDS[profile]:
+        found = [key for key in keys if key.kind is kind and key.times.is_signing(now_us)]
+        if not found:
+            return ()
+        live += found
+    return tuple(live)

@@ -4,26 +4,47 @@ Called by the command line. Each line is work of the road itself, done over and 
 nothing is sent or stored. Whoever adds a seal adds a function that gives its lines, to `SEALS`.
 """
 
+import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
 
 import click
+from joserfc.jwk import Key, generate_key
 
 from dispatcher.app.running import calm_collector
 from dispatcher.model.epoch_key import EpochKey
+from dispatcher.model.keys import KeyKind, SigningKey, SigningProfile
+from dispatcher.model.letter import Sealed, Shaped
+from dispatcher.model.partner_key import PartnerKey
+from dispatcher.model.registry import Encryption
 from dispatcher.showcase.bench_report import machine, print_json, spread
+from dispatcher.showcase.bench_shaping import rehearsed_letter
+from dispatcher.stages.sealing.seal import seal
+from dispatcher.stages.sealing.signature import depart
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.keyring import Keyring
 from dispatcher.vault.local import LocalProvider
+from dispatcher.vault.partner_encryption import encrypt
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
 from dispatcher.vault.xaes import KEY_BYTES
 
 AT_REST_US: Final = 8.0
+V1_US: Final = 5.0
+ED25519_US: Final = 70.0
+JWE_US: Final = 200.0
+_JWE_US: Final = {"P-256": JWE_US}
+_SIGN_US: Final = {
+    SigningProfile.V1: V1_US,
+    SigningProfile.V1A: ED25519_US,
+    SigningProfile.RFC9421_ED25519: ED25519_US,
+}
+_NOW_SECONDS: Final = 1_700_000_000
 _KIB: Final = 1024
 _TENANT: Final = "shop"
 
@@ -87,7 +108,55 @@ async def _at_rest() -> Sequence[Line]:
     )
 
 
-SEALS: Final[tuple[Callable[[], Awaitable[Sequence[Line]]], ...]] = (_at_rest,)
+async def _signing() -> Sequence[Line]:
+    """Sign a body of 1 KiB as each profile does, in the instant before the first byte."""
+    keys = tuple(SigningKey(str(kind), bytes(KEY_BYTES), kind) for kind in KeyKind)
+    return tuple(
+        Line(
+            f"sign_{profile.name.lower()}",
+            f"sign {profile}",
+            partial(depart, _sealed(signing=profile), keys, _NOW_SECONDS),
+            _SIGN_US.get(profile),
+        )
+        for profile in SigningProfile
+    )
+
+
+async def _to_partner() -> Sequence[Line]:
+    """Encrypt a body of 1 KiB to a partner's key, and the same with the signature over it."""
+    lines = []
+    pairs: dict[str, Key] = {
+        "P-256": generate_key("EC", "P-256"),
+        "X25519": generate_key("OKP", "X25519"),
+    }
+    for curve, pair in pairs.items():
+        public = pair.as_dict(private=False)
+        jwk = {name: public[name] for name in ("kty", "crv", "x", "y") if name in public}
+        key = PartnerKey(kid="2026-01", jwk=json.dumps(jwk))
+        shaped = _sealed(encryption=Encryption.JWE, letter_key=key).shaped
+        what = f"encrypt JWE {curve}"
+        lines.append(
+            Line(f"jwe_{curve}".lower(), what, partial(seal, shaped, encrypt), _JWE_US.get(curve))
+        )
+    return lines
+
+
+def _sealed(**terms: Any) -> Sealed:
+    """Give a letter of 1 KiB whose route has these terms."""
+    letter = rehearsed_letter()
+    cleared = replace(letter.cleared, route=replace(letter.cleared.route, **terms))
+    admitted = replace(letter, cleared=cleared)
+    sealed = seal(Shaped(admitted=admitted, plaintext=b"x" * _KIB, disclosed=()), encrypt)
+    if not isinstance(sealed, Sealed):
+        raise TypeError("the bench's own letter was refused")
+    return sealed
+
+
+SEALS: Final[tuple[Callable[[], Awaitable[Sequence[Line]]], ...]] = (
+    _signing,
+    _to_partner,
+    _at_rest,
+)
 
 
 def _measure(lines: Sequence[Line], times: int, rounds: int) -> dict[str, dict[str, Any]]:

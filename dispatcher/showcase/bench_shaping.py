@@ -122,6 +122,11 @@ async def run_shaping_bench(*, letters: int, rounds: int, as_json: bool) -> int:
     return 0
 
 
+def rehearsed_letter() -> Admitted:
+    """Give the bench's own letter as it is just before it is shaped."""
+    return _goods(_event(_LINES["1k"])).letters[0]
+
+
 def _take_turns(goods: dict[str, _Goods], letters: int, rounds: int) -> dict[str, list[float]]:
     """Measure all in each round, in one order and then in the other; one round goes before."""
     works: dict[str, Callable[[], None]] = {}

@@ -21,10 +21,8 @@ _PUBLIC_PREFIX: Final = "whpk_"
 
 
 def sign_tokens(keys: tuple[SigningKey, ...], content: bytes) -> str:
-    """Give the value of `webhook-signature`: symmetric tokens first, each kind newest first."""
-    tokens = [_sign_v1(key, content) for key in keys if key.kind is KeyKind.HMAC]
-    tokens += [_sign_v1a(key, content) for key in keys if key.kind is KeyKind.ED25519]
-    return " ".join(tokens)
+    """Give the value of `webhook-signature`: a token for each key, in the order given."""
+    return " ".join([_SIGN[key.kind](key, content) for key in keys])
 
 
 def _sign_v1(key: SigningKey, content: bytes) -> str:
@@ -35,6 +33,9 @@ def _sign_v1(key: SigningKey, content: bytes) -> str:
 def _sign_v1a(key: SigningKey, content: bytes) -> str:
     signature = pair_of(key.secret).private.sign(content)
     return "v1a," + binascii.b2a_base64(signature, newline=False).decode()
+
+
+_SIGN: Final = {KeyKind.HMAC: _sign_v1, KeyKind.ED25519: _sign_v1a}
 
 
 def format_secret(secret: bytes) -> str:
