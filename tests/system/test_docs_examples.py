@@ -1,7 +1,6 @@
 """The examples in the documentation work as they are printed."""
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from sqlalchemy.orm import Session
 from standardwebhooks import Webhook
 
 from dispatcher.stages.sealing.standard_webhooks import format_secret
+from tests.support.world_nursery import Nursery
 
 DOCS = Path(__file__).parents[2] / "docs"
 DISPATCHER = Path(sys.executable).with_name("dispatcher")
@@ -46,19 +46,10 @@ def block(page: str, language: str) -> str:
     return found[1]
 
 
-def run(folder: Path, *words: str, given: str = "", **variables: str) -> str:
-    done = subprocess.run(
-        [DISPATCHER, *words],
-        cwd=folder,
-        input=given,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(nursery: Nursery, folder: Path, *words: str, **variables: str) -> str:
+    done = nursery.start("dispatcher", *words, folder=folder, env=variables)
+    assert done.wait() == 0, done.said()
+    return done.out.read_text()
 
 
 def write_registry(folder: Path) -> Path:
@@ -71,16 +62,16 @@ def write_registry(folder: Path) -> Path:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    run(tmp_path, "init", "--dev")
-    run(tmp_path, "migrate")
-    write_registry(tmp_path)
-    run(tmp_path, "apply", "integrations")
-    return tmp_path
+def folder(clear_folder: Path, nursery: Nursery) -> Path:
+    run(nursery, clear_folder, "init", "--dev")
+    run(nursery, clear_folder, "migrate")
+    write_registry(clear_folder)
+    run(nursery, clear_folder, "apply", "integrations")
+    return clear_folder
 
 
-def test_the_registry_page_can_be_applied(folder: Path) -> None:
-    assert "already says so" in run(folder, "apply", "integrations")
+def test_the_registry_page_can_be_applied(folder: Path, nursery: Nursery) -> None:
+    assert "already says so" in run(nursery, folder, "apply", "integrations")
 
 
 def test_the_registry_page_shows_a_class_that_schemas_accept() -> None:
@@ -88,10 +79,19 @@ def test_the_registry_page_shows_a_class_that_schemas_accept() -> None:
     assert set(leaf["x-data-classification"]) == {"category", "sensitivity"}
 
 
-def test_the_readme_enqueues_from_standard_input(folder: Path) -> None:
-    given = '{"order": {"id": "o-1"}}'
-    event = run(folder, "enqueue", "order.paid", "--tenant", "north", given=given).strip()
-    assert f"{event}  order.paid  tenant north" in run(folder, "trace", event)
+def test_the_readme_enqueues_from_standard_input(folder: Path, nursery: Nursery) -> None:
+    done = subprocess.run(
+        [DISPATCHER, "enqueue", "order.paid", "--tenant", "north"],
+        cwd=folder,
+        input='{"order": {"id": "o-1"}}',
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    event = done.stdout.strip()
+    assert f"{event}  order.paid  tenant north" in run(nursery, folder, "trace", event)
 
 
 def test_the_python_example_enqueues_in_the_callers_transaction(
@@ -109,10 +109,12 @@ def test_the_python_example_enqueues_in_the_callers_transaction(
     assert [(names["event_id"], 1)] == [tuple(row) for row in rows]
 
 
-async def test_the_sql_example_enqueues_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
+async def test_the_sql_example_enqueues_on_postgresql(
+    postgres_url: str, clear_folder: Path, nursery: Nursery
+) -> None:
     urls = {f"DISPATCHER__{plane}__URL": postgres_url for plane in ("REGISTRY", "OUTBOX")}
-    run(tmp_path, "init", "--dev")
-    run(tmp_path, "apply", str(write_registry(tmp_path)), **urls)
+    run(nursery, clear_folder, "init", "--dev")
+    run(nursery, clear_folder, "apply", str(write_registry(clear_folder)), **urls)
     connection = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     try:
         event = await connection.fetchval(block("outbox.md", "sql"))
