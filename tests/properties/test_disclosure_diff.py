@@ -378,7 +378,7 @@ def reached(route: Route) -> set[tuple[Any, ...]]:
 
 
 @given(pairs())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_lets_an_event_disclose_more_is_called_widening(pair):
     old, new = pair
     if diff(old, new, TODAY, NO_LOOPBACK).direction is Direction.WIDENS:
@@ -406,7 +406,7 @@ def ways(held: Registry, day: date) -> set[tuple[Any, ...]]:
 
 
 @given(allowlists())
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_lets_a_letter_reach_another_server_is_called_widening(pair):
     old, new = pair
     if diff(old, new, TODAY, NO_LOOPBACK).direction is not Direction.WIDENS:
@@ -443,7 +443,7 @@ def enqueued(listed: tuple[Producer, ...]) -> set[tuple[str, str, str]]:
 
 
 @given(LISTS, LISTS)
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_whatever_lets_somebody_enqueue_more_is_called_widening(was, now):
     old, new = (builders.registry(event_types=KINDS, producers=each) for each in (was, now))
     direction = diff(old, new, TODAY, NO_LOOPBACK).direction
@@ -524,7 +524,7 @@ def schema_pairs(draw: st.DrawFn) -> tuple[Any, Any]:
 
 
 @given(schema_pairs(), st.lists(DOCUMENTS, min_size=12, max_size=12))
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_schema_said_to_accept_no_more_accepts_no_more(pair, documents):
     was, now = (event_type(schema={"properties": {"v": each}}) for each in pair)
     if not accepts_no_more(was.schema, now.schema):
