@@ -77,10 +77,10 @@ class Retention:
 
     Windows about an event count from when it came to rest: when its last delivery was final.
     `payload_hours` is for payloads, `dead_payload_days` for those of which a delivery is dead.
-    `envelope_days` is for what an event's row says in clear: its subjects, its ordering and
-    idempotency keys. `ledger_days` is for all that is left then: disclosures, deliveries and the
-    event itself. `finding_days` counts from the finding, `ticket_days` from a ticket's end,
-    `triage_days` from when a place was last seen, `purge_days` from the purge that a record is of.
+    `envelope_days` is for what else an event's row says: its idempotency key, its trace context.
+    `ledger_days` is for all that is left then: disclosures, deliveries and the event itself.
+    `finding_days` counts from the finding, `ticket_days` from a ticket's end, `triage_days` from
+    when a place was last seen, `purge_days` from the purge that a record is of.
     `classes` map a category, a sensitivity and what is above it, or `personal`, to ceilings.
     """
 

@@ -1,9 +1,9 @@
 """What each rule of retention is about, in SQL: where its rows lie, how old they are, how they go.
 
 Read by `store.retention`. An event passes through three stages, and its row shows which: with its
-payload; without it, but saying in clear whom it is about; bare. Only what is bare is deleted, with
-all that refers to it, so no number is ever used again while something names it. What belongs to an
-event that may still be sent is never touched.
+payload; without it, but with its keys (and whom it is about, where no seal took that in); bare.
+Only what is bare is deleted, with all that refers to it, so no number is ever used again while
+something names it. What belongs to an event that may still be sent is never touched.
 """
 
 from collections.abc import Mapping
