@@ -27,6 +27,7 @@ from dispatcher.producer import enqueue
 from dispatcher.store.registry import NewRevision
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
+from dispatcher.vault.places import REGISTRY
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.loop import Worker
 from tests.support.hostile import Receiver, Request
@@ -93,6 +94,7 @@ class Lab:
     async def activate(self, held: Registry) -> Revision:
         """Make a registry with the subscription acme-orders the active one."""
         base = await self.house.registry.active()
+        await self.house.vault.ready(REGISTRY)
         key = seal_key("acme-orders", KeyKind.HMAC, SECRET, self.house.vault)
         new = NewRevision(
             base=base,
