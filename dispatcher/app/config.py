@@ -57,6 +57,12 @@ class OutboxSection(_DatabaseSection):
     """`[outbox]`: where events, deliveries and disclosures live."""
 
 
+class KeysSection(Section):
+    """`[keys]`: when we are reminded that a key has signed for long enough."""
+
+    remind_after_days: Annotated[int, Field(ge=1, le=3650)] = 90
+
+
 class AuditSection(Section):
     """`[audit]`: where the log's checkpoints are kept, outside the database."""
 
@@ -118,6 +124,7 @@ class Config(BaseSettings):
     registry: RegistrySection = RegistrySection()
     outbox: OutboxSection = OutboxSection()
     vault: VaultSection = VaultSection()
+    keys: KeysSection = KeysSection()
     audit: AuditSection = AuditSection()
     worker: WorkerSection = WorkerSection()
     network: NetworkSection = NetworkSection()

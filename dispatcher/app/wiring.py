@@ -59,6 +59,7 @@ async def open_kit(
         **config.worker.model_dump(),
         address_rules=network.address_rules,
         identities=frozenset(network.identities),
+        remind_after_days=config.keys.remind_after_days,
     )
     transport = Transport(network)
     own = OwnResolver(resolver_settings(config), clock=house.clock.boot)

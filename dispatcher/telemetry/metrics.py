@@ -74,6 +74,7 @@ class Metrics:
             registry=registry,
         )
         self._watch_requests(registry)
+        self._watch_keys(registry)
 
     def _watch_requests(self, registry: CollectorRegistry) -> None:
         """Add what is asked of us, by people and by partners."""
@@ -129,6 +130,15 @@ class Metrics:
             "dispatcher_pin_mismatches",
             "Connections to a public key that is not pinned: refused, or only reported.",
             ("connector", "kind"),
+            registry=registry,
+        )
+
+    def _watch_keys(self, registry: CollectorRegistry) -> None:
+        """Add what is known of keys that should not stay as they are for ever."""
+        self.signing_key_age_days = Gauge(
+            "dispatcher_signing_key_age_days",
+            "Days that the oldest active key of a subscription has signed, once that is long.",
+            ("subscription",),
             registry=registry,
         )
 

@@ -138,6 +138,7 @@ class WorkerSettings:
     rest_seconds: float = 30.0
     address_rules: AddressRules = field(default_factory=AddressRules)
     identities: frozenset[str] = frozenset()
+    remind_after_days: int = 90
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.worker.kit import Kit, rest
+from dispatcher.worker.reminders import remind_of_keys
 
 KEY_SECONDS: Final = 0.5
 """How long a reading of policy waits for keys it has not seen: a stop must not wait longer."""
@@ -152,6 +153,7 @@ class PolicyWatch:
             kit.resolver.forget()
         if is_new or today != self.today:
             self._warn_of_paper(active.registry, today)
+        remind_of_keys(kit, keys, now_us, is_new_day=today != self.today)
         self.today, self.keys, self.snapshot = today, keys, snapshot
         self.key_sets = key_sets
         moments = (

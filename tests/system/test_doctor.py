@@ -29,6 +29,7 @@ CHECKS = (
     "key provider",
     "registry database",
     "outbox database",
+    "signing keys",
     "clock",
     "trusted roots",
     "client identities",

@@ -32,6 +32,7 @@ class World:
         self.key_changes = 0
         self.now_us = NOW
         self.readings = 0
+        self.said: list[Any] = []
 
     def boot(self) -> float:
         return self.now_us / 1_000_000
@@ -57,7 +58,7 @@ class World:
 def watch(world: World) -> PolicyWatch:
     log = SimpleNamespace(
         info=lambda *_a, **_k: None,
-        warning=lambda *_a, **_k: None,
+        warning=lambda line, **terms: world.said.append((line, terms)),
         error=lambda *_a, **_k: None,
     )
     kit: Any = SimpleNamespace(
@@ -150,3 +151,22 @@ async def test_keys_at_rest_are_forgotten_once_for_each_time_that_they_change():
     for _ in range(3):
         await policy._reload()
     assert vault.forgotten == 1
+
+
+async def test_an_active_key_that_has_signed_for_long_is_reminded_of_once_a_day():
+    day_us = 86_400_000_000
+    world = World(
+        key("old", created_us=NOW - 100 * day_us, until_us=NOW + 9 * day_us),
+        key("new", created_us=NOW - 89 * day_us),
+    )
+    policy = watch(world)
+    metrics = policy._kit.metrics
+    for days, expected in ((0, []), (1, [90]), (1, [90]), (2, [90, 91])):
+        world.now_us, world.epoch = NOW + days * day_us, world.epoch + 1
+        await policy._read()
+        ages = [int(terms["why"].split()[4]) for line, terms in world.said if "key" in line]
+        assert ages == expected
+    assert b'key_age_days{subscription="acme-orders"} 91.0' in metrics.render()
+    world.keys, world.epoch = (key("newest", created_us=world.now_us),), world.epoch + 1
+    await policy._read()
+    assert b"key_age_days{" not in metrics.render()
