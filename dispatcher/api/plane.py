@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.credentials import CredentialControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
 from dispatcher.control.keys import KeyControl
@@ -53,6 +54,7 @@ class Plane:
     people: People
     switches: SwitchControl
     keys: KeyControl
+    credentials: CredentialControl
     proofs: ProofControl
     producers: ProducerRule
     previews: PreviewControl

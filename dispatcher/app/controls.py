@@ -1,6 +1,7 @@
 """The control plane over an open house: for the API, for commands, and for the showcase."""
 
 import secrets
+from functools import partial
 
 from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
@@ -10,6 +11,7 @@ from dispatcher.app.clock import mint_secret, mint_webhook_id
 from dispatcher.app.house import House
 from dispatcher.app.way_out import address_rules, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.credentials import CredentialControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
 from dispatcher.control.keys import KeyControl
@@ -23,6 +25,7 @@ from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.resolver import Resolver
 from dispatcher.store.changes import ChangeStore
+from dispatcher.store.credentials import CredentialStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
@@ -66,6 +69,18 @@ def preview_control(house: House) -> PreviewControl:
     )
 
 
+def credential_control(house: House) -> CredentialControl:
+    """Give what stores the secret headers of this house's partners."""
+    return CredentialControl(
+        registry=house.registry,
+        store=CredentialStore(house.registry_database, house.audit),
+        vault=house.vault,
+        approvals=house.config.registry.approvals,
+        independent_approvers=house.config.registry.independent_approvers,
+        mint_id=partial(secrets.token_hex, 4),
+    )
+
+
 def people(house: House) -> People:
     """Give the people of this house."""
     return People(store=PeopleStore(house.registry_database, house.audit), mint=secrets.token_bytes)
@@ -88,6 +103,7 @@ def front(house: House) -> Front:
             mint_secret=mint_secret,
             wall_us=house.clock.wall_us,
         ),
+        credentials=credential_control(house),
         proofs=ProofControl(
             registry=house.registry,
             proofs=house.proofs,

@@ -22,10 +22,10 @@ from dispatcher.network.transport import Transport
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
 from dispatcher.store.enqueueing import OUTBOX_CHANNEL
+from dispatcher.store.epoch import POLICY_CHANNEL
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.peers import PeerStore
-from dispatcher.store.registry import POLICY_CHANNEL
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.tickets import TicketStore
 from dispatcher.store.triage import TriageStore

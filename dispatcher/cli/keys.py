@@ -30,7 +30,7 @@ class Span(click.ParamType[int]):
         return int(found[1]) * _SECONDS[found[2]]
 
 
-_why = click.option("--reason", required=True, help="Why, for the record.")
+why_option = click.option("--reason", required=True, help="Why, for the record.")
 
 
 @click.group()
@@ -92,7 +92,7 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
     "half is published.",
 )
 @click.option("--now", is_flag=True, help="Sign with the new key at once, of whatever kind.")
-@_why
+@why_option
 @where_options
 def rotate(
     subscription: str,
@@ -135,7 +135,7 @@ def rotate(
 
 @keys.command()
 @click.argument("key")
-@_why
+@why_option
 @where_options
 def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
     """End the retiring KEY now: the partner has changed over."""
@@ -150,7 +150,7 @@ def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
 @click.argument("key", required=False)
 @click.option("--subscription", help="Revoke every key of this subscription.")
 @click.option("--connector", help="Revoke every key and ticket of this connector, and hold it.")
-@_why
+@why_option
 @wait_option
 @where_options
 def revoke(

@@ -51,7 +51,7 @@ _COMMANDS: Final = {
     "hold": ("dispatcher.cli.switches", "hold", "Stop sending, and wait until it has stopped."),
     "switches": ("dispatcher.cli.switches", "switches", "List what is stopped, and why."),
     "release": ("dispatcher.cli.switches", "release", "Take a stop off again."),
-    "keys": ("dispatcher.cli.keys", "keys", "List, rotate, retire and revoke signing keys."),
+    "keys": ("dispatcher.cli.headers", "keys", "List, rotate, retire and revoke signing keys."),
     "prove": ("dispatcher.cli.proofs", "prove", "Have an endpoint show that it is its partner's."),
     "detokenise": (
         "dispatcher.cli.privacy",

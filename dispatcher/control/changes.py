@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
+from dispatcher.control.approving import nobody_knows_who, require_another
 from dispatcher.control.documents import invalid
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import new_keys
@@ -22,7 +23,6 @@ from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
 from dispatcher.model.days import day_of
 from dispatcher.model.disclosure import Direction, DisclosureDiff
 from dispatcher.model.errors import (
-    ApprovalRequired,
     Conflict,
     Forbidden,
     KeyMissing,
@@ -111,7 +111,7 @@ class ChangeControl:
             return Outcome(revision=base.revision, epoch=base.epoch, diff=found, is_active=True)
         if found.direction is Direction.WIDENS and self.approvals > 1:
             if by.kind is PrincipalKind.LOCAL:
-                raise _nobody_knows_who()
+                raise nobody_knows_who()
             number = await self._file(base, registry, found, by, reason, amended)
             return Outcome(
                 revision=base.revision,
@@ -141,21 +141,12 @@ class ChangeControl:
         require(by, Right.APPROVE)
         require_reason(reason)
         change = await self._open(number)
-        if by.name == change.author:
-            raise Forbidden(
-                f"{by.name} proposed change set {number}, so somebody else must approve it",
-                where=f"change set {number}",
-                fix="ask a colleague with the role approver",
-                code="self_approval",
-            )
-        if self.independent_approvers and change.author in by.vouched_by:
-            raise Forbidden(
-                f"{change.author}, who proposed change set {number}, added {by.name} or issued "
-                "their token, so nobody can tell the two apart",
-                where=f"change set {number}",
-                fix="ask somebody whom another admin added, or have another person propose it",
-                code="approver_not_independent",
-            )
+        require_another(
+            by,
+            change.author,
+            f"change set {number}",
+            independent=self.independent_approvers,
+        )
         if change.hash != digest:
             raise Conflict(
                 f"change set {number} was edited after it was read",
@@ -339,13 +330,4 @@ def _no_revision(number: Revision) -> NotFound:
         where="N",
         fix="'dispatcher revisions' lists them",
         code="revision_unknown",
-    )
-
-
-def _nobody_knows_who() -> ApprovalRequired:
-    return ApprovalRequired(
-        "this lets more flow, so one person must propose it and another approve it",
-        where="DISPATCHER_TOKEN",
-        fix="set it to the token of a person with the role platform ('dispatcher principal add' "
-        "makes one), and apply again; on a laptop, 'dispatcher init --dev' lets one person do both",
     )

@@ -103,10 +103,12 @@ def revoke_keys(
     now_us: int,
     entry: Entry,
     hold: Target | None,
+    stripped: Sequence[str] = (),
 ) -> KeyChange:
     """Take every secret that is left, and hold the partner too where all of theirs is revoked.
 
-    Where a key was yet to sign, the one that it was to replace signs on.
+    The stored headers of `stripped` subscriptions go as well. Where a key was yet to sign, the one
+    that it was to replace signs on.
     """
     gone = {
         each.name: replace(each, sealed=None, times=replace(each.times, revoked_us=now_us))
@@ -122,7 +124,9 @@ def revoke_keys(
             back = rotation.take_back({n: peer.times for n, peer in left.items()}, now_us)
             turned += [replace(left[name], times=times) for name, times in back.items()]
     detail = {"keys": sorted(gone)[:CHANGES_MAX], "keys_count": len(gone)}
-    return KeyChange(entry=replace(entry, detail=detail), turned=turned, hold=hold)
+    return KeyChange(
+        entry=replace(entry, detail=detail), turned=turned, stripped=stripped, hold=hold
+    )
 
 
 def _peers(key: StoredKey, known: Sequence[StoredKey]) -> dict[str, StoredKey]:

@@ -158,7 +158,8 @@ class KeyControl:
         def judge(known: Sequence[StoredKey], now_us: int) -> KeyChange:
             found, about = _aimed_at(aim, known, registry)
             entry = Entry(kind="key.revoked", actor=by.name, about=about, reason=reason)
-            return revoke_keys(found, known, now_us, entry, hold)
+            stripped = _of_connector(registry, aim.connector) if hold is not None else ()
+            return revoke_keys(found, known, now_us, entry, hold, stripped)
 
         change, epoch = await self.registry.change_keys(judge)
         tickets = 0
@@ -208,9 +209,13 @@ def _aimed_at(
     else:
         if aim.connector not in {each.name for each in registry.connectors}:
             raise _unknown("connector", "--connector", aim.connector or "")
-        names = {each.name for each in registry.subscriptions if each.connector == aim.connector}
+        names = set(_of_connector(registry, aim.connector))
         about = f"connector {aim.connector}"
     return [each for each in known if each.subscription in names], about
+
+
+def _of_connector(registry: Registry, connector: str | None) -> list[str]:
+    return [each.name for each in registry.subscriptions if each.connector == connector]
 
 
 def _find(known: Sequence[StoredKey], name: str) -> StoredKey:

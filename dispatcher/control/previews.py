@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 
 from dispatcher.control.rehearsing import Written, without_signature, write_letter
 from dispatcher.control.shown_tokens import ShownTokens
+from dispatcher.model.credential import Credential, destination_of
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import (
     DispatcherError,
@@ -35,6 +36,7 @@ from dispatcher.model.token import TokenKey
 from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
+from dispatcher.stages.gates.credentials import Lacks, find_unbound
 from dispatcher.stages.gates.partner_keys import list_letter_keys
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.revising.compiling import compile_snapshot
@@ -125,6 +127,16 @@ class Policy:
     snapshot: Snapshot
     keys: tuple[StoredKey, ...] = field(repr=False)
     token_keys: tuple[StoredTokenKey, ...] = field(repr=False)
+    credentials: tuple[Credential, ...] = ()
+
+    def stored_headers(self, route: Route) -> Headers:
+        """Give the secret headers that would be sent, without their values."""
+        place = destination_of(route.endpoint)
+        return tuple(
+            (each.header, "(stored, and sent as it was entered)")
+            for each in self.credentials
+            if each.subscription == route.subscription and each.is_bound(place)
+        )
 
     def parts(self, subscription: str) -> tuple[Subscription, Connector]:
         """Give a subscription and its connector. Raises `NotFound`."""
@@ -157,7 +169,8 @@ class PreviewControl:
         in.
         """
         now = await self.registry.policy_now()
-        active, switches, keys, proofs, token_keys, key_sets = now
+        active, keys, token_keys, key_sets = now.active, now.keys, now.token_keys, now.key_sets
+        credentials = tuple(each.credential for each in now.credentials)
         serving = {e.name for e in active.registry.connectors if tenant in (None, *e.tenants)}
         subscriptions = tuple(
             e for e in active.registry.subscriptions if e.name in names and e.connector in serving
@@ -167,17 +180,24 @@ class PreviewControl:
             held,
             revision=active.revision,
             epoch=active.epoch,
-            switches=switches,
-            proofs=proofs,
+            switches=now.switches,
+            proofs=now.proofs,
             today=day_of(self.wall_us()),
             loopback=self.loopback,
             identities=None,  # it is workers who have them
-            unsigned=unsigned(
-                held, ((k.subscription, k.kind, k.times) for k in keys), self.wall_us()
+            lacks=Lacks(
+                unsigned(held, ((k.subscription, k.kind, k.times) for k in keys), self.wall_us()),
+                find_unbound(held, credentials),
             ),
             letter_keys=list_letter_keys(held.connectors, key_sets, self.wall_us()),
         )
-        policy = Policy(registry=held, snapshot=snapshot, keys=keys, token_keys=token_keys)
+        policy = Policy(
+            registry=held,
+            snapshot=snapshot,
+            keys=keys,
+            token_keys=token_keys,
+            credentials=credentials,
+        )
         for name in names:
             policy.parts(name)
         own = {each.connector for each in subscriptions}
@@ -254,7 +274,9 @@ class PreviewControl:
             if rehearsed.admitted is not None:
                 scope = rehearsed.admitted.cleared.scope
                 written = self._write(rehearsed.admitted, keys, tokens)
+        letter = None
         if isinstance(written, Written):
+            letter = _letter(written, keys, policy.stored_headers(snapshot.routes[name]))
             refusals += [written.refusal] if written.refusal is not None else []
         elif written is not None:
             refusals.append(written)
@@ -263,7 +285,7 @@ class PreviewControl:
             subscription=name,
             connector=connector.name,
             refusals=tuple(dict.fromkeys(refusals)),
-            letter=_letter(written, keys) if isinstance(written, Written) else None,
+            letter=letter,
             parts=_account(event, subscription, connector, policy.registry, shown),
         )
 
@@ -348,9 +370,9 @@ def _account(
     return account(document, bool(event.subjects), terms, shown)
 
 
-def _letter(written: Written, keys: tuple[SigningKey, ...]) -> Letter:
+def _letter(written: Written, keys: tuple[SigningKey, ...], stored: Headers) -> Letter:
     """Read the letter back from its own bytes, written without what would vouch for it."""
-    request = written.request(without_signature(written.headers, keys))
+    request = written.request(without_signature(written.headers, keys) + stored)
     head, _, body = request.partition(b"\r\n\r\n")
     line, *lines = head.decode("ascii").split("\r\n")
     pairs = (each.partition(": ") for each in lines)

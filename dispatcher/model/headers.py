@@ -13,6 +13,7 @@ from typing import Final
 
 COUNT_MAX: Final = 16
 VALUE_BYTES_MAX: Final = 1024
+CREDENTIAL_BYTES_MAX: Final = 4096
 BYTES_MAX: Final = 4096
 """Of all headers together, as they stand on the wire."""
 
@@ -53,6 +54,9 @@ _RESERVED: Final = frozenset(
 )
 _RESERVED_BEGINNINGS: Final = ("content-", "proxy-", "webhook-", "x-aws-ec2-", "x-forwarded-")
 
+_CREDENTIALS: Final = frozenset({"authorization", "cookie"})
+"""Reserved in the registry, which is there to be read, and free where values are sealed."""
+
 Headers = tuple[tuple[str, str], ...]
 
 
@@ -86,6 +90,18 @@ def find_header_faults(headers: Mapping[str, str]) -> Iterator[HeaderFault]:
         yield HeaderFault("", "too many headers", f"write at most {COUNT_MAX}")
     if sum(len(f"{name}: {value}\r\n") for name, value in headers.items()) > BYTES_MAX:
         yield HeaderFault("", "too long, all together", f"write at most {BYTES_MAX} bytes")
+
+
+def find_credential_faults(name: str, value: str) -> Iterator[str]:
+    """Say what is wrong with a secret header; the value itself is never said."""
+    if not _NAME.match(name):
+        yield "not a header's name"
+    elif is_reserved(name) and folded(name) not in _CREDENTIALS:
+        yield f"{name} is reserved: dispatcher alone says this, or nobody"
+    if not value or not _VALUE.match(value):
+        yield "the value holds what no header's value may hold"
+    elif len(value) > CREDENTIAL_BYTES_MAX:
+        yield f"the value is longer than {CREDENTIAL_BYTES_MAX} bytes"
 
 
 def compile_headers(headers: Mapping[str, str]) -> Headers | None:

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     ENCRYPTION_KEY_MISSING = "encryption_key_missing"
     ENCRYPTION_REQUIRED = "encryption_required"
     ENCRYPTION_BROKEN = "encryption_broken"
+    CREDENTIALS_UNBOUND = "credentials_unbound"
     POLICY_CHANGED = "policy_changed"
     POLICY_LEASE_EXPIRED = "policy_lease_expired"
     DELIVERY_LEASE_SHORT = "delivery_lease_short"

@@ -131,6 +131,23 @@ def make_partner_keys(make: Make) -> None:
     )
 
 
+def make_credentials(make: Make) -> None:
+    """Make the secret headers that partners want, and where each is bound to."""
+    make(
+        "credentials",
+        Column("id", Text, primary_key=True),
+        Column("subscription", Text, nullable=False),
+        Column("header", Text, nullable=False),
+        Column("destination", Text, nullable=False),
+        Column("sealed", LargeBinary),
+        Column("entered_by", Text, nullable=False),
+        Column("entered_us", BigInteger, nullable=False),
+        Column("approved_by", Text),
+        Column("approved_us", BigInteger),
+        Column("destroyed_us", BigInteger),
+    )
+
+
 def make_token_keys(make: Make) -> None:
     """Make the keys that partners' tokens hang on, and the count of who turned tokens back."""
     make(

@@ -16,7 +16,7 @@ from dispatcher.model.epoch_key import EpochKey
 from dispatcher.model.ids import Epoch
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
-from dispatcher.store.registry import POLICY_CHANNEL
+from dispatcher.store.epoch import announce
 
 _COLUMNS: Final = "id, tenant, begins_us, ends_us, wrapped, kek, destroyed_us"
 _IS_CURRENT: Final = "begins_us <= {now} AND ends_us > {now} AND destroyed_us IS NULL"
@@ -122,8 +122,7 @@ class EpochKeyStore:
 
     async def _bump(self, connection: AsyncConnection) -> Epoch:
         epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
-        if not self._database.is_sqlite:
-            await connection.exec_driver_sql(f"NOTIFY {POLICY_CHANNEL}")
+        await announce(self._database, connection)
         return Epoch(epoch)
 
 

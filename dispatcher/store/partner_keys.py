@@ -17,8 +17,8 @@ from dispatcher.model.ids import LeaseToken
 from dispatcher.model.key_set import FoundKey, FoundKeys
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
+from dispatcher.store.epoch import announce, bump_epoch
 from dispatcher.store.key_sets import found_key
-from dispatcher.store.registry import POLICY_CHANNEL
 
 EXPOSED: Final = "private_key_published"
 REFRESH_US: Final = 60_000_000
@@ -70,7 +70,6 @@ _FORGET: Final = """
 DELETE FROM {partner_keys} WHERE connector = :connector AND place IS NULL AND exposed_us IS NULL
     AND fetched_us < {now} - :forgotten_us
 """
-_BUMP: Final = "UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch"
 _SET: Final = "SELECT url, fault FROM {partner_key_sets} WHERE connector = :connector"
 _KNOWN: Final = """
 SELECT thumbprint, kid, jwk, is_for_encryption, place, exposed_us FROM {partner_keys}
@@ -167,10 +166,9 @@ class PartnerKeyStore:
             if not won.rowcount:
                 raise Conflict("somebody else fetches this set by now", code="claim_lost")
             await self._write(connection, claim.connector, listed, found.exposed)
-            epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
+            epoch = (await bump_epoch(self._database, connection)).epoch
             recording.note(_entry(claim, known, listed, found, epoch))
-            if not self._database.is_sqlite:
-                await connection.exec_driver_sql(f"NOTIFY {POLICY_CHANNEL}")
+            await announce(self._database, connection)
         return True
 
     async def _known(self, connector: str) -> _Known:

@@ -9,15 +9,13 @@ policy's epoch and is put on the record in the same transaction. Called by `work
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import LeaseToken, WorkerId
 from dispatcher.model.proof import ProofKey, ProofMethod, Unproven
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
-from dispatcher.store.registry import POLICY_CHANNEL
+from dispatcher.store.epoch import announce, bump_epoch
 
 _CLAIM: Final = """
 INSERT INTO {challenges} AS c
@@ -49,7 +47,6 @@ VALUES (:connector, :endpoint, :method, {now}, :worker, :revision)
 ON CONFLICT (connector, endpoint) DO UPDATE SET method = excluded.method,
     proven_us = excluded.proven_us, proven_by = excluded.proven_by, revision = excluded.revision
 """
-_BUMP: Final = "UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch, revision"
 # Whoever is at it may have begun before the partner mended something: what they find is dropped.
 _ASK: Final = """
 INSERT INTO {challenges} AS c
@@ -128,7 +125,7 @@ class ProofStore:
             won = await self._database.execute(connection, _WON, **place, token=claim.token)
             if not won.rowcount:
                 raise Conflict("somebody else asks this endpoint by now", code="claim_lost")
-            bumped = (await self._database.execute(connection, _BUMP)).one()
+            bumped = await bump_epoch(self._database, connection)
             await self._database.execute(
                 connection,
                 _RECORD,
@@ -144,7 +141,7 @@ class ProofStore:
                 "epoch": bumped.epoch,
             }
             recording.note(_entry("proven", claim.key, "dispatcher", detail))
-            await self._notify(connection)
+            await announce(self._database, connection)
 
     async def ask(self, key: ProofKey, *, actor: str) -> None:
         """Wish for a try now; every worker hears of it. A wish that waits already is enough."""
@@ -154,9 +151,9 @@ class ProofStore:
         async with self._audit.recording() as recording:
             connection = recording.connection
             await self._database.execute(connection, _ASK, **_place(key))
-            epoch = (await self._database.execute(connection, _BUMP)).one().epoch
+            epoch = (await bump_epoch(self._database, connection)).epoch
             recording.note(_entry("proof_asked", key, actor, {"epoch": epoch}))
-            await self._notify(connection)
+            await announce(self._database, connection)
 
     async def asking(self, key: ProofKey) -> Asking:
         """Read how the asking for one endpoint goes."""
@@ -174,10 +171,6 @@ class ProofStore:
                 connection, sql, **place, token=claim.token, **terms
             )
             return bool(done.rowcount)
-
-    async def _notify(self, connection: AsyncConnection) -> None:
-        if not self._database.is_sqlite:
-            await connection.exec_driver_sql(f"NOTIFY {POLICY_CHANNEL}")
 
 
 def _place(key: ProofKey) -> dict[str, str]:

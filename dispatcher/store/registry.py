@@ -23,8 +23,14 @@ from dispatcher.model.registry import Registry
 from dispatcher.model.switch import Switch, Target
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.changes import Decision, note_active, note_rejected
+from dispatcher.store.credentials import (
+    StoredCredential,
+    destroy_credentials,
+    read_credentials,
+)
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
+from dispatcher.store.epoch import announce, bump_epoch
 from dispatcher.store.key_sets import read_key_sets
 from dispatcher.store.signing_keys import (
     KeyChange,
@@ -40,14 +46,10 @@ from dispatcher.store.token_keys import (
     read_token_keys,
 )
 
-POLICY_CHANNEL: Final = "dispatcher_policy"
 NO_CHANGE: Final = TokenKeyChange()
 
 _ERASED: Final = """
 UPDATE {policy} SET epoch = epoch + 1, erasures = erasures + 1 WHERE id = 1 RETURNING epoch
-"""
-_BUMP: Final = """
-UPDATE {policy} SET epoch = epoch + 1 WHERE id = 1 RETURNING epoch, {now} AS now_us
 """
 _ACTIVATE: Final = """
 UPDATE {policy} SET epoch = epoch + 1, revision = :number
@@ -110,6 +112,7 @@ class PolicyNow(NamedTuple):
     proofs: tuple[Proof, ...]
     token_keys: tuple[StoredTokenKey, ...]
     key_sets: dict[str, KeySetNow]
+    credentials: tuple[StoredCredential, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +166,7 @@ class RegistryStore:
                 proofs=tuple(_proof(row) for row in proofs),
                 token_keys=await read_token_keys(self._database, connection),
                 key_sets=await read_key_sets(self._database, connection),
+                credentials=await read_credentials(self._database, connection),
             )
 
     async def activate(
@@ -213,7 +217,7 @@ class RegistryStore:
                 rejection = Decision(new.instead_of, new.author, why)
                 await note_rejected(self._database, recording, rejection)
             recording.note(_activated(new, number, digest, keys, token_keys))
-            await self._notify(connection)
+            await announce(self._database, connection)
         return number, Epoch(epoch)
 
     async def revision(self, number: Revision) -> Registry | None:
@@ -251,10 +255,13 @@ class RegistryStore:
         """
         async with self._audit.recording() as recording:
             connection = recording.connection
-            epoch, now_us = (await self._database.execute(connection, _BUMP)).one()
-            change = judge(await read_signing_keys(self._database, connection), now_us)
+            bumped = await bump_epoch(self._database, connection)
+            epoch = bumped.epoch
+            known = await read_signing_keys(self._database, connection)
+            change = judge(known, bumped.now_us)
             await add_signing_keys(self._database, connection, change.made)
             await turn_signing_keys(self._database, connection, change.turned)
+            await destroy_credentials(self._database, connection, change.stripped)
             entry = change.entry
             recording.note(replace(entry, detail={**entry.detail, "epoch": epoch}))
             if change.hold is not None:
@@ -262,7 +269,7 @@ class RegistryStore:
                 switch = await self._trip(connection, change.hold, **terms)
                 detail = {"switch": switch, "epoch": epoch}
                 recording.note(_switched("tripped", change.hold, detail=detail, **terms))
-            await self._notify(connection)
+            await announce(self._database, connection)
         return change, Epoch(epoch)
 
     async def token_keys(self) -> tuple[StoredTokenKey, ...]:
@@ -276,7 +283,7 @@ class RegistryStore:
             connection = recording.connection
             epoch = (await self._database.execute(connection, _ERASED)).scalar_one()
             recording.note(replace(entry, detail={**entry.detail, "epoch": epoch}))
-            await self._notify(connection)
+            await announce(self._database, connection)
         return Epoch(epoch)
 
     async def switches(self) -> tuple[Switch, ...]:
@@ -289,10 +296,10 @@ class RegistryStore:
         async with self._audit.recording() as recording:
             connection = recording.connection
             switch = await self._trip(connection, target, reason=reason, actor=actor)
-            epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
+            epoch = (await bump_epoch(self._database, connection)).epoch
             detail = {"switch": switch, "epoch": epoch}
             recording.note(_switched("tripped", target, actor, reason, detail))
-            await self._notify(connection)
+            await announce(self._database, connection)
         return switch, Epoch(epoch)
 
     async def release(self, target: Target, *, actor: str, reason: str) -> int:
@@ -312,10 +319,10 @@ class RegistryStore:
                     fix="'dispatcher switches' lists those that are on",
                     code="switch_unknown",
                 )
-            epoch = (await self._database.execute(connection, _BUMP)).scalar_one()
+            epoch = (await bump_epoch(self._database, connection)).epoch
             detail = {"switches": done.rowcount, "epoch": epoch}
             recording.note(_switched("released", target, actor, reason, detail))
-            await self._notify(connection)
+            await announce(self._database, connection)
             return done.rowcount
 
     async def _trip(
@@ -332,10 +339,6 @@ class RegistryStore:
             Switch(id=r[0], target=Target.parse(r[1]), reason=r[2], actor=r[3], tripped_us=r[4])
             for r in rows
         )
-
-    async def _notify(self, connection: AsyncConnection) -> None:
-        if not self._database.is_sqlite:
-            await connection.exec_driver_sql(f"NOTIFY {POLICY_CHANNEL}")
 
 
 def _active(row: Any) -> Active:

@@ -56,12 +56,14 @@ class KeyChange:
     """One act on keys, and how it is put on the record.
 
     Of those `turned` the times are written, and the secret is destroyed of those that come without
-    it. `hold` is stopped in the same act.
+    it. The stored headers of `stripped` subscriptions are destroyed, and `hold` is stopped, in the
+    same act.
     """
 
     entry: Entry
     made: Sequence[StoredKey] = ()
     turned: Sequence[StoredKey] = ()
+    stripped: Sequence[str] = ()
     hold: Target | None = None
 
 

@@ -30,6 +30,7 @@ from sqlalchemy import (
 from dispatcher.store.catalogue_tables import make_catalogue
 from dispatcher.store.control_tables import (
     make_audit,
+    make_credentials,
     make_epoch_keys,
     make_partner_keys,
     make_people,
@@ -53,6 +54,7 @@ REGISTRY_TABLES: Final = (
     "switches",
     "workers",
     "signing_keys",
+    "credentials",
     "principals",
     "tokens",
     "change_sets",
@@ -214,6 +216,7 @@ def registry_metadata(dialect: str) -> MetaData:
     make_audit(make)
     make_proofs(make)
     make_signing_keys(make)
+    make_credentials(make)
     make_token_keys(make)
     make_epoch_keys(make, _index)
     make_partner_keys(make)

@@ -23,6 +23,12 @@ def signing_key_place(subscription: str, fingerprint: str) -> Place:
     )
 
 
+def credential_place(connector: str, destination: str, credential: str) -> Place:
+    """Say where a header's secret value lies: it opens for one partner and one endpoint alone."""
+    row = f"{credential}/{connector}/{destination}"
+    return Place(table="credentials", column="sealed", tenant=REGISTRY, row=row)
+
+
 def reply_place(principal: str, key: str) -> Place:
     """Say where an answer lies that is given again for the same idempotency key."""
     return Place(table="replies", column="sealed", tenant=REGISTRY, row=f"{principal}/{key}")

@@ -28,6 +28,7 @@ from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
+from dispatcher.stages.sealing.stored_headers import with_credentials
 from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
@@ -176,7 +177,8 @@ class Courier:
         # Both run between the guarded connection and the first byte, and never await.
         def sign() -> Departure | Stopped:
             keys = self._policy.keys.get(sealed.leased.subscription, ())
-            return depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
+            departure = depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
+            return with_credentials(departure, self._policy.credentials, sealed.cleared.route)
 
         def check() -> Stopped | None:
             if not self._tokens.is_current(tokens):

@@ -22,12 +22,17 @@ from dispatcher.model.registry import Registry
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
+from dispatcher.stages.gates.credentials import Lacks, find_unbound
 from dispatcher.stages.gates.paper import coming_due, must_warn
 from dispatcher.stages.gates.partner_keys import list_letter_keys, next_change_us
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
+from dispatcher.stages.sealing.stored_headers import Opened
+from dispatcher.store.registry import PolicyNow
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
+from dispatcher.vault.sealer import Place
+from dispatcher.worker.credentials import open_credentials
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.reminders import remind_of_keys
 
@@ -53,6 +58,7 @@ class PolicyWatch:
         self._kit = kit
         self.snapshot = NOTHING
         self.keys: Mapping[str, tuple[SigningKey, ...]] = {}
+        self.credentials: Opened = {}
         self.token_keys: Mapping[tuple[str, int], bytes] = {}
         self.retired: frozenset[str] = frozenset()
         self.erasures = 0
@@ -61,7 +67,8 @@ class PolicyWatch:
         self.hint = asyncio.Event()
         self.delivery_lease_seconds = kit.settings.lease_seconds
         self.today = date.min
-        self._opened: dict[bytes, bytes] = {}
+        self._known: dict[tuple[Place, bytes], bytes] = {}
+        self._opened: dict[tuple[Place, bytes], bytes] = {}
         self._lacks = False
         self._key_changes = 0
         self._keys_again = 0.0
@@ -130,22 +137,28 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         kit = self._kit
-        active, switches, stored, proofs, token_keys, key_sets = await kit.registry.policy_now()
+        now = await kit.registry.policy_now()
+        active, key_sets, connectors = now.active, now.key_sets, now.active.registry.connectors
         today, now_us = self._date(), kit.clock.wall_us()
-        await self._fetch_keys(active.key_changes, stored)
-        connectors = active.registry.connectors
-        keys = self._open_keys(stored)
+        await self._fetch_keys(active.key_changes, now)
+        self._known, self._opened, self._lacks = self._opened, {}, False
+        keys = self._open_keys(now.keys)
+        credentials, headers = open_credentials(kit, active.registry, now.credentials, self._open)
+        self._keys_again = kit.clock.boot() + KEYS_AGAIN_SECONDS
         opened = [(name, key.kind, key.times) for name, each in keys.items() for key in each]
         snapshot = compile_snapshot(
             active.registry,
             revision=active.revision,
             epoch=active.epoch,
-            switches=switches,
-            proofs=proofs,
+            switches=now.switches,
+            proofs=now.proofs,
             today=today,
             loopback=kit.settings.address_rules.loopback,
             identities=kit.settings.identities,
-            unsigned=unsigned(active.registry, opened, now_us),
+            lacks=Lacks(
+                unsigned(active.registry, opened, now_us),
+                find_unbound(active.registry, credentials),
+            ),
             letter_keys=list_letter_keys(connectors, key_sets, now_us),
         )
         is_new = active.revision != self.snapshot.revision
@@ -161,12 +174,13 @@ class PolicyWatch:
             next_change_us(connectors, key_sets, now_us),
         )
         self._changes_us = min(filter(None, moments), default=None)
+        self.credentials = headers
         self.token_keys = {
             (each.connector, each.version): each.sealed
-            for each in token_keys
+            for each in now.token_keys
             if each.sealed is not None
         }
-        self.retired = frozenset(each.connector for each in token_keys if each.is_destroyed)
+        self.retired = frozenset(each.connector for each in now.token_keys if each.is_destroyed)
         self.erasures = active.erasures
         # A lease shorter than an attempt would never let that attempt begin.
         longest = max((route.attempt_seconds for route in snapshot.routes.values()), default=0.0)
@@ -200,7 +214,7 @@ class PolicyWatch:
                     "paper_ends", connector=due.connector, why=f"{due.paper}: {due.until}"
                 )
 
-    async def _fetch_keys(self, key_changes: int, stored: tuple[StoredKey, ...]) -> None:
+    async def _fetch_keys(self, key_changes: int, now: PolicyNow) -> None:
         """Have at hand what opens secrets not seen before, if that can be had in a moment.
 
         Where keys at rest were destroyed or replaced since, every one is asked for anew.
@@ -208,7 +222,9 @@ class PolicyWatch:
         if key_changes != self._key_changes:
             self._kit.vault.forget()
             self._key_changes = key_changes
-        unseen = [e.sealed for e in stored if e.sealed is not None and e.sealed not in self._opened]
+        seen = {blob for _, blob in self._opened}
+        sealed = [key.sealed for key in now.keys] + [held.sealed for held in now.credentials]
+        unseen = [blob for blob in sealed if blob is not None and blob not in seen]
         if not unseen:
             return
         try:
@@ -219,30 +235,35 @@ class PolicyWatch:
 
     def _open_keys(self, stored: tuple[StoredKey, ...]) -> dict[str, tuple[SigningKey, ...]]:
         keys: dict[str, tuple[SigningKey, ...]] = {}
-        opened, self._lacks = {}, False
         for each in stored:
             if each.sealed is None:
                 continue
             try:
-                secret = self._opened.get(each.sealed)
-                if secret is None:
-                    place = signing_key_place(each.subscription, each.fingerprint)
-                    secret = self._kit.vault.open(each.sealed, place)
+                place = signing_key_place(each.subscription, each.fingerprint)
+                secret = self._open(each.sealed, place)
             except KeyUnavailable:
-                self._lacks = True  # for now its lanes stay closed
-                continue
+                continue  # for now its lanes stay closed
             except DispatcherError as error:
                 # Without its key a subscription cannot sign, and its lanes stay closed.
                 self._kit.log.error(
                     "signing_key_unreadable", subscription=each.subscription, reason=error.reason
                 )
                 continue
-            opened[each.sealed] = secret
             key = SigningKey(each.fingerprint, secret, each.kind, each.times)
             keys[each.subscription] = (*keys.get(each.subscription, ()), key)
-        self._opened = opened
-        self._keys_again = self._kit.clock.boot() + KEYS_AGAIN_SECONDS
         return keys
+
+    def _open(self, blob: bytes, place: Place) -> bytes:
+        """Open a secret: as a rule one that was opened at this place before."""
+        secret = self._known.get((place, blob))
+        if secret is None:
+            try:
+                secret = self._kit.vault.open(blob, place)
+            except KeyUnavailable:
+                self._lacks = True
+                raise
+        self._opened[place, blob] = secret
+        return secret
 
     def _is_outdated(self) -> bool:
         """True where the same policy says something else by now, because time has passed."""

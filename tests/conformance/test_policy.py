@@ -15,7 +15,8 @@ from dispatcher.model.paper import Agreement, Assessment, LegalBasis, Purpose
 from dispatcher.model.registry import Connector, Destination, Policy, Registry, Subscription
 from dispatcher.model.switch import Target
 from dispatcher.store.database import Database
-from dispatcher.store.registry import POLICY_CHANNEL, NewRevision, RegistryStore
+from dispatcher.store.epoch import POLICY_CHANNEL
+from dispatcher.store.registry import NewRevision, RegistryStore
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.store.wakeup import listen
 from dispatcher.store.workers import WorkerStore

@@ -9,8 +9,9 @@ from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import LeaseToken, WorkerId
 from dispatcher.model.proof import ProofMethod, Unproven
 from dispatcher.store.database import Database
+from dispatcher.store.epoch import POLICY_CHANNEL
 from dispatcher.store.proofs import Claim, ProofStore
-from dispatcher.store.registry import POLICY_CHANNEL, RegistryStore
+from dispatcher.store.registry import RegistryStore
 from dispatcher.store.wakeup import listen
 from tests.support.letters import MINUTE_US, change, rows
 from tests.support.records import audit_of

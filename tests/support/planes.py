@@ -13,6 +13,7 @@ from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_webhook_id
 from dispatcher.control.changes import ChangeControl
+from dispatcher.control.credentials import CredentialControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
 from dispatcher.control.keys import KeyControl
@@ -28,6 +29,7 @@ from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore
+from dispatcher.store.credentials import CredentialStore
 from dispatcher.store.database import Database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
@@ -147,6 +149,14 @@ def plane_of(database: Database) -> Plane:
             vault=standing_vault(),
             mint_secret=lambda: secrets.token_bytes(32),
             wall_us=wall_us,
+        ),
+        credentials=CredentialControl(
+            registry=registry,
+            store=CredentialStore(database, audit),
+            vault=standing_vault(),
+            approvals=2,
+            independent_approvers=False,
+            mint_id=lambda: secrets.token_hex(4),
         ),
         proofs=ProofControl(
             registry=registry,

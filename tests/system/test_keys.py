@@ -121,3 +121,41 @@ def test_a_leak_is_answered_by_one_command_and_undone_by_a_new_key_and_a_release
     assert "revoked" in home.run("keys", "list", "--ended").out
     refused = home.command("keys", "revoke", done["keys"][0], "--reason", "again")
     assert (refused.status, "key_revoked" in refused.err) == (2, True)
+
+
+def test_a_stored_header_goes_with_every_letter_until_the_endpoint_is_another(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    apply(home)
+    home.start_ready()
+    words = ("keys", "set-header", NAME, "Authorization", "--reason", "their gateway")
+    said = home.run(*words, given=b"Bearer CANARY-4711\n").out
+    assert "is stored for http://127.0.0.1:" in said
+    until(home.is_obeyed, home.voices)
+    home.enqueue()
+    until(lambda: home.mailboxes[0].count == 1, home.voices)
+    assert home.mailboxes[0].received[0].headers["authorization"] == "Bearer CANARY-4711"
+    assert "sent" in home.run("keys", "headers").out
+    apply_anew(home, "/ok/elsewhere")
+    home.enqueue()
+    home.until_states(delivered=1, waiting=1)
+    assert "unbound" in home.run("keys", "headers").out
+    home.run(*words, given=b"Bearer CANARY-4712")
+    until(lambda: home.mailboxes[0].count == 2, home.voices)
+    assert home.mailboxes[0].received[1].headers["authorization"] == "Bearer CANARY-4712"
+    home.run("keys", "remove-header", NAME, "authorization", "--reason", "no longer wanted")
+    until(home.is_obeyed, home.voices)
+    home.enqueue()
+    until(lambda: home.mailboxes[0].count == 3, home.voices)
+    assert "authorization" not in home.mailboxes[0].received[2].headers
+    kept = b"".join(path.read_bytes() for path in home.folder.rglob("*.db*"))
+    said = home.voices() + str(home.registry_rows("SELECT entry FROM {audit_log}"))
+    assert b"CANARY-47" not in kept
+    assert "CANARY-47" not in said
+
+
+def apply_anew(home: Home, path: str) -> None:
+    home.write_registry(Partner(path))
+    home.run("apply", str(home.files))
+    until(home.is_obeyed, home.voices)

@@ -48,9 +48,11 @@ def judge_lane(
         entries = (Destination(host=endpoint.host, reason=""),)
     if ground.ownership is not None and ground.ownership.is_unproven(connector.name, endpoint):
         findings.append((Reason.ENDPOINT_UNPROVEN, f"{endpoint.host} is not proven to be theirs"))
-    if route.subscription in ground.unsigned:
+    if route.subscription in ground.lacks.unsigned:
         findings.append((Reason.SIGNING_KEY_MISSING, f"no key of {route.subscription} signs now"))
     findings += judge_encryption(connector, route, scope, ground.letter_keys)
+    if route.subscription in ground.lacks.unbound:
+        findings.append((Reason.CREDENTIALS_UNBOUND, "its stored headers are not for this place"))
     reach = reach_of(event_type, endpoint, entries, scope)
     findings += judge_paper(connector, scope, entries, ground.policy, ground.today, reach)
     if not findings:

@@ -26,6 +26,7 @@ from dispatcher.model.registry import Connector, Destination, Policy
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.addresses import parse_range
 from dispatcher.stages.gates.aliases import granted_zones
+from dispatcher.stages.gates.credentials import LACKS_NOTHING, Lacks
 from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.gates.paper import Finding
 from dispatcher.stages.gates.partner_keys import LetterKeys
@@ -42,7 +43,7 @@ class Ground:
     `identities` are the client certificates at hand; `None` where it is not about one worker.
     Without `ownership` nobody is asked for a proof: where what may flow is compared, proofs are
     left out as switches are, for both come and go by themselves. So do `letter_keys`, those that
-    partners publish. `unsigned` subscriptions have no key to sign with.
+    partners publish, and what subscriptions have none of: `lacks`.
     """
 
     policy: Policy
@@ -50,7 +51,7 @@ class Ground:
     loopback: frozenset[tuple[str, int]]
     identities: frozenset[str] | None = None
     ownership: Ownership | None = None
-    unsigned: frozenset[str] = frozenset()
+    lacks: Lacks = LACKS_NOTHING
     letter_keys: LetterKeys | None = None
 
 

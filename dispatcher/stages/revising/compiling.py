@@ -37,6 +37,7 @@ from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.model.switch import Switch, Target, TargetKind
 from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Refusal
+from dispatcher.stages.gates.credentials import LACKS_NOTHING, Lacks
 from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
 from dispatcher.stages.gates.listing import Ground, Listing, judge_listing
 from dispatcher.stages.gates.ownership import Ownership
@@ -55,18 +56,18 @@ def compile_snapshot(
     today: date,
     loopback: frozenset[tuple[str, int]],
     identities: frozenset[str] | None = frozenset(),
-    unsigned: frozenset[str] = frozenset(),
+    lacks: Lacks = LACKS_NOTHING,
     letter_keys: LetterKeys | None = None,
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired.
 
     `identities` are the client certificates that the worker has, `letter_keys` what partners
-    publish; `None` where none is asked. `unsigned` are the subscriptions without a key to sign
-    with.
+    publish; `None` where none is asked. `lacks` says which subscriptions have no key to sign with,
+    or no stored header for where they lead.
     """
     event_types = {each.name: each for each in registry.event_types}
     ownership = Ownership.of(registry.policy, loopback, proofs, today)
-    ground = Ground(registry.policy, today, loopback, identities, ownership, unsigned, letter_keys)
+    ground = Ground(registry.policy, today, loopback, identities, ownership, lacks, letter_keys)
     parts = list(plan_routes(registry, ground))
     by_type: dict[str, list[Route]] = defaultdict(list)
     for _, route, _ in parts:

@@ -165,7 +165,8 @@ def _compare_flow(old: Flow, new: Flow) -> Iterator[Change]:
         what = f"windows of {now.window_seconds} seconds, were {was.window_seconds}"
         yield Change(WIDENS, Aspect.FIELD, where, what)
     # Partners may tell accounts apart by a header: another one may reach somebody else there.
-    for header in sorted(set(now.headers) - set(was.headers)):
+    kept = set(was.headers) if was.endpoint == now.endpoint else set()
+    for header in sorted(set(now.headers) - kept):
         yield Change(WIDENS, Aspect.TERMS, where, _header(header))
     for header in sorted(set(was.headers) - set(now.headers)):
         yield Change(WIDENS, Aspect.TERMS, where, f"no longer {_header(header)}")

@@ -367,6 +367,14 @@ def test_changes_are_told_the_widening_ones_first():
     assert set(directions) == set(Direction)
 
 
+def test_headers_that_would_go_to_another_place_are_each_agreed_to_anew():
+    headers = {"headers": {"X-Account": "north"}}
+    moved = said(
+        held(wanted=headers), held(wanted=headers | {"url": "https://hooks.acme.example/b"})
+    )
+    assert ("widens", "terms", "header X-Account: north") in moved
+
+
 def test_h2_a_header_gained_lost_or_changed_widens_for_it_may_reach_another_account():
     plain, north = held(), held(wanted={"headers": {"X-Account": "north"}})
     south = held(wanted={"headers": {"X-Account": "south"}})

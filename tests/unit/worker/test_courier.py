@@ -93,6 +93,7 @@ def policy_with(**keys):
         snapshot=builders.snapshot(),
         lease_ends=1e9,
         keys=keys,
+        credentials={},
         in_flight=0,
         today=builders.TODAY,
     )

@@ -1,16 +1,23 @@
 """Lanes open and close with the keys there are, also where nothing but time has passed."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
+from dispatcher.model.credential import Credential
+from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.errors import KeyUnavailable
 from dispatcher.model.keys import KeyKind, KeyTimes
+from dispatcher.model.letter import Departure, Stopped
 from dispatcher.model.verdict import Reason
+from dispatcher.stages.sealing.stored_headers import with_credentials
+from dispatcher.store.credentials import StoredCredential
+from dispatcher.store.registry import PolicyNow
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.telemetry.metrics import Metrics
-from dispatcher.vault.places import signing_key_place
+from dispatcher.vault.places import credential_place, signing_key_place
 from dispatcher.vault.sealer import Place, Vault
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.policy import PolicyWatch
@@ -20,7 +27,7 @@ from tests.unit.stages import builders
 
 VAULT = standing_vault()
 NOW = builders.us_of(builders.TODAY)
-LANE = "acme-orders/order.paid"
+PLACE = "https://hooks.acme.example:443/in"
 
 
 class World:
@@ -33,6 +40,7 @@ class World:
         self.now_us = NOW
         self.readings = 0
         self.said: list[Any] = []
+        self.credentials: tuple[StoredCredential, ...] = ()
 
     def boot(self) -> float:
         return self.now_us / 1_000_000
@@ -52,7 +60,7 @@ class World:
         active = SimpleNamespace(
             registry=held, revision=1, epoch=self.epoch, erasures=0, key_changes=self.key_changes
         )
-        return active, (), self.keys, builders.proofs_of(held), (), {}
+        return PolicyNow(active, (), self.keys, builders.proofs_of(held), (), {}, self.credentials)
 
 
 def watch(world: World) -> PolicyWatch:
@@ -170,3 +178,53 @@ async def test_an_active_key_that_has_signed_for_long_is_reminded_of_once_a_day(
     world.keys, world.epoch = (key("newest", created_us=world.now_us),), world.epoch + 1
     await policy._read()
     assert b"key_age_days{" not in metrics.render()
+
+
+def stored(header: str, value: bytes, place: str = PLACE, **more: Any) -> StoredCredential:
+    given: dict[str, Any] = {"approved_by": "bea", "approved_us": 2, "destroyed_us": None}
+    held = Credential(
+        id=header,
+        subscription="acme-orders",
+        header=header,
+        destination=place,
+        entered_by="pat",
+        entered_us=1,
+        **given | more,
+    )
+    return StoredCredential(held, VAULT.seal(value, credential_place("acme", place, header)))
+
+
+async def test_a_stored_header_goes_where_it_is_bound_to_and_nowhere_else():
+    world = World(key("k", created_us=1))
+    world.credentials = (
+        stored("authorization", b"Bearer x"),
+        stored("x-late", b"v", approved_by=None, approved_us=None),
+    )
+    policy = watch(world)
+    await policy.start()
+    assert reasons(policy) == ()
+    route = policy.snapshot.routes["acme-orders"]
+    bare = Departure((("webhook-id", "m"),))
+    sent = with_credentials(bare, policy.credentials, route)
+    assert sent == Departure((("webhook-id", "m"), ("authorization", "Bearer x")))
+    assert "Bearer" not in repr(sent)
+    for url in ("https://evil.example/in", "https://hooks.acme.example/other"):
+        elsewhere = replace(route, endpoint=parse_endpoint(url))
+        assert with_credentials(bare, policy.credentials, elsewhere) == bare
+    stop = Stopped(Reason.SIGNING_KEY_MISSING)
+    assert with_credentials(stop, policy.credentials, route) is stop
+
+
+async def test_lanes_close_while_a_header_is_for_elsewhere_was_destroyed_or_does_not_open():
+    moved = stored("authorization", b"x")
+    moved = replace(moved, credential=replace(moved.credential, destination="https://evil:443/in"))
+    forged = stored("authorization", b"x", place="https://evil.example:443/in")
+    forged = replace(forged, credential=replace(forged.credential, destination=PLACE))
+    gone = stored("authorization", b"x", destroyed_us=3)
+    for each in (moved, forged, gone, replace(gone, sealed=None)):
+        world = World(key("k", created_us=1))
+        world.credentials = (each,)
+        policy = watch(world)
+        await policy.start()
+        assert reasons(policy) == (Reason.CREDENTIALS_UNBOUND,)
+        assert ("acme-orders", PLACE) not in policy.credentials

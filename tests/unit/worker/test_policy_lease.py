@@ -7,6 +7,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry
 
 from dispatcher.model.registry import Registry
+from dispatcher.store.registry import PolicyNow
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.policy import PolicyWatch
@@ -45,7 +46,7 @@ class World:
         active = SimpleNamespace(
             registry=Registry(), revision=1, epoch=self.epoch, erasures=0, key_changes=0
         )
-        return active, (), (), (), (), {}
+        return PolicyNow(active, (), (), (), (), {}, ())
 
 
 def watch(world: World) -> PolicyWatch:
