@@ -22,7 +22,7 @@ from dispatcher.model.keys import KeyState
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
 from dispatcher.network.sources import check_sources
-from dispatcher.network.tls import check_identity, make_context
+from dispatcher.network.tls import check_identity, make_context, read_identity
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.signing_keys import read_signing_keys
@@ -31,6 +31,9 @@ from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.provider import KeyContext
 
 CLOCK_SECONDS_MAX: Final = 5.0
+IDENTITY_DAYS: Final = 30
+"""How long before its end a client certificate is reminded of."""
+_DAY_US: Final = 86_400_000_000
 _NAMES_MAX: Final = 20
 RELEASED_US: Final = 1_767_225_600_000_000
 """The first of January 2026. A clock that stands before it was never set."""
@@ -168,10 +171,20 @@ async def _look_at_roots(config: Config) -> str:
 
 
 async def _look_at_identities(config: Config) -> str:
-    identities = network_settings(config).identities
-    for name, identity in identities.items():
+    now_us, said = SystemClock().wall_us(), []
+    for name, identity in sorted(network_settings(config).identities.items()):
         check_identity(name, identity)
-    return ", ".join(sorted(identities)) or "none"
+        fingerprint, ends_us = read_identity(identity)
+        days = (ends_us - now_us) // _DAY_US
+        if days < 0:
+            raise ConfigInvalid(
+                f"the certificate of identity {name} ({fingerprint}) has ended",
+                where=identity.certificate,
+                fix="put a new one and its key in the place of it, and restart the workers",
+            )
+        soon = ": replace it soon" if days < IDENTITY_DAYS else ""
+        said.append(f"{name} {fingerprint}, ends in {days} days{soon}")
+    return "; ".join(said) or "none"
 
 
 async def _look_at_name_servers(config: Config) -> str:

@@ -9,11 +9,13 @@ each set of terms, and the pools tell connections apart by it, so identities do 
 import os
 import ssl
 import stat
+from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.tls import Tls
+from dispatcher.network.certificates import read_certificate
 from dispatcher.network.roots import find_roots
 from dispatcher.network.settings import Identity, NetworkSettings
 from dispatcher.network.troubles import TermsUnmet
@@ -87,6 +89,20 @@ def check_identity(name: str, identity: Identity) -> None:
     raise ConfigInvalid(
         f"identity {name}: {why}", where=where, fix=fix, code="client_identity"
     ) from None
+
+
+def read_identity(identity: Identity) -> tuple[str, int]:
+    """Give the fingerprint of an identity's own certificate, and when it ends.
+
+    Both as partners may see them; called once `check_identity` found it well.
+    """
+    der = ssl.PEM_cert_to_DER_cert(_first_certificate(Path(identity.certificate).read_text()))
+    return sha256(der).hexdigest()[:8], read_certificate("", der).not_after_us
+
+
+def _first_certificate(pem: str) -> str:
+    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+    return begin + pem.partition(begin)[2].partition(end)[0] + end
 
 
 def _key(terms: Tls) -> _Key:

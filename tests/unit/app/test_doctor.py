@@ -1,13 +1,17 @@
 """What the doctor says of clocks: never set, or apart from a database's; and of old keys."""
 
+import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import trustme
 
 from dispatcher.app import doctor
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import load_config
 from dispatcher.model.errors import ConfigInvalid
+from tests.support.certificates import write_identity
 from tests.support.databases import migrate_now
 from tests.support.letters import change
 
@@ -63,3 +67,32 @@ async def test_keys_that_have_signed_for_too_long_are_named(config):
     await database.aclose()
     said = await doctor._look_at_signing_keys(config)
     assert said == "1 active; older than 90 days, so rotate: orders/0a"
+
+
+def with_identity(tmp_path: Path, days: int):
+    """Give a configuration with a client certificate that ends in so many days."""
+    ends = datetime.now(UTC) + timedelta(days=days, hours=1)
+    issued = trustme.CA().issue_cert("us.example", not_after=ends)
+    found = write_identity(tmp_path, issued)
+    file = tmp_path / "dispatcher.toml"
+    named = f'certificate = "{found.certificate}"\nkey = "{found.key}"'
+    file.write_text(f"{file.read_text()}[network.identities.acme]\n{named}\n")
+    return load_config(file)
+
+
+@pytest.mark.usefixtures("config")
+async def test_a_client_certificate_is_named_with_its_end(tmp_path: Path):
+    said = await doctor._look_at_identities(with_identity(tmp_path, 90))
+    assert re.fullmatch(r"acme [0-9a-f]{8}, ends in 90 days", said)
+
+
+@pytest.mark.usefixtures("config")
+async def test_a_client_certificate_that_ends_soon_is_reminded_of(tmp_path: Path):
+    said = await doctor._look_at_identities(with_identity(tmp_path, 12))
+    assert said.endswith("ends in 12 days: replace it soon")
+
+
+@pytest.mark.usefixtures("config")
+async def test_a_client_certificate_that_has_ended_is_a_fault(tmp_path: Path):
+    with pytest.raises(ConfigInvalid, match="has ended"):
+        await doctor._look_at_identities(with_identity(tmp_path, -3))
