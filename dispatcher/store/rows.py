@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from dispatcher.model.errors import KeyDestroyed, KeyUnavailable
-from dispatcher.model.event import UNREADABLE, Content, Event, read_subjects
+from dispatcher.model.event import SEALED_SUBJECTS, UNREADABLE, Content, Event, read_subjects
 from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId, WindowId
 from dispatcher.model.letter import Leased
 
@@ -50,6 +50,8 @@ def event_from(
                 is_locked = True
             except KeyDestroyed:
                 payload = None
+    if is_sealed and subjects == SEALED_SUBJECTS:
+        subjects = "[]"  # they went with the payload, or are to be read with it
     return Event(
         seq=seq,
         id=EventId(event_id),

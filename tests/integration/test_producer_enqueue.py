@@ -128,7 +128,7 @@ async def test_with_a_vault_the_payload_is_sealed_from_the_first(door: Door, roa
     assert b"private" not in blob
     assert (event["subjects"], event["ordering_key"]) == ("*", None)
     opened = vault.open(blob, payload_place("shop", event_id))
-    assert opened == content_of(b'{"id":"very private"}', "ann", key="a very private key")
+    assert opened == content_of(b'{"id":"very private"}', key="a very private key")
 
 
 async def test_the_same_key_and_payload_give_the_first_event_again(door: Door, road: Road):
