@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "outbox_0014"
-down_revision = "outbox_0013"
+revision = "outbox_0013"
+down_revision = "outbox_0012"
 branch_labels = None
 depends_on = None
 

@@ -7,7 +7,7 @@ whom it is about in clear, with neither. An insert writes one of them; the other
 import sqlalchemy as sa
 from alembic import op
 
-revision = "outbox_0013"
+revision = "outbox_0012"
 down_revision = "outbox_0011"
 branch_labels = None
 depends_on = None

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "registry_0010"
+revision = "registry_0008"
 down_revision = "registry_0007"
 branch_labels = None
 depends_on = None
