@@ -6,12 +6,12 @@ A secret is answered once, when it is made, and nothing answers it again.
 import base64
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import NamePageQuery, Page, Text, View, Written, page
+from dispatcher.api.views import NamePageQuery, Page, Text, View, Written, page, whole_number
 from dispatcher.control.key_changes import Turn
 from dispatcher.control.keys import Aim, ListedKey
 from dispatcher.model.errors import Malformed
@@ -27,6 +27,9 @@ from dispatcher.stages.sealing.standard_webhooks import format_public
 from dispatcher.store.signing_keys import StoredKey
 
 Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+
+Overlap = Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX), BeforeValidator(whole_number)]
+Ahead = Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX), BeforeValidator(whole_number)]
 
 
 class KeyQuery(NamePageQuery):
@@ -65,8 +68,8 @@ class Rotation(View):
 
     subscription: Text
     kind: KeyKind | None = None
-    overlap_seconds: Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX)] = OVERLAP_SECONDS
-    ahead_seconds: Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX)] | None = None
+    overlap_seconds: Overlap = OVERLAP_SECONDS
+    ahead_seconds: Ahead | None = None
     reason: Why
 
 

@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any, Final
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
-from dispatcher.api.views import Text, View
+from dispatcher.api.views import Text, View, whole_number
 from dispatcher.control.vault_keys import Rewrapped, ShredAsked, Shredded, VaultStatus
 from dispatcher.model.people import Right
 from dispatcher.model.switch import WAIT_SECONDS_MAX
@@ -65,7 +65,7 @@ class Rewrap(View):
     """Where to go on, and how many keys to wrap anew at once."""
 
     after: Annotated[str, Field(max_length=100)] = ""
-    limit: Annotated[int, Field(ge=1, le=KEYS_AT_ONCE_MAX)] = 100
+    limit: Annotated[int, Field(ge=1, le=KEYS_AT_ONCE_MAX), BeforeValidator(whole_number)] = 100
 
 
 class RewrappedView(View):
@@ -83,7 +83,7 @@ class Shred(View):
     """
 
     tenant: Text
-    before_us: Annotated[int, Field(ge=0, le=2**62)]
+    before_us: Annotated[int, Field(ge=0, le=2**62), BeforeValidator(whole_number)]
     reason: Why
     drop_waiting: bool = False
     is_rehearsal: bool = False
