@@ -8,6 +8,7 @@ publishes public keys. The secret is in no repr and no pickle.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Final, NoReturn
 
 from dispatcher.model.paper import STRICT
@@ -38,7 +39,7 @@ class SigningProfile(StrEnum):
     RFC9421_ED25519 = "rfc9421-ed25519"
     RFC9421_HMAC = "rfc9421-hmac"
 
-    @property
+    @cached_property  # asked for every letter
     def kinds(self) -> tuple[KeyKind, ...]:
         """The kinds of key it takes, every one of them."""
         return _KINDS[self]
@@ -141,7 +142,7 @@ def live_keys(
     Symmetric ones come first. None, where one of the kinds it takes has no key that signs.
     """
     live: list[SigningKey] = []
-    for kind in _KINDS[profile]:
+    for kind in profile.kinds:
         found = [key for key in keys if key.kind is kind and key.times.is_signing(now_us)]
         if not found:
             return ()

@@ -7,7 +7,7 @@ nothing is sent or stored. Whoever adds a seal adds a function that gives its li
 import json
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Final
@@ -18,11 +18,11 @@ from joserfc.jwk import Key, generate_key
 from dispatcher.app.running import calm_collector
 from dispatcher.model.epoch_key import EpochKey
 from dispatcher.model.keys import KeyKind, SigningKey, SigningProfile
-from dispatcher.model.letter import Sealed, Shaped
+from dispatcher.model.letter import Sealed
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import Encryption
 from dispatcher.showcase.bench_report import machine, print_json, spread
-from dispatcher.showcase.bench_shaping import rehearsed_letter
+from dispatcher.showcase.bench_shaping import shaped_letter
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.vault.epochs import EpochKeys
@@ -109,7 +109,7 @@ async def _at_rest() -> Sequence[Line]:
 
 
 async def _signing() -> Sequence[Line]:
-    """Sign a body of 1 KiB as each profile does, in the instant before the first byte."""
+    """Sign a letter of about 1 KiB as each profile does, in the instant before the first byte."""
     keys = tuple(SigningKey(str(kind), bytes(KEY_BYTES), kind) for kind in KeyKind)
     return tuple(
         Line(
@@ -123,7 +123,7 @@ async def _signing() -> Sequence[Line]:
 
 
 async def _to_partner() -> Sequence[Line]:
-    """Encrypt a body of 1 KiB to a partner's key, and the same with the signature over it."""
+    """Encrypt a letter of about 1 KiB to a partner's key."""
     lines = []
     pairs: dict[str, Key] = {
         "P-256": generate_key("EC", "P-256"),
@@ -133,7 +133,7 @@ async def _to_partner() -> Sequence[Line]:
         public = pair.as_dict(private=False)
         jwk = {name: public[name] for name in ("kty", "crv", "x", "y") if name in public}
         key = PartnerKey(kid="2026-01", jwk=json.dumps(jwk))
-        shaped = _sealed(encryption=Encryption.JWE, letter_key=key).shaped
+        shaped = shaped_letter(encryption=Encryption.JWE, letter_key=key)
         what = f"encrypt JWE {curve}"
         lines.append(
             Line(f"jwe_{curve}".lower(), what, partial(seal, shaped, encrypt), _JWE_US.get(curve))
@@ -142,11 +142,8 @@ async def _to_partner() -> Sequence[Line]:
 
 
 def _sealed(**terms: Any) -> Sealed:
-    """Give a letter of 1 KiB whose route has these terms."""
-    letter = rehearsed_letter()
-    cleared = replace(letter.cleared, route=replace(letter.cleared.route, **terms))
-    admitted = replace(letter, cleared=cleared)
-    sealed = seal(Shaped(admitted=admitted, plaintext=b"x" * _KIB, disclosed=()), encrypt)
+    """Give the letter of `bench shaping`, sealed, by a route with these terms."""
+    sealed = seal(shaped_letter(**terms), encrypt)
     if not isinstance(sealed, Sealed):
         raise TypeError("the bench's own letter was refused")
     return sealed

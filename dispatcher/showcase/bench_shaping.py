@@ -122,9 +122,13 @@ async def run_shaping_bench(*, letters: int, rounds: int, as_json: bool) -> int:
     return 0
 
 
-def rehearsed_letter() -> Admitted:
-    """Give the bench's own letter as it is just before it is shaped."""
-    return _goods(_event(_LINES["1k"])).letters[0]
+def shaped_letter(**terms: Any) -> Shaped:
+    """Give the bench's own letter by a route with these terms, shaped and not yet sealed."""
+    goods = _goods(_event(_LINES["1k"]))
+    letter = goods.letters[0]
+    route = replace(letter.cleared.route, **terms)
+    admitted = replace(letter, cleared=replace(letter.cleared, route=route))
+    return _made(admitted, goods.tokens[0])
 
 
 def _take_turns(goods: dict[str, _Goods], letters: int, rounds: int) -> dict[str, list[float]]:
@@ -180,10 +184,11 @@ def _cpu_us(work: Callable[[], None], count: int) -> float:
     return (time.process_time() - began) * 1e6 / count
 
 
-def _made(letter: Admitted, tokens: Tokens) -> None:
+def _made(letter: Admitted, tokens: Tokens) -> Shaped:
     shaped = shape(letter, tokens)
     if not isinstance(shaped, Shaped) or shaped.dropped:
         raise RuntimeError("the bench's own letter was not made as it should be")
+    return shaped
 
 
 def _goods(document: dict[str, Any]) -> _Goods:

@@ -22,20 +22,15 @@ _PUBLIC_PREFIX: Final = "whpk_"
 
 def sign_tokens(keys: tuple[SigningKey, ...], content: bytes) -> str:
     """Give the value of `webhook-signature`: a token for each key, in the order given."""
-    return " ".join([_SIGN[key.kind](key, content) for key in keys])
+    return " ".join([_sign(key, content) for key in keys])
 
 
-def _sign_v1(key: SigningKey, content: bytes) -> str:
-    code = hmac.digest(key.secret, content, "sha256")
-    return "v1," + binascii.b2a_base64(code, newline=False).decode()
-
-
-def _sign_v1a(key: SigningKey, content: bytes) -> str:
-    signature = pair_of(key.secret).private.sign(content)
-    return "v1a," + binascii.b2a_base64(signature, newline=False).decode()
-
-
-_SIGN: Final = {KeyKind.HMAC: _sign_v1, KeyKind.ED25519: _sign_v1a}
+def _sign(key: SigningKey, content: bytes) -> str:
+    if key.kind is KeyKind.HMAC:
+        version, signature = "v1,", hmac.digest(key.secret, content, "sha256")
+    else:
+        version, signature = "v1a,", pair_of(key.secret).private.sign(content)
+    return version + binascii.b2a_base64(signature, newline=False).decode()
 
 
 def format_secret(secret: bytes) -> str:
