@@ -14,7 +14,7 @@ from dispatcher.api.routes import Route
 from dispatcher.api.views import NamePageQuery, Page, Text, View, Written, page, whole_number
 from dispatcher.control.key_changes import Turn
 from dispatcher.control.keys import Aim, ListedKey
-from dispatcher.model.errors import Malformed
+from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind, KeyState
 from dispatcher.model.people import Right
 from dispatcher.model.switch import WAIT_SECONDS_MAX
@@ -179,10 +179,11 @@ async def revoke_keys(plane: Plane, ask: Ask) -> Any:
     body: Revocation = ask.body
     aim = Aim(key=body.key, subscription=body.subscription, connector=body.connector)
     if [aim.key, aim.subscription, aim.connector].count(None) != 2:
-        raise Malformed(
+        raise InvalidInput(
             "it must be one of key, subscription and connector",
             where="body",
             fix="say what is to be revoked",
+            code="revocation_unclear",
         )
     return await plane.keys.revoke(
         aim, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds

@@ -4,6 +4,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from dispatcher.api.calls import Call, Reply
@@ -119,9 +120,10 @@ def previews_of(database: Database) -> PreviewControl:
     )
 
 
-def vault_keys_of(database: Database) -> VaultKeys:
+def vault_keys_of(database: Database, keyring: Path | None = None) -> VaultKeys:
+    """Keys at rest, the keyring in memory or in a file, where it can be added to."""
     audit = audit_of(database)
-    keys, providers = EpochKeyStore(database, audit), KeyProviders(LocalProvider(KEYRING))
+    keys, providers = EpochKeyStore(database, audit), KeyProviders(LocalProvider(KEYRING, keyring))
     return VaultKeys(
         keys=keys,
         providers=providers,

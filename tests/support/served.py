@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -19,7 +20,7 @@ from dispatcher.model.people import PrincipalKind, Role
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from tests.support.databases import open_for_tests
-from tests.support.planes import plane_of
+from tests.support.planes import plane_of, vault_keys_of
 
 
 class Client:
@@ -45,6 +46,9 @@ async def served(database_url: str, **bounds: Any) -> AsyncIterator[Client]:
     log.configure("critical")
     database = open_for_tests(database_url)
     plane, metrics = plane_of(database), Metrics(CollectorRegistry())
+    keyring = bounds.pop("keyring", None)
+    if keyring is not None:
+        plane = replace(plane, vault_keys=vault_keys_of(database, keyring))
     await plane.people.add("ann", PrincipalKind.HUMAN, list(Role), by=None)
     ann = await plane.people.read("ann")
     token = await plane.people.issue("ann", days=1, by=ann)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.vault.keyring import create_keyring
 from tests.conformance.test_api import DISCLOSED, EVENT, activate, registry_document
 from tests.conformance.test_changes import OTHER
 from tests.support.letters import change
@@ -30,7 +31,10 @@ async def test_the_api_does_what_its_description_says(
     postgres_url: str, tmp_path: Path, examples: int
 ):
     (tmp_path / "schemathesis.toml").write_text(CONFIG)
-    async with served(postgres_url, failures=1_000_000) as client:
+    create_keyring(tmp_path / "keyring.json")
+    async with served(
+        postgres_url, failures=1_000_000, keyring=tmp_path / "keyring.json"
+    ) as client:
         caller = Caller(client.plane)
         await activate(caller)
         body = {"registry": registry_document(OTHER), "reason": "more"}
