@@ -15,7 +15,7 @@ from dispatcher.producer import enqueue, wakeup
 from dispatcher.store.database import Database
 from dispatcher.store.enqueueing import OUTBOX_CHANNEL
 from dispatcher.store.wakeup import listen
-from tests.support.databases import with_driver
+from tests.support.databases import PLAIN, with_driver
 from tests.support.letters import Road
 
 EVENT = ("order.placed", {"id": "o1"})
@@ -58,6 +58,7 @@ def engine(postgres_url: str) -> Iterator[Engine]:
         pool_size=1,
         max_overflow=0,
         pool_timeout=1,
+        connect_args=PLAIN,
     )
     yield engine
     engine.dispose()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import aiosqlite
 import pg8000.native
@@ -23,6 +24,8 @@ from dispatcher.store.migrating import migrate
 URL_VARIABLE = "DISPATCHER_TEST_DATABASE_URL"
 BINDIR_VARIABLE = "DISPATCHER_TEST_PG_BINDIR"
 PLANES = ("registry", "outbox")
+PLAIN: dict[str, Any] = {"ssl_context": False}
+"""For pg8000, which would read all roots of this machine for each connection."""
 
 
 def wall_us() -> int:
@@ -60,6 +63,7 @@ class Clerk:
             port=url.port or 5432,
             database=url.database,
             password=url.password,
+            **PLAIN,
         )
 
     @contextmanager

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
 from dispatcher.producer import enqueue
-from tests.support.databases import open_for_tests, with_driver
+from tests.support.databases import PLAIN, open_for_tests, with_driver
 from tests.support.letters import Road
 
 DRIVERS = {
@@ -35,7 +35,8 @@ class Door:
         url = with_driver(self.url, DRIVERS[self.driver])
         self.is_async = self.driver.startswith("a")
         make: Any = create_async_engine if self.is_async else create_engine
-        self.engine = make(url, poolclass=NullPool)
+        terms = PLAIN if self.driver == "pg8000" else {}
+        self.engine = make(url, poolclass=NullPool, connect_args=terms)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:

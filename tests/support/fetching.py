@@ -187,7 +187,7 @@ class World:
         method: str = "GET",
     ) -> Got:
         """Ask the partner listener, on a connection of its own."""
-        context = ssl.create_default_context()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         OURS.configure_trust(context)
         if client is not None:
             client.configure_cert(context)

@@ -5,12 +5,15 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
+from tests.support.databases import PLAIN
+
 
 def open_plain(url: str) -> Engine:
     """Open a database with the synchronous driver of its engine."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(parsed.set(drivername="postgresql+pg8000"), pool_pre_ping=True)
+        service = parsed.set(drivername="postgresql+pg8000")
+        return create_engine(service, pool_pre_ping=True, connect_args=PLAIN)
     engine = create_engine(parsed.set(drivername="sqlite"), connect_args={"timeout": 30})
     event.listen(engine, "connect", _take_over_transactions)
     event.listen(engine, "begin", _begin)
