@@ -181,9 +181,8 @@ async def revoke_keys(plane: Plane, ask: Ask) -> Any:
     if [aim.key, aim.subscription, aim.connector].count(None) != 2:
         raise InvalidInput(
             "it must be one of key, subscription and connector",
-            where="body",
-            fix="say what is to be revoked",
-            code="revocation_unclear",
+            where="key, subscription, connector",
+            fix="say what is to be revoked: a key, or all of a subscription or of a connector",
         )
     return await plane.keys.revoke(
         aim, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds

@@ -9,10 +9,11 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NUMBER_MAX, Text, View, whole_number
-from dispatcher.control.replaying import REPLAYS_MAX, Replayed, Wish
+from dispatcher.control.replaying import Replayed, Wish
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Right
+from dispatcher.model.replay import REPLAYS_MAX
 from dispatcher.store.replays import Ended
 
 Number = Annotated[int, Field(ge=1, le=NUMBER_MAX), BeforeValidator(whole_number)]

@@ -5,8 +5,8 @@ from typing import Final, TextIO
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.keys import keys, why_option
-from dispatcher.cli.output import print_json, print_table
+from dispatcher.cli.keys import keys
+from dispatcher.cli.output import print_json, print_table, why_option
 from dispatcher.model.headers import CREDENTIAL_BYTES_MAX
 
 _COLUMNS: Final = (
@@ -66,7 +66,9 @@ def set_header(
         return
     click.echo(f"header {made['header']} of {subscription} is stored for {made['destination']}")
     if made["approved_by"] is None:
-        click.echo(f"  somebody else approves it: dispatcher keys approve-header {made['id']}")
+        click.echo(
+            f"  somebody else approves it: dispatcher keys approve-header {made['id']} --reason ..."
+        )
 
 
 @keys.command("approve-header")

@@ -6,9 +6,14 @@ from typing import Any, Final
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, wait_option
+from dispatcher.cli.output import moment, print_json, print_table, wait_option, why_option
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind
+from dispatcher.stages.sealing.rotation import (
+    AHEAD_SECONDS_MAX,
+    DAY_SECONDS,
+    OVERLAP_SECONDS_MAX,
+)
 
 ROWS_MAX: Final = 100_000
 _COLUMNS: Final = ("key", "connector", "kind", "state", "signs from", "until", "days old")
@@ -16,9 +21,12 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 class Span(click.ParamType[int]):
-    """A length of time: a whole number with s, m, h or d."""
+    """A length of time: a whole number with s, m, h or d, and so many days at most."""
 
     name = "span"
+
+    def __init__(self, days_max: int) -> None:
+        self._days_max = days_max
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Give it in seconds."""
@@ -27,10 +35,10 @@ class Span(click.ParamType[int]):
         found = re.fullmatch(r"([0-9]{1,7})([smhd]?)", value)
         if found is None:
             self.fail("write a whole number with s, m, h or d: 24h", param, ctx)
-        return int(found[1]) * _SECONDS[found[2]]
-
-
-why_option = click.option("--reason", required=True, help="Why, for the record.")
+        seconds = int(found[1]) * _SECONDS[found[2]]
+        if seconds > self._days_max * DAY_SECONDS:
+            self.fail(f"{value} is longer than {self._days_max}d", param, ctx)
+        return seconds
 
 
 @click.group()
@@ -79,7 +87,7 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
 )
 @click.option(
     "--overlap",
-    type=Span(),
+    type=Span(OVERLAP_SECONDS_MAX // DAY_SECONDS),
     default="24h",
     show_default=True,
     help="How long the old key signs beside the new one; at most 7d. 0 in an emergency.",
@@ -87,7 +95,7 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
 @click.option(
     "--in",
     "ahead",
-    type=Span(),
+    type=Span(AHEAD_SECONDS_MAX // DAY_SECONDS),
     help="How long before the new key signs. Default: at once; an Ed25519 key 24h after its public "
     "half is published.",
 )

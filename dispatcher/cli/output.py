@@ -24,6 +24,7 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 reason_option = click.option("--reason", default="", help="Why, for the record.")
+why_option = click.option("--reason", required=True, help="Why, for the record.")
 
 wait_option = click.option(
     "--wait",

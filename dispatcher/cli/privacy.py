@@ -3,13 +3,13 @@
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import print_json, wait_option
+from dispatcher.cli.output import print_json, wait_option, why_option
 
 
 @click.command()
 @click.argument("token")
 @click.option("--connector", required=True, help="The partner that has the token.")
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @click.option("--ticket", default="", help="Where the wish is filed, for the record.")
 @click.option("--tenant", help="The tenant it is of. Default: whichever it is.")
 @click.option("--domain", help="The domain of a siv token whose grant is gone.")
@@ -52,7 +52,7 @@ def detokenise(
 @click.command()
 @click.option("--tenant", required=True, help="The tenant whose person it is.")
 @click.option("--subject", required=True, help="The person, as events name them in 'subjects'.")
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @wait_option
 @where_options
 def erase(

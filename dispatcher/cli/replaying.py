@@ -8,8 +8,9 @@ import click
 
 from dispatcher.app.clock import SystemClock
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import NUMBER, print_json, print_table
+from dispatcher.cli.output import NUMBER, print_json, print_table, why_option
 from dispatcher.model.delivery import State
+from dispatcher.model.replay import REPLAYS_MAX
 
 _AGO: Final = re.compile(r"(\d{1,6})([smhd])")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -36,16 +37,24 @@ class _Moment(click.ParamType[int]):
 
 @click.command()
 @click.argument("deliveries", nargs=-1, type=NUMBER, metavar="[DELIVERY]...")
-@click.option("--reason", required=True, help="Why, for the record.")
+@why_option
 @click.option("--subscription", help="Instead of numbers: what of this subscription has ended.")
 @click.option(
     "--state",
     type=click.Choice([State.DEAD.value, State.DELIVERED.value]),
     help="With --subscription: what ended so. Default: dead.",
 )
-@click.option("--since", type=_Moment(), help="With --subscription: ended since; 6h, 2d or a date.")
+@click.option(
+    "--since",
+    type=_Moment(),
+    help="With --subscription: ended since; 6h, 2d, 2026-11-26T08:00:00Z.",
+)
 @click.option("--until", type=_Moment(), help="With --subscription: ended before.")
-@click.option("--limit", type=NUMBER, help="Refuse to replay more than so many. Default: 1000.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, REPLAYS_MAX),
+    help="Refuse to replay more than so many. Default: 1000.",
+)
 @click.option("--new-id", "new_ids", is_flag=True, help="Give partners a new webhook-id.")
 @click.option("--dry-run", "is_dry", is_flag=True, help="Say how many of what, and file nothing.")
 @where_options
@@ -82,6 +91,9 @@ def replay(
     done = where.ask("POST", "/v1/replays", given)
     if as_json:
         print_json(done)
+        return
+    if not done["kinds"]:
+        click.echo("nothing has ended so in that time", err=True)
         return
     if is_dry:
         names = ("count", "subscription", "type", "state", "code")

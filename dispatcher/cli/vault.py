@@ -4,12 +4,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import click
+from rich.console import Console
 from rich.progress import Progress
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, wait_option
-
-reason_option = click.option("--reason", required=True, help="Why, for the record.")
+from dispatcher.cli.output import moment, print_json, print_table, wait_option, why_option
 
 
 @click.group()
@@ -49,7 +48,7 @@ def status(where: Where, as_json: bool) -> None:
 @vault.command()
 @click.option("--epoch", "of_epoch", is_flag=True, help="End the tenants' period instead.")
 @click.option("--tenant", help="With --epoch: of this tenant alone.")
-@reason_option
+@why_option
 @where_options
 def rotate(of_epoch: bool, tenant: str | None, reason: str, where: Where, as_json: bool) -> None:
     """Make a new key of keys; or, with --epoch, new keys for the tenants from now on.
@@ -81,7 +80,7 @@ def rewrap(where: Where, as_json: bool) -> None:
     'vault status' names it no more.
     """
     count, after, total = 0, "", 0
-    with Progress(transient=True, disable=as_json) as progress:
+    with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("rewrapping", total=None)
         while True:
             done = where.ask("POST", "/v1/vault/rewrap", {"after": after})
@@ -106,7 +105,7 @@ def rewrap(where: Where, as_json: bool) -> None:
 )
 @click.option("--drop-waiting", is_flag=True, help="Lose deliveries that still wait for them.")
 @click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
-@reason_option
+@why_option
 @wait_option
 @where_options
 def shred(
@@ -118,13 +117,13 @@ def shred(
     wait_seconds: float,
     where: Where,
     as_json: bool,
-) -> None:
+) -> int:
     """Destroy a tenant's keys of periods that are over: nothing they sealed opens ever again.
 
     That reaches every copy of the payloads, for without the keys they are noise; a backup of the
-    registry still has the keys until it ends. It is refused while deliveries wait for those events.
-    It takes the role privacy, asks before it begins, and shows for each key that a payload which
-    opened before opens no more.
+    registry still has the keys until it ends. It is refused under a legal hold, and while
+    deliveries wait for those events. It takes the role privacy, asks before it begins, and shows
+    for each key that a payload which opened before opens no more: exit status 1 if one still does.
     """
     body: dict[str, Any] = {
         "tenant": tenant,
@@ -144,13 +143,19 @@ def shred(
     done = where.ask("POST", "/v1/vault/shred", body)
     if as_json:
         print_json(done)
-        return
+    else:
+        _print_shredded(done)
+    return 1 if any(proof["opens_now"] for proof in done["proofs"]) else 0
+
+
+def _print_shredded(done: dict[str, Any]) -> None:
     click.echo(
-        f"{tenant}: {done['keys']} keys destroyed, {done['payloads']} payloads dropped, "
+        f"{done['tenant']}: {done['keys']} keys destroyed, {done['payloads']} payloads dropped, "
         f"{done['dropped']} deliveries lost"
     )
     for proof in done["proofs"]:
-        what = f"{proof['event']}, which opened before," if proof["event"] else "the key"
+        what = proof["event"] or "the key"
+        what += ", which opened before," if proof["opened_before"] else ""
         says = "STILL OPENS" if proof["opens_now"] else "opens no more"
         span = f"{moment(proof['begins_us'])} to {moment(proof['ends_us'])}"
         click.echo(f"  {proof['key']} ({span}): {what} {says}")

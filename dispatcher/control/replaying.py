@@ -17,15 +17,12 @@ from dispatcher.model.audit import CHANGES_MAX, Entry
 from dispatcher.model.errors import Conflict, NotFound
 from dispatcher.model.ids import DeliveryId, WebhookId
 from dispatcher.model.people import Principal, Right
-from dispatcher.model.replay import Ancestor, FiledReplay, PlannedReplay
+from dispatcher.model.replay import REPLAYS_MAX, Ancestor, FiledReplay, PlannedReplay
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.replaying import ceiling_of, judge_replay
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.replays import Ended, Filing, ReplayStore
-
-REPLAYS_MAX: Final = 10_000
-"""Deliveries that one request may replay at most."""
 
 _ANEW: Final = "enqueue the event anew"
 _WHY: Final = {

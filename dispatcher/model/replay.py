@@ -6,9 +6,13 @@ share a ceiling, and at most one of them is on the road. Read by `store.replays`
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from dispatcher.model.delivery import State
 from dispatcher.model.ids import DeliveryId, ScopeId, WebhookId
+
+REPLAYS_MAX: Final = 10_000
+"""Deliveries that one request may replay at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

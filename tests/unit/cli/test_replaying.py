@@ -86,3 +86,10 @@ def test_a_dry_run_shows_how_many_of_what(asked):
 def test_without_a_reason_nothing_is_asked(asked):
     assert CliRunner().invoke(replay, ["7"]).exit_code == 2
     assert asked == []
+
+
+def test_that_nothing_was_found_is_said(monkeypatch: pytest.MonkeyPatch):
+    found = {"dry_run": True, "kinds": [], "filed": []}
+    monkeypatch.setattr(Where, "ask", lambda *_: found)
+    done = CliRunner().invoke(replay, ["--subscription", "acme", "--dry-run", *WHY])
+    assert (done.stdout, done.stderr) == ("", "nothing has ended so in that time\n")
