@@ -155,7 +155,7 @@ class PartnerKeyStore:
             "wait_us": wait_us,
             "fault": fault,
         }
-        is_newly_exposed = found.is_exposed and known.fault != EXPOSED
+        is_newly_exposed = found.is_exposed and (known.fault != EXPOSED or burned != known.exposed)
         if (known.url, known.listed) == (claim.url, listed) and not is_newly_exposed:
             async with self._database.single() as connection:
                 await self._database.execute(connection, _GOOD, **good)

@@ -10,8 +10,9 @@ from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import LeaseToken
 from dispatcher.model.key_set import FoundKey, FoundKeys, KeySetNow
 from dispatcher.store.database import Database
+from dispatcher.store.epoch import POLICY_CHANNEL
 from dispatcher.store.partner_keys import EXPOSED, REFRESH_US, Claim, PartnerKeyStore
-from dispatcher.store.registry import POLICY_CHANNEL, RegistryStore
+from dispatcher.store.registry import RegistryStore
 from dispatcher.store.wakeup import listen
 from tests.support.letters import MINUTE_US, change, rows
 from tests.support.records import audit_of
@@ -137,6 +138,16 @@ async def test_a_set_with_a_private_key_leaves_none_and_that_key_is_never_used_a
     ]
     (row,) = await rows(database, "SELECT fault FROM {partner_key_sets}")
     assert EXPOSED != row["fault"]
+
+
+async def test_a_key_exposed_while_another_was_already_is_never_used_again_either(
+    store: PartnerKeyStore, database: Database
+):
+    first, second = (FoundKey(f"k{n}", f"print-{n}", "", False) for n in (1, 2))
+    await find(store, exposed=(first,), is_exposed=True)
+    assert await find(store, exposed=(first, second), is_exposed=True)
+    await find(store, A, B, C)
+    assert ["k3"] == await kids(database)
 
 
 async def test_a_set_is_left_alone_until_it_is_due_or_lacks_what_is_wanted(
