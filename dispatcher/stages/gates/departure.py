@@ -44,6 +44,7 @@ def has_same_terms(before: Cleared, after: Cleared) -> bool:
         and was.endpoint == now.endpoint
         and (was.headers, was.format, was.limits, was.keys)
         == (now.headers, now.format, now.limits, now.keys)
+        and (was.signing, was.compat_signature) == (now.signing, now.compat_signature)
         and (was.encryption, was.letter_key, was.encrypt_from)
         == (now.encryption, now.letter_key, now.encrypt_from)
         and (was.token_version, was.leak_rules) == (now.token_version, now.leak_rules)

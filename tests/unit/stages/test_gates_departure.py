@@ -2,6 +2,7 @@
 
 import pytest
 
+from dispatcher.model.keys import CompatSignature, CompatStyle, SigningProfile
 from dispatcher.model.leak import Detector, LeakAction, LeakRule
 from dispatcher.model.letter import Stopped
 from dispatcher.model.registry import Destination, Policy
@@ -55,6 +56,8 @@ def test_a_switch_on_somebody_else_stops_nothing():
         {"scope": {"order.paid": ("$.id",)}},
         {"attempt_seconds": 14.0},
         {"headers": {"X-Account": "south"}},
+        {"signing": SigningProfile.RFC9421_HMAC},
+        {"compat_signature": CompatSignature(header="X-Old", style=CompatStyle.SHA256)},
     ],
 )
 def test_other_terms_than_those_it_was_shaped_under_stop_the_letter(change):
