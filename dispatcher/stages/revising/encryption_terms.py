@@ -84,13 +84,11 @@ def _compare_sets(was: Connector | None, now: Connector) -> Iterator[Change]:
         yield Change(_WIDENS, Aspect.RECIPIENT, where, f"the keys it publishes at {after.url}")
         return
     if before.mode is not after.mode:
-        direction = _WIDENS if after.mode is KeySetMode.FOLLOW else _NARROWS
+        # In either direction: a pinned key counts without having waited.
         what = f"the keys it publishes are {_MODES[after.mode]}, were {_MODES[before.mode]}"
-        yield Change(direction, Aspect.RECIPIENT, where, what)
+        yield Change(_WIDENS, Aspect.RECIPIENT, where, what)
     if after.mode is KeySetMode.PINNED and before.thumbprints != after.thumbprints:
-        is_less = before.mode is KeySetMode.FOLLOW or set(after.thumbprints) < set(
-            before.thumbprints
-        )
+        is_less = set(after.thumbprints) < set(before.thumbprints)
         what = f"whoever holds one of the keys {', '.join(after.thumbprints)}"
         yield Change(_NARROWS if is_less else _WIDENS, Aspect.RECIPIENT, where, what)
     waited, waits = before.hold_us(was.clearance), after.hold_us(now.clearance)

@@ -54,6 +54,10 @@ STEPS = {
     "keys instead of a set": (held(keys=(K1,), key_set=PINNED), held(keys=(K1,))),
     "another place": (held(key_set=PINNED), held(key_set=replace(PINNED, url=f"{URL}2"))),
     "a pinned set is followed": (held(key_set=PINNED), held(key_set=FOLLOWED)),
+    "keys of a followed set are pinned, and need not wait": (
+        held(key_set=FOLLOWED),
+        held(key_set=PINNED),
+    ),
     "a thumbprint more": (
         held(key_set=replace(PINNED, thumbprints=(ONE,))),
         held(key_set=PINNED),
@@ -81,7 +85,6 @@ BACK = (
     "the first key",
     "a key more",
     "a published set",
-    "a pinned set is followed",
     "a thumbprint more",
     "new keys wait less",
     "new keys wait less for a lower clearance",
