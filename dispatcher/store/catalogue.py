@@ -33,9 +33,11 @@ ON CONFLICT (event_type) DO UPDATE SET
     subjects_max = excluded.subjects_max, version = excluded.version, revision = excluded.revision
 WHERE {catalogue}.revision <= excluded.revision
 """
-_OFFER: Final = """
-UPDATE {catalogue} SET intake_key = :id, intake_public = :public
-WHERE intake_key IS NULL OR intake_key <> :id
+_OTHERWISE: Final = """intake_key IS NULL OR intake_key <> :id
+    OR intake_public IS NULL OR intake_public <> :public"""
+_LOOK: Final = f"SELECT count(*), count(intake_key) FROM {{catalogue}} WHERE {_OTHERWISE}"
+_OFFER: Final = f"""
+UPDATE {{catalogue}} SET intake_key = :id, intake_public = :public WHERE {_OTHERWISE}
 """
 _RETIRE: Final = "DELETE FROM {catalogue} WHERE revision < :revision"
 _FORGET: Final = "DELETE FROM {producers}"
@@ -83,10 +85,15 @@ class CatalogueStore:
             await self._database.execute(connection, _FORGET)
             await self._database.execute_many(connection, _LIST, listed)
 
-    async def offer_intake(self, key_id: str, public: bytes) -> None:
-        """Let producers seal to this key from now on."""
-        async with self._database.single() as connection:
-            await self._database.execute(connection, _OFFER, id=key_id, public=public.hex())
+    async def offer_intake(self, key_id: str, public: bytes) -> int:
+        """Let producers seal to this key alone from now on; give how many types named another."""
+        terms = {"id": key_id, "public": public.hex()}
+        async with self._database.look() as connection:
+            rows, others = (await self._database.execute(connection, _LOOK, **terms)).one()
+        if rows:
+            async with self._database.single() as connection:
+                await self._database.execute(connection, _OFFER, **terms)
+        return int(others)
 
 
 def _producer_row(kind: str, who: str, rights: Rights) -> dict[str, Any]:

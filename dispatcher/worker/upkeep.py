@@ -35,7 +35,7 @@ class Upkeep:
         self._kit = kit
         self._policy = policy
         self._published = Revision(0)
-        self._offered = ("", Revision(0))
+        self._offered = ""
         self._turns = 0
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -73,7 +73,10 @@ class Upkeep:
         self._turns += 1
 
     async def _offer_intake(self) -> None:
-        """Let producers seal to the key of today; without one at hand, they keep the last one."""
+        """Let producers seal to the key of today; without one at hand, they keep the last one.
+
+        Looked at in every turn: who puts another in its place reads what producers seal to it.
+        """
         kit = self._kit
         try:
             await kit.vault.ready(REGISTRY)
@@ -81,9 +84,11 @@ class Upkeep:
         except (KeyMissing, KeyUnavailable) as error:
             kit.report("key_unavailable", error)
             return
-        if (key.id, self._published) != self._offered:
-            await kit.catalogue.offer_intake(key.id, key.public)
-            self._offered = key.id, self._published
+        others = await kit.catalogue.offer_intake(key.id, key.public)
+        if others and key.id == self._offered:
+            why = "the catalogue named another key; unless a period just began, who wrote it there?"
+            kit.log.warning("intake_key_replaced", count=others, why=why)
+        self._offered = key.id
 
     async def _park_orphans(self, snapshot: Snapshot) -> None:
         """Park what waits for subscriptions that are gone; it is judged again if they return."""

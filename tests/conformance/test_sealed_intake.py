@@ -1,7 +1,9 @@
 """A producer's row is sealed from the start, and sealed anew for its tenant when it is claimed."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -15,6 +17,7 @@ from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
+from dispatcher.worker.upkeep import Upkeep
 from tests.conformance.test_relay import relay_of
 from tests.support.letters import Road, change, rows
 from tests.support.records import KEYRING, audit_of
@@ -114,3 +117,20 @@ async def test_a_new_event_type_and_a_new_key_are_offered_too(road: Road, vault:
     await catalogue.offer_intake("e-new", b"n" * 32)
     (row,) = await rows(road.database, "SELECT intake_key, intake_public FROM {catalogue}")
     assert tuple(row.values()) == ("e-new", (b"n" * 32).hex())
+
+
+@pytest.mark.parametrize("written", ["intake_public = 'beef'", "intake_key = 'e-other'"])
+async def test_a_key_that_somebody_else_put_there_is_ours_again_and_told_of(
+    road: Road, vault: Vault, written: str
+):
+    log, catalogue = MagicMock(), CatalogueStore(road.database)
+    kit: Any = SimpleNamespace(vault=vault, catalogue=catalogue, log=log)
+    upkeep = Upkeep(kit, MagicMock(), MagicMock())
+    await upkeep._offer_intake()
+    log.warning.assert_not_called()
+    await change(road.database, f"UPDATE {{catalogue}} SET {written}")
+    await upkeep._offer_intake()
+    key = vault.intake_key()
+    (row,) = await rows(road.database, "SELECT intake_key, intake_public FROM {catalogue}")
+    assert tuple(row.values()) == (key.id, key.public.hex())
+    assert log.warning.call_args.args == ("intake_key_replaced",)
