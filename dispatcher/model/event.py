@@ -54,18 +54,20 @@ class Content(NamedTuple):
     ordering_key: str | None
     payload: bytes
 
-    def pack(self) -> bytes:
-        """Give the bytes that are sealed."""
-        head = msgspec.json.encode((self.subjects, self.ordering_key))
+    def pack(self, event_type: str) -> bytes:
+        """Give the bytes that are sealed, with the type: by that it is granted who sees what."""
+        head = msgspec.json.encode((event_type, self.subjects, self.ordering_key))
         return len(head).to_bytes(_HEAD_BYTES, "big") + head + self.payload
 
     @classmethod
-    def unpack(cls, packed: bytes) -> "Content | None":
-        """Read what was sealed; `None` where it is not of this form."""
+    def unpack(cls, packed: bytes, event_type: str) -> "Content | None":
+        """Read what was sealed; `None` where it is not of this form, or not of this type."""
         start = _HEAD_BYTES + int.from_bytes(packed[:_HEAD_BYTES], "big")
         try:
-            subjects, ordering_key = _head.decode(packed[_HEAD_BYTES:start])
+            sealed_type, subjects, ordering_key = _head.decode(packed[_HEAD_BYTES:start])
         except (msgspec.MsgspecError, UnicodeError):
+            return None
+        if sealed_type != event_type:
             return None
         return cls(subjects, ordering_key, packed[start:])
 
@@ -82,5 +84,5 @@ def read_subjects(text: str) -> tuple[str, ...] | None:
 
 
 _HEAD_BYTES: Final = 4
-_head = msgspec.json.Decoder(tuple[str, str | None])
+_head = msgspec.json.Decoder(tuple[str, str, str | None])
 _subjects = msgspec.json.Decoder(tuple[str, ...])

@@ -253,5 +253,5 @@ def _insert(
 def _sealed(row: EventRow, seal: Callable[[bytes, Place], bytes]) -> EventRow:
     """Close what a row says of people, all in one record."""
     content = Content(row.subjects, row.ordering_key, row.payload)
-    blob = seal(content.pack(), payload_place(row.tenant, row.id))
+    blob = seal(content.pack(row.type), payload_place(row.tenant, row.id))
     return replace(row, subjects=SEALED_SUBJECTS, ordering_key=None, payload=blob, is_sealed=True)

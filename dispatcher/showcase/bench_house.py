@@ -83,7 +83,7 @@ def _row(vault: Vault, number: int) -> EventRow:
         type=EVENT_TYPE,
         producer="bench",
         subjects=SEALED_SUBJECTS,
-        payload=vault.seal(content.pack(), payload_place(TENANT, event_id)),
+        payload=vault.seal(content.pack(EVENT_TYPE), payload_place(TENANT, event_id)),
         is_sealed=True,
         idempotency_key=None,
         payload_digest=None,

@@ -44,7 +44,7 @@ def event_from(
         payload = bytes(payload)
         if is_sealed:
             try:
-                opened = Content.unpack(open_payload(payload, tenant, event_id) or b"")
+                opened = Content.unpack(open_payload(payload, tenant, event_id) or b"", kind)
                 subjects, key, payload = opened or (subjects, key, UNREADABLE)
             except KeyUnavailable:
                 is_locked = True

@@ -21,7 +21,7 @@ async def unlock(vault: Vault, event: Event) -> Event:
         return event
     try:
         place = payload_place(event.tenant, event.id)
-        content = Content.unpack(await vault.open_soon(event.payload, place))
+        content = Content.unpack(await vault.open_soon(event.payload, place), event.type)
     except KeyDestroyed:
         return replace(event, payload=None, is_locked=False)
     except SealBroken:

@@ -153,7 +153,7 @@ class Relay:
                 try:
                     content = Content(event.subjects_text, event.ordering_key, event.payload)
                     place = payload_place(event.tenant, event.id)
-                    blobs.append((event.seq, self._kit.vault.seal(content.pack(), place)))
+                    blobs.append((event.seq, self._kit.vault.seal(content.pack(event.type), place)))
                 except KeyUnavailable:
                     late.append(new)
         now = self._kit.clock.boot()

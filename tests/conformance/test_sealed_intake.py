@@ -1,6 +1,7 @@
 """A producer's row is sealed from the start, and sealed anew for its tenant when it is claimed."""
 
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import MagicMock
@@ -8,12 +9,14 @@ from unittest.mock import MagicMock
 import pytest
 
 from dispatcher.model.errors import SealBroken
-from dispatcher.model.event import Content
+from dispatcher.model.event import UNREADABLE, Content
 from dispatcher.model.ids import Epoch, LeaseToken
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.epoch_keys import EpochKeyStore
+from dispatcher.store.rows import EVENT_COLUMNS, event_from
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.local import LocalProvider
+from dispatcher.vault.payloads import unlock
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
@@ -82,7 +85,24 @@ async def test_the_relay_seals_it_anew_under_the_tenants_own_key(road: Road, vau
         assert old[0] == 2
         assert blob[:15] == b"\x01\x0d" + own.id.encode()
         opened = await vault.open_soon(blob, payload_place("shop", row["id"]))
-        assert Content.unpack(opened)[0] == '["person-1"]'
+        assert Content.unpack(opened, "order.placed")[0] == '["person-1"]'
+
+
+async def test_a_sealed_event_that_is_given_another_type_opens_no_more(road: Road, vault: Vault):
+    await road.enqueue(2)
+    seqs = [row["seq"] for row in await stored(road)]
+    worker = vault_of(road)
+    await worker.ready("", "shop")
+    relay = relay_of(opening(road, worker), vault=worker)
+    retyped = "UPDATE {events} SET type = 'order.shipped' WHERE seq = :seq"
+    await change(road.database, retyped, seq=seqs[0])
+    await relay.turn()
+    await change(road.database, retyped, seq=seqs[1])
+    for row in await rows(road.database, f"SELECT {EVENT_COLUMNS} FROM {{events}} e"):
+        event = event_from(tuple(row.values()), opening(road, worker).outbox._open_payload)
+        assert (event.type, event.payload) == ("order.shipped", UNREADABLE)
+        locked = replace(event, payload=bytes(row["payload"]), is_locked=True)
+        assert (await unlock(worker, locked)).payload == UNREADABLE
 
 
 async def test_what_anybody_could_have_sealed_is_checked_as_what_came_in_clear(

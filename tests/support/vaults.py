@@ -98,6 +98,8 @@ class Fickle:
         return ask
 
 
-def content_of(payload: bytes, *subjects: str, key: str | None = None) -> bytes:
+def content_of(
+    payload: bytes, *subjects: str, key: str | None = None, event_type: str = "order.placed"
+) -> bytes:
     """What is sealed of an event with this payload, about these people."""
-    return Content(msgspec.json.encode(subjects).decode(), key, payload).pack()
+    return Content(msgspec.json.encode(subjects).decode(), key, payload).pack(event_type)

@@ -100,6 +100,8 @@ class Tally:
         limits = self._cleared.route.limits
         if event.tenant != self._cleared.leased.event.tenant:
             return refuse(Reason.TENANT_NOT_SERVED)
+        if event.type != self._cleared.leased.event.type:
+            return refuse(Reason.EVENT_UNREADABLE, detail="an event of another type is in it")
         document = read_payload(event)
         if isinstance(document, Refusal):
             return document

@@ -170,6 +170,7 @@ def test_a_window_beyond_a_ceiling_is_refused_whole(more: dict[str, int], reason
         (event(11, "", "p"), Reason.PAYLOAD_UNREADABLE),
         (replace(event(11, "{}", "p"), payload=None), Reason.PAYLOAD_GONE),
         (event(11, "{}", "p", tenant="south"), Reason.TENANT_NOT_SERVED),
+        (event(11, "{}", "p", type="order.refunded"), Reason.EVENT_UNREADABLE),
     ],
 )
 def test_an_event_that_may_not_be_summed_up_stops_the_letter(odd: Event, reason: Reason):

@@ -39,7 +39,7 @@ class Room:
         """A letter as it is leased while its key is not at hand."""
         leased = builders.leased()
         place = payload_place(leased.event.tenant, leased.event.id)
-        content = content_of(b'{"id":"private"}', "ann")
+        content = content_of(b'{"id":"private"}', "ann", event_type=leased.event.type)
         sealed = blob or await self.new_vault().seal_soon(content, place)
         return replace(leased, event=replace(leased.event, payload=sealed, is_locked=True))
 
@@ -85,7 +85,9 @@ async def test_a_letter_under_a_key_that_nobody_knows_is_parked_and_a_broken_one
     room = Room()
     leased = await room.letter()
     place = payload_place(leased.event.tenant, leased.event.id)
-    parked = await room.unlock(await room.letter(standing_vault().seal(content_of(b"{}"), place)))
+    parked = await room.unlock(
+        await room.letter(standing_vault().seal(content_of(b"{}", event_type="order.paid"), place))
+    )
     assert isinstance(parked, Refusal)
     assert (parked.code, parked.is_hold) == ("payload_unreadable", False)
     moved = replace(leased, event=replace(leased.event, tenant="bolt"))
