@@ -19,11 +19,15 @@ from dispatcher.model.schema import read_json
 
 CONTENT_ALGORITHM: Final = "A256GCM"
 RSA_BITS_MIN: Final = 2048
+RSA_BITS_MAX: Final = 8192
+RSA_EXPONENT_BITS_MAX: Final = 32
+"""Beyond these a partner's key would cost every letter milliseconds, and others' letters too."""
 _MEMBERS: Final = {"EC": {"x", "y"}, "OKP": {"x"}, "RSA": {"n", "e"}}
 PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 """Members of a JWK that nobody but its owner may know."""
 _CURVES: Final = {"EC": "P-256", "OKP": "X25519"}
 _ALGORITHMS: Final = {"EC": "ECDH-ES+A256KW", "OKP": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
+_RSA_BITS_MAX: Final = {"n": RSA_BITS_MAX, "e": RSA_EXPONENT_BITS_MAX}
 _SAID: Final = frozenset({"kty", "crv", "use", "alg", "kid", "key_ops"})
 _OPERATIONS: Final = frozenset({"deriveKey", "deriveBits", "wrapKey", "encrypt"})
 
@@ -66,6 +70,8 @@ def read_jwk(text: str) -> dict[str, Any]:
         number = _read_number(jwk.get(name))
         if kind == "RSA" and name == "n" and number.bit_length() < RSA_BITS_MIN:
             raise ValueError(f"it has fewer than {RSA_BITS_MIN} bits")
+        if kind == "RSA" and number.bit_length() > _RSA_BITS_MAX[name]:
+            raise ValueError(f"its {name} has more than {_RSA_BITS_MAX[name]} bits")
     return jwk
 
 

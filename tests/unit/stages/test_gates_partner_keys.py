@@ -78,6 +78,8 @@ REFUSED = {
     "an old algorithm": public_jwk(PAIRS["RSA"], alg="RSA-OAEP"),
     "for signatures": {**GOOD, "use": "sig"},
     "for signatures, by its operations": {**GOOD, "key_ops": ["verify"]},
+    "an exponent that takes long": public_jwk(PAIRS["RSA"], e="AQAAAAAAAAAB"),
+    "16384 bits": public_jwk(PAIRS["RSA"], n=f"{'_' * 2730}w"),
     "1024 bits": public_jwk(PAIRS["RSA"], n=PAIRS["RSA"].as_dict()["n"][:171]),
     "off its curve": {**GOOD, "x": GOOD["y"], "y": GOOD["x"]},
     "of small order": {"kty": "OKP", "crv": "X25519", "x": "A" * 43, "kid": "k1", "use": "enc"},
