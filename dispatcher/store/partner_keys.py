@@ -25,6 +25,8 @@ REFRESH_US: Final = 60_000_000
 """How soon a set may be fetched again that lacks what is wanted of it."""
 FORGOTTEN_US: Final = 90 * 86_400_000_000
 """How long a key is remembered that its partner no longer publishes."""
+GONE_MAX: Final = 100
+"""How many such keys are remembered: a partner may publish new ones every minute."""
 _MAY: Final = """s.leased_until_us <= {now} AND (s.due_us <= {now} OR s.url <> excluded.url
         OR (CAST(:is_short AS integer) = 1 AND s.tried_us + :refresh_us <= {now}))"""
 _CLAIM: Final = f"""
@@ -68,7 +70,10 @@ ON CONFLICT (connector, thumbprint) DO UPDATE SET place = NULL, exposed_us = exc
 """
 _FORGET: Final = """
 DELETE FROM {partner_keys} WHERE connector = :connector AND place IS NULL AND exposed_us IS NULL
-    AND fetched_us < {now} - :forgotten_us
+    AND (fetched_us < {now} - :forgotten_us OR thumbprint NOT IN (
+        SELECT thumbprint FROM {partner_keys}
+        WHERE connector = :connector AND place IS NULL AND exposed_us IS NULL
+        ORDER BY fetched_us DESC, thumbprint LIMIT :gone_max))
 """
 _SET: Final = "SELECT url, fault FROM {partner_key_sets} WHERE connector = :connector"
 _KNOWN: Final = """
@@ -217,7 +222,8 @@ class PartnerKeyStore:
             for each in exposed
         ]
         await database.execute_many(connection, _EXPOSE, burned)
-        await database.execute(connection, _FORGET, connector=connector, forgotten_us=FORGOTTEN_US)
+        terms = {"forgotten_us": FORGOTTEN_US, "gone_max": GONE_MAX}
+        await database.execute(connection, _FORGET, connector=connector, **terms)
 
 
 def _entry(

@@ -1,6 +1,7 @@
 """What partners publish, as workers share it: the same on every engine."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from dispatcher.model.ids import LeaseToken
 from dispatcher.model.key_set import FoundKey, FoundKeys, KeySetNow
 from dispatcher.store.database import Database
 from dispatcher.store.epoch import POLICY_CHANNEL
-from dispatcher.store.partner_keys import EXPOSED, REFRESH_US, Claim, PartnerKeyStore
+from dispatcher.store.partner_keys import EXPOSED, GONE_MAX, REFRESH_US, Claim, PartnerKeyStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.wakeup import listen
 from tests.support.letters import MINUTE_US, change, rows
@@ -201,6 +202,15 @@ async def test_a_key_long_gone_is_forgotten_but_not_one_that_was_exposed(
     await find(store, C)
     left = await rows(database, "SELECT thumbprint FROM {partner_keys} ORDER BY thumbprint")
     assert ["print-1", "print-3"] == [each["thumbprint"] for each in left]
+
+
+async def test_a_partner_with_ever_new_keys_fills_no_table(
+    store: PartnerKeyStore, database: Database
+):
+    for number in range(GONE_MAX // 20 + 3):
+        await find(store, *(replace(A, thumbprint=f"print-{number}-{n}") for n in range(20)))
+    (row,) = await rows(database, "SELECT count(*) AS n FROM {partner_keys}")
+    assert GONE_MAX + 20 == row["n"]
 
 
 async def test_new_keys_are_announced(postgres: Database):
