@@ -26,7 +26,10 @@ from dispatcher.model.producers import UNNAMED_PRODUCER
 from dispatcher.model.schema import has_twins
 from dispatcher.model.verdict import Reason
 from dispatcher.producer import enqueue
+from dispatcher.producer.enqueueing import check
+from dispatcher.producer.submission import Submission, submit
 from dispatcher.store.history import Filter
+from dispatcher.vault.sealer import Vault
 
 Loose = Annotated[str, Field(max_length=500)]
 """A text that `enqueue` judges, as for every other producer."""
@@ -97,32 +100,42 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
         producer = await plane.producers.name_for(
             ask.principal, producer, wanted.type, wanted.tenant
         )
+    payload = payload_of(ask.raw)
+    said: dict[str, Any] = {
+        "tenant": wanted.tenant,
+        "subjects": wanted.subjects,
+        "producer": producer,
+        "idempotency_key": ask.key,
+        "ordering_key": wanted.ordering_key,
+        "occurred_at": wanted.occurred_at,
+        "traceparent": wanted.traceparent,
+    }
     try:
-        await plane.vault.ready(wanted.tenant)
-    except (KeyMissing, KeyUnavailable):
-        vault = None  # it is sealed to the intake, then, and waits there
-    else:
-        vault = plane.vault
-    try:
+        vault = await _ready_for(plane, submit(wanted.type, payload, **said))
         async with plane.outbox.begin() as connection:
-            event_id = await enqueue(
-                connection,
-                wanted.type,
-                payload_of(ask.raw),
-                tenant=wanted.tenant,
-                subjects=wanted.subjects,
-                producer=producer,
-                idempotency_key=ask.key,
-                ordering_key=wanted.ordering_key,
-                occurred_at=wanted.occurred_at,
-                traceparent=wanted.traceparent,
-                vault=vault,
-            )
+            event_id = await enqueue(connection, wanted.type, payload, vault=vault, **said)
     except EnqueueRefused as error:
         if error.reason != Reason.PRODUCER_NOT_ALLOWED:
             raise
         raise Forbidden(error.why, where=error.where, fix=error.fix, code=error.reason) from None
     return {"event": event_id}
+
+
+async def _ready_for(plane: Plane, submission: Submission) -> Vault | None:
+    """Give the vault once it can seal the event; nothing where the intake's key must do.
+
+    No key is made for the tenant of an event that is refused.
+    """
+    vault = plane.vault
+    if vault.is_ready(submission.tenant):
+        return vault
+    async with plane.outbox.view() as connection:
+        await connection.run_sync(check, submission)
+    try:
+        await vault.ready(submission.tenant)
+    except (KeyMissing, KeyUnavailable):
+        return None
+    return vault
 
 
 def payload_of(body: bytes) -> bytes:

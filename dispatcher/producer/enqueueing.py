@@ -135,17 +135,17 @@ def _write(target: object, submission: Submission, vault: Vault | None) -> str:
             fix="pass a SQLAlchemy Session, AsyncSession, Connection or AsyncConnection",
             code="target_invalid",
         )
-    producer, intake = _check(connection, submission)
+    producer, intake = check(connection, submission)
     event_id = _insert(connection, replace(submission, producer=producer), vault, intake)
     if isinstance(session, Session):
         wakeup.remember(session, connection)
     return event_id
 
 
-def _check(connection: Connection, submission: Submission) -> tuple[str, IntakeKey | None]:
+def check(connection: Connection, submission: Submission) -> tuple[str, IntakeKey | None]:
     """Give the name of the producer whose event it is, and the key to seal to, if there is one.
 
-    Raises when the event may not be written.
+    Raises `EnqueueRefused` when the event may not be written, `SchemaMismatch` where no event may.
     """
     try:
         standing = look_up(connection, submission.type, submission.producer)

@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from cryptography.exceptions import InvalidTag
 
-from dispatcher.model.errors import KeyMissing, SealBroken
+from dispatcher.model.errors import KeyMissing, KeyUnavailable, SealBroken
 from dispatcher.model.event import INTAKE_FORMAT
 from dispatcher.vault.deriving import derive, prefixed
 from dispatcher.vault.epochs import EpochKeys
@@ -70,6 +70,14 @@ class Vault:
     async def ready(self, *tenants: str) -> None:
         """Have at hand what seals these tenants' records now. Raises `KeyUnavailable`."""
         await self._keys.ready(*tenants)
+
+    def is_ready(self, tenant: str) -> bool:
+        """True while what seals this tenant's records is at hand."""
+        try:
+            self._keys.sealing(tenant)
+        except KeyUnavailable:
+            return False
+        return True
 
     async def fetch(self, *blobs: bytes) -> None:
         """Have at hand what opens these records.
