@@ -116,6 +116,12 @@ class KeyMissing(DispatcherError):
     code = "key_missing"
 
 
+class KeyUnknown(KeyMissing):
+    """The registry never had a key of this name, or has it no more."""
+
+    code = "key_unknown"
+
+
 class KeyDestroyed(KeyMissing):
     """The key was destroyed on purpose: what it sealed is gone for good."""
 

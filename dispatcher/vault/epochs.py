@@ -19,6 +19,7 @@ from dispatcher.model.errors import (
     KeyDestroyed,
     KeyMissing,
     KeyUnavailable,
+    KeyUnknown,
     SealBroken,
 )
 from dispatcher.vault.intake import IntakeOpener
@@ -187,7 +188,7 @@ class EpochKeys:
         began = self._forgotten
         stored = await self._store.find(key_id)
         if stored is None:
-            raise KeyMissing(
+            raise KeyUnknown(
                 f"the registry has no key {key_id!r}",
                 where="epoch_keys",
                 fix="restore the registry these records were written with from a backup",

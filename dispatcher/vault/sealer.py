@@ -159,6 +159,8 @@ def _read_header(blob: bytes) -> tuple[str, int]:
     if len(blob) < 2 or blob[0] not in _FORMATS:
         raise SealBroken("the record is not in a format this release knows")
     start = 2 + blob[1]
+    if start == 2:
+        raise SealBroken("the record names no key")
     if len(blob) < start + NONCE_BYTES + TAG_BYTES:
         raise SealBroken("the record is cut short")
     try:

@@ -9,12 +9,12 @@ it stays in the intake, and the others go on.
 import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from dispatcher.model.delivery import State
-from dispatcher.model.errors import DispatcherError, KeyUnavailable
-from dispatcher.model.event import Content, Event
+from dispatcher.model.errors import DispatcherError, KeyUnavailable, KeyUnknown
+from dispatcher.model.event import UNREADABLE, Content, Event
 from dispatcher.model.ids import DeliveryId, LeaseToken, WebhookId
 from dispatcher.model.letter import Leased, Planned
 from dispatcher.model.snapshot import Route, Snapshot
@@ -57,6 +57,8 @@ class Relay:
         self._busy: set[str] = set()
         self._full_turns = 0
         self._keyless: dict[str, float] = {}
+        self._asked: set[int] = set()
+        self._lost: set[int] = set()
 
     async def turn(self) -> int:
         """Plan one batch; give how many events it held, 1 where windows must empty first."""
@@ -72,13 +74,16 @@ class Relay:
         async with kit.outbox.intake(limit=limit, floor_us=self._floor()) as intake:
             if not intake.events:
                 return 0
-            blobs, late = self._seal_clear(intake.events)
-            asked = [new for new in late if new.event.tenant not in self._keyless]
+            events = [self._given_up(new) for new in intake.events]
+            blobs, late = self._seal_clear(events)
+            asked = [new for new in late if self._may_ask(new)]
             if not asked:
-                ids = await self._file(intake, batch, blobs, late)
+                ids = await self._file(intake, batch, events, blobs, late)
         if asked:  # not inside the transaction: whoever keeps the keys may be slow
             await self._have_keys(asked)
             return 1
+        self._asked.clear()
+        self._lost.clear()
         kit.step(Step.FILED)
         self._floor_us = intake.events[-1].due_us
         self._busy = {f.planned.subscription for f in batch.filings if f.planned is not None}
@@ -120,6 +125,7 @@ class Relay:
         self,
         intake: Intake,
         batch: _Batch,
+        events: Sequence[NewEvent],
         blobs: Sequence[tuple[int, bytes]],
         late: Sequence[NewEvent],
     ) -> dict[WebhookId, DeliveryId]:
@@ -128,7 +134,7 @@ class Relay:
         await intake.seal(blobs)
         await intake.postpone([new.slot for new in late], KEY_PAUSE_US)
         slots = {new.slot for new in late}
-        for new in intake.events:
+        for new in events:
             if new.slot not in slots:
                 batch.filings.extend(self._plan(new, batch))
         kit.step(Step.FILE)
@@ -160,8 +166,19 @@ class Relay:
         self._keyless = {name: ends for name, ends in self._keyless.items() if ends > now}
         return blobs, late
 
+    def _given_up(self, new: NewEvent) -> NewEvent:
+        """Take what lies under a key that nobody has for unreadable, as any other broken seal."""
+        if new.event.seq not in self._lost or not new.event.is_locked:
+            return new
+        return replace(new, event=replace(new.event, payload=UNREADABLE, is_locked=False))
+
+    def _may_ask(self, new: NewEvent) -> bool:
+        """True once for each event before others are filed, so that none can keep them for ever."""
+        return new.event.tenant not in self._keyless and new.event.seq not in self._asked
+
     async def _have_keys(self, late: Sequence[NewEvent]) -> None:
         """Have at hand what these events need; note the tenants for whom it cannot be had now."""
+        self._asked.update(new.event.seq for new in late)
         of_tenant: dict[str, list[NewEvent]] = defaultdict(list)
         for new in late:
             of_tenant[new.event.tenant].append(new)
@@ -172,11 +189,18 @@ class Relay:
         try:
             if not all(new.is_sealed for new in late):
                 await vault.ready(tenant)
-            sealed = [new.event.payload for new in late if new.event.is_locked]
-            await vault.fetch(*filter(None, sealed))
+            for new in late:
+                if new.event.is_locked and new.event.payload:
+                    await self._fetch(new.event.seq, new.event.payload)
         except DispatcherError as error:
             self._kit.report("key_unavailable", error)
             self._keyless[tenant] = self._kit.clock.boot() + KEY_PAUSE_US / 1_000_000
+
+    async def _fetch(self, seq: int, blob: bytes) -> None:
+        try:
+            await self._kit.vault.fetch(blob)
+        except KeyUnknown:  # whoever may insert a row may name any key
+            self._lost.add(seq)
 
     def _plan(self, new: NewEvent, batch: _Batch) -> Iterator[Filing]:
         event, snapshot = new.event, batch.snapshot

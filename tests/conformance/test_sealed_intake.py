@@ -88,6 +88,25 @@ async def test_the_relay_seals_it_anew_under_the_tenants_own_key(road: Road, vau
         assert Content.unpack(opened, "order.placed")[0] == '["person-1"]'
 
 
+@pytest.mark.parametrize("key", [b"", b"e000000000000"])
+async def test_a_row_under_a_key_that_nobody_has_is_parked_and_keeps_nobody_else(
+    road: Road, vault: Vault, key: bytes
+):
+    await road.enqueue(2)
+    first = (await stored(road))[0]["seq"]
+    blob = b"\x02" + bytes([len(key)]) + key + b"x" * 90
+    await change(
+        road.database, "UPDATE {events} SET payload = :b WHERE seq = :seq", b=blob, seq=first
+    )
+    worker = vault_of(road)
+    relay = relay_of(opening(road, worker), vault=worker, name="order.placed")
+    for _ in range(3):
+        await relay.turn()
+    found = await rows(road.database, "SELECT state FROM {deliveries} ORDER BY event_seq")
+    # Nobody subscribes to the good one here.
+    assert ["parked", "dropped"] == [row["state"] for row in found]
+
+
 async def test_a_sealed_event_that_is_given_another_type_opens_no_more(road: Road, vault: Vault):
     await road.enqueue(2)
     seqs = [row["seq"] for row in await stored(road)]
