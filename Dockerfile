@@ -1,14 +1,16 @@
 # Two steps: the first builds an environment from the locks, the second carries only that.
+# With AWS KMS as the key provider: docker build --build-arg LOCK=aws
 FROM python:3.11-slim AS build
 
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
+ARG LOCK=run
 WORKDIR /src
 
-COPY requirements/build.txt requirements/run.txt requirements/
+COPY requirements/build.txt requirements/${LOCK}.txt requirements/
 RUN python -m venv /opt/build \
     && /opt/build/bin/pip install --require-hashes -r requirements/build.txt \
     && python -m venv /opt/dispatcher \
-    && /opt/dispatcher/bin/pip install --require-hashes -r requirements/run.txt
+    && /opt/dispatcher/bin/pip install --require-hashes -r requirements/${LOCK}.txt
 
 COPY pyproject.toml README.md LICENSE ./
 COPY migrations migrations

@@ -53,7 +53,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_locks_are_all_there() -> None:
-    assert [lock.stem for lock in LOCKS] == ["base", "build", "dev", "helm", "run"]
+    assert [lock.stem for lock in LOCKS] == ["aws", "base", "build", "dev", "helm", "run"]
 
 
 @pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.stem)
@@ -74,8 +74,8 @@ def test_the_locks_agree_with_each_other() -> None:
 
 
 def test_the_locks_are_nested() -> None:
-    base, build, dev, helm, server = (set(pins(lock)) for lock in LOCKS)
-    assert base < server < dev < helm
+    aws, base, build, dev, helm, server = (set(pins(lock)) for lock in LOCKS)
+    assert base < server < aws < dev < helm
     assert build < dev
 
 
