@@ -80,6 +80,10 @@ capabilities:
       key: {{ .Values.outbox.key }}
 - name: DISPATCHER__VAULT__KEYRING
   value: /run/dispatcher/keyring.json
+{{- if .Values.transitToken.existingSecret }}
+- name: DISPATCHER__VAULT__TRANSIT_TOKEN_FILE
+  value: /run/vault/token
+{{- end }}
 - name: POD_NAME
   valueFrom:
     fieldRef:
@@ -121,6 +125,9 @@ alone, so it is copied into memory as the user that reads it.
 - {name: config, mountPath: /etc/dispatcher, readOnly: true}
 - {name: private, mountPath: /run/dispatcher, readOnly: true}
 - {name: scratch, mountPath: /tmp}
+{{- if .Values.transitToken.existingSecret }}
+- {name: transit-token, mountPath: /run/vault, readOnly: true}
+{{- end }}
 {{- if .Values.audit.existingClaim }}
 - {name: audit, mountPath: /run/audit}
 {{- end }}
@@ -143,6 +150,17 @@ alone, so it is copied into memory as the user that reads it.
   emptyDir: {medium: Memory, sizeLimit: 1Mi}
 - name: scratch
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
+{{- with $root.Values.transitToken }}
+{{- if .existingSecret }}
+- name: transit-token
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 0440
+    items:
+      - key: {{ .key }}
+        path: token
+{{- end }}
+{{- end }}
 {{- with $root.Values.audit.existingClaim }}
 - name: audit
   persistentVolumeClaim:

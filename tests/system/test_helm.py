@@ -25,7 +25,9 @@ CUSTOM: dict[str, Any] = {
     "fullnameOverride": "callbacks",
     "image": {"repository": "images.example/dispatcher", "digest": "sha256:" + "ab" * 32},
     "pullSecrets": [{"name": "pull"}],
-    "config": '[log]\nlevel = "warning"\n\n[worker]\nlease_seconds = 90\n',
+    "config": '[log]\nlevel = "warning"\n\n[worker]\nlease_seconds = 90\n\n'
+    '[vault]\nprovider = "transit"\ntransit_url = "https://vault.example"\ntransit_key = "k"\n',
+    "transitToken": {"existingSecret": "vault-token", "key": "value"},
     "registry": {"existingSecret": "registry-db", "key": "url"},
     "outbox": {"existingSecret": "orders-db", "key": "url"},
     "listen": {"host": "::", "port": 9000},
@@ -140,6 +142,7 @@ def test_a_misspelt_field_of_a_manifest_would_be_caught(
         {"worker": {"replica": 3}},
         {"wroker": {}},
         {"keyring": {"existingSecret": ""}},
+        {"transitToken": {"key": ""}},
         {"worker": {"drainSeconds": "soon"}},
         {"worker": {"maxUnavailable": 0}},
         {"runAs": {"user": 0}},
@@ -211,6 +214,19 @@ def test_secrets_are_only_referred_to(render: Render, values: Document) -> None:
             if entry["name"].endswith("URL"):
                 assert set(entry) == {"name", "valueFrom"}
                 assert set(entry["valueFrom"]) == {"secretKeyRef"}
+
+
+def test_the_token_for_vault_lies_where_the_process_reads_it(render: Render) -> None:
+    for _, pod in pods(render(CUSTOM)):
+        [container] = pod["containers"]
+        [mount] = [one for one in container["volumeMounts"] if one["name"] == "transit-token"]
+        [volume] = [one for one in pod["volumes"] if one["name"] == "transit-token"]
+        [item] = volume["secret"]["items"]
+        assert (volume["secret"]["secretName"], item["key"]) == ("vault-token", "value")
+        environment = {one["name"]: one.get("value") for one in container["env"]}
+        said = environment["DISPATCHER__VAULT__TRANSIT_TOKEN_FILE"]
+        assert said == f"{mount['mountPath']}/{item['path']}"
+        assert mount["readOnly"]
 
 
 def test_the_keyring_reaches_the_process_as_its_owner_alone(render: Render) -> None:
