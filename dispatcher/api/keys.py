@@ -1,10 +1,13 @@
 """`/v1/keys`: what letters are signed with; another takes its place, it ends early, or at once.
 
+Client certificates are listed and revoked beside signing keys.
+
 A secret is answered once, when it is made, and nothing answers it again.
 """
 
 import base64
-from typing import Annotated, Any, Final
+from operator import itemgetter
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -12,6 +15,7 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NamePageQuery, Page, Text, View, Written, page, whole_number
+from dispatcher.control.identities import ListedCertificate
 from dispatcher.control.key_changes import Turn
 from dispatcher.control.keys import Aim, ListedKey
 from dispatcher.model.errors import InvalidInput
@@ -33,7 +37,7 @@ Ahead = Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX), BeforeValidator(whole_
 
 
 class KeyQuery(NamePageQuery):
-    """Which keys: of one subscription, or all; those that ended only where they are asked for."""
+    """Which keys: of one subscription, or all and the client certificates; ended ones on demand."""
 
     subscription: Text | None = None
     ended: bool = False
@@ -42,14 +46,18 @@ class KeyQuery(NamePageQuery):
 class KeyView(View):
     """A key, by its fingerprint. It signs from `active_us` until `until_us`, if that is known.
 
-    `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key.
+    `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key. A
+    client certificate has an `identity` and the `destinations` that ask for it in place of a
+    subscription.
     """
 
     name: str
-    subscription: str
+    subscription: str | None
     connector: str | None
+    identity: str | None
+    destinations: list[str]
     fingerprint: str
-    kind: KeyKind
+    kind: KeyKind | Literal["certificate"]
     state: KeyState
     public_key: str
     created_us: int
@@ -102,11 +110,15 @@ class Retirement(View):
 
 
 class Revocation(View):
-    """What to revoke, why, and how long to wait: a key, or all of a subscription or connector."""
+    """What to revoke, why, and how long to wait: a key, or all of a subscription or connector.
+
+    `identity` is the fingerprint of a client certificate.
+    """
 
     key: Text | None = None
     subscription: Text | None = None
     connector: Text | None = None
+    identity: Text | None = None
     reason: Why
     wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
 
@@ -131,14 +143,16 @@ class RevokedView(View):
 
 
 async def list_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
-    """List signing keys: whose, of what kind, in which state, until when."""
+    """List keys and client certificates: whose, of what kind, in which state, until when."""
     query: KeyQuery = ask.query
+    found = [_listed(each) for each in await plane.keys.list()]
+    found += [_listed_certificate(each) for each in await plane.identities.list()]
     shown = [
-        _listed(each)
-        for each in await plane.keys.list()
-        if each.key.name > (query.cursor or "")
-        and query.subscription in (None, each.key.subscription)
-        and (query.ended or each.state not in (KeyState.RETIRED, KeyState.REVOKED))
+        each
+        for each in sorted(found, key=itemgetter("name"))
+        if each["name"] > (query.cursor or "")
+        and query.subscription in (None, each["subscription"])
+        and (query.ended or each["state"] not in (KeyState.RETIRED, KeyState.REVOKED))
     ]
     return page(shown[: query.limit + 1], query.limit, "name")
 
@@ -178,11 +192,15 @@ async def revoke_keys(plane: Plane, ask: Ask) -> Any:
     """Destroy keys, and answer once no worker can sign with them. A connector is held, too."""
     body: Revocation = ask.body
     aim = Aim(key=body.key, subscription=body.subscription, connector=body.connector)
-    if [aim.key, aim.subscription, aim.connector].count(None) != 2:
+    if [aim.key, aim.subscription, aim.connector, body.identity].count(None) != 3:
         raise InvalidInput(
-            "it must be one of key, subscription and connector",
-            where="key, subscription, connector",
-            fix="say what is to be revoked: a key, or all of a subscription or of a connector",
+            "it must be one of key, subscription, connector and identity",
+            where="key, subscription, connector, identity",
+            fix="say what is to be revoked: a key, all of a subscription or connector, or an identity",
+        )
+    if body.identity is not None:
+        return await plane.identities.revoke(
+            body.identity, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
         )
     return await plane.keys.revoke(
         aim, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
@@ -195,6 +213,8 @@ def _listed(listed: ListedKey) -> dict[str, Any]:
         "name": key.name,
         "subscription": key.subscription,
         "connector": listed.connector,
+        "identity": None,
+        "destinations": [],
         "fingerprint": key.fingerprint,
         "kind": key.kind,
         "state": listed.state,
@@ -203,6 +223,26 @@ def _listed(listed: ListedKey) -> dict[str, Any]:
         "active_us": times.active_us or times.created_us,
         "until_us": times.until_us,
         "revoked_us": times.revoked_us,
+        "age_days": listed.age_days,
+    }
+
+
+def _listed_certificate(listed: ListedCertificate) -> dict[str, Any]:
+    found = listed.certificate
+    return {
+        "name": found.name,
+        "subscription": None,
+        "connector": None,
+        "identity": found.identity,
+        "destinations": list(listed.destinations),
+        "fingerprint": found.fingerprint,
+        "kind": "certificate",
+        "state": listed.state,
+        "public_key": "",
+        "created_us": found.not_before_us,
+        "active_us": found.not_before_us,
+        "until_us": found.not_after_us,
+        "revoked_us": listed.revoked_us,
         "age_days": listed.age_days,
     }
 

@@ -10,6 +10,7 @@ from dispatcher.control.changes import ChangeControl
 from dispatcher.control.credentials import CredentialControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
+from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
@@ -54,6 +55,7 @@ class Plane:
     people: People
     switches: SwitchControl
     keys: KeyControl
+    identities: IdentityControl
     credentials: CredentialControl
     proofs: ProofControl
     producers: ProducerRule

@@ -9,11 +9,12 @@ from dispatcher.api.plane import Plane, WayOut
 from dispatcher.api.table import ROUTES
 from dispatcher.app.clock import mint_secret, mint_webhook_id
 from dispatcher.app.house import House
-from dispatcher.app.way_out import address_rules, name_source, resolver_settings
+from dispatcher.app.way_out import address_rules, client_identities, name_source, resolver_settings
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.credentials import CredentialControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
+from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
@@ -23,9 +24,11 @@ from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
 from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.letter import Resolved, Trouble
+from dispatcher.network.identities import read_certificates
 from dispatcher.network.resolver import Resolver
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.credentials import CredentialStore
+from dispatcher.store.identities import IdentityStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
@@ -81,6 +84,17 @@ def credential_control(house: House) -> CredentialControl:
     )
 
 
+def identity_control(house: House) -> IdentityControl:
+    """Give what lists and revokes the client certificates of this house."""
+    return IdentityControl(
+        registry=house.registry,
+        identities=IdentityStore(house.registry_database, house.audit),
+        workers=house.workers,
+        read=partial(read_certificates, client_identities(house.config)),
+        wall_us=house.clock.wall_us,
+    )
+
+
 def people(house: House) -> People:
     """Give the people of this house."""
     return People(store=PeopleStore(house.registry_database, house.audit), mint=secrets.token_bytes)
@@ -103,6 +117,7 @@ def front(house: House) -> Front:
             mint_secret=mint_secret,
             wall_us=house.clock.wall_us,
         ),
+        identities=identity_control(house),
         credentials=credential_control(house),
         proofs=ProofControl(
             registry=house.registry,

@@ -19,10 +19,11 @@ from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.way_out import name_source, network_settings
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, SealBroken, StoreUnavailable
 from dispatcher.model.keys import KeyState
+from dispatcher.network.identities import read_pair
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
 from dispatcher.network.sources import check_sources
-from dispatcher.network.tls import check_identity, make_context, read_identity
+from dispatcher.network.tls import make_context
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.signing_keys import read_signing_keys
@@ -173,17 +174,18 @@ async def _look_at_roots(config: Config) -> str:
 async def _look_at_identities(config: Config) -> str:
     now_us, said = SystemClock().wall_us(), []
     for name, identity in sorted(network_settings(config).identities.items()):
-        check_identity(name, identity)
-        fingerprint, ends_us = read_identity(identity)
-        days = (ends_us - now_us) // _DAY_US
+        found = [read_pair(name, pair).certificate for pair in identity.pairs]
+        last = max(found, key=lambda each: each.not_after_us)
+        days = (last.not_after_us - now_us) // _DAY_US
         if days < 0:
             raise ConfigInvalid(
-                f"the certificate of identity {name} ({fingerprint}) has ended",
+                f"the certificate of identity {name} ({last.fingerprint}) has ended",
                 where=identity.certificate,
-                fix="put a new one and its key in the place of it, and restart the workers",
+                fix="put a new one and its key in the place of it",
             )
         soon = ": replace it soon" if days < IDENTITY_DAYS else ""
-        said.append(f"{name} {fingerprint}, ends in {days} days{soon}")
+        named = " and ".join(each.fingerprint for each in found)
+        said.append(f"{name} {named}, ends in {days} days{soon}")
     return "; ".join(said) or "none"
 
 

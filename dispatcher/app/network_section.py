@@ -5,9 +5,9 @@ Read by `app.config`, which adds what takes more than one section to judge. It r
 
 from ipaddress import IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from dispatcher.app.environment import STEERING
 from dispatcher.model.host import Network, parse_place
@@ -25,10 +25,21 @@ class Section(BaseModel):
 
 
 class IdentitySection(Section):
-    """`[network.identities.NAME]`: a client certificate with its chain, and its key, both PEM."""
+    """`[network.identities.NAME]`: a client certificate with its chain, and its key, both PEM.
+
+    The next pair takes the place of this one once it is valid.
+    """
 
     certificate: Path
     key: Path
+    next_certificate: Path | None = None
+    next_key: Path | None = None
+
+    @model_validator(mode="after")
+    def _next_is_a_pair(self) -> Self:
+        if (self.next_certificate is None) != (self.next_key is None):
+            raise ValueError("next_certificate and next_key come together")
+        return self
 
 
 class NetworkSection(Section):

@@ -6,6 +6,7 @@ Loads neither stores nor the API: a list of URLs is judged without them.
 from dataclasses import dataclass, replace
 
 from dispatcher.app.config import Config, read_text
+from dispatcher.app.network_section import IdentitySection
 from dispatcher.network.settings import (
     CREDENTIALS_BYTES_MAX,
     Identity,
@@ -47,6 +48,11 @@ def address_rules(config: Config) -> AddressRules:
     return AddressRules(nat64=network.translators, forbidden=network.forbidden_networks)
 
 
+def client_identities(config: Config) -> dict[str, Identity]:
+    """Give the files of the client certificates, by the name that destinations ask for."""
+    return {name: _identity(config, each) for name, each in config.network.identities.items()}
+
+
 def network_settings(config: Config) -> NetworkSettings:
     """Compose what the way out is bounded by."""
     network = config.network
@@ -56,10 +62,7 @@ def network_settings(config: Config) -> NetworkSettings:
         keepalive_seconds=network.keepalive_seconds,
         connections_per_partner_max=network.connections_per_partner_max,
         ca_file=str(config.base / network.ca_file) if network.ca_file else None,
-        identities={
-            name: Identity(str(config.base / each.certificate), str(config.base / each.key))
-            for name, each in network.identities.items()
-        },
+        identities=client_identities(config),
         loopback_inboxes=network.inboxes,
         nat64=network.translators,
         bind_addresses=network.bind_addresses,
@@ -77,6 +80,17 @@ def resolver_settings(config: Config) -> ResolverSettings:
         private_name_servers=network.private_name_servers,
         dns_seconds=network.dns_seconds,
         cache_seconds=network.dns_cache_seconds,
+    )
+
+
+def _identity(config: Config, section: IdentitySection) -> Identity:
+    following = None
+    if section.next_certificate is not None and section.next_key is not None:
+        following = Identity(
+            str(config.base / section.next_certificate), str(config.base / section.next_key)
+        )
+    return Identity(
+        str(config.base / section.certificate), str(config.base / section.key), following
     )
 
 

@@ -58,7 +58,6 @@ async def open_kit(
     settings = WorkerSettings(
         **config.worker.model_dump(),
         address_rules=network.address_rules,
-        identities=frozenset(network.identities),
         remind_after_days=config.keys.remind_after_days,
     )
     transport = Transport(network)
@@ -88,6 +87,7 @@ async def open_kit(
         tokens=house.tokens,
         resolver=resolver or own,
         transport=transport,
+        identities=transport,
         clock=house.clock,
         chance=chance,
         mint_webhook_id=mint_webhook_id,

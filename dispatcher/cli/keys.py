@@ -1,4 +1,4 @@
-"""`keys`: what letters are signed with; another takes its place, it ends early, or at once."""
+"""`keys`: what letters are signed with, and what we show as clients; their turns and their ends."""
 
 import re
 from typing import Any, Final
@@ -16,7 +16,7 @@ from dispatcher.stages.sealing.rotation import (
 )
 
 ROWS_MAX: Final = 100_000
-_COLUMNS: Final = ("key", "connector", "kind", "state", "signs from", "until", "days old")
+_COLUMNS: Final = ("key", "for", "kind", "state", "from", "until", "days old")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -48,6 +48,9 @@ def keys() -> None:
     A key is pending until it signs, active while it does, retiring while another signs beside it
     already, and retired after that. A revoked one is destroyed. No secret is shown twice: a key is
     named by its fingerprint, or by SUBSCRIPTION/FINGERPRINT.
+
+    Client certificates are files, named in the configuration: they are listed and revoked here, and
+    take turns by their own beginnings and ends.
     """
 
 
@@ -56,17 +59,17 @@ def keys() -> None:
 @click.option("--ended", is_flag=True, help="Also those that are retired or revoked.")
 @where_options
 def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool) -> None:
-    """List keys: whose, in which state, until when, and how old they are."""
+    """List keys and client certificates: whose, in which state, until when, and how old."""
     query = {"subscription": subscription, "ended": "true" if ended else "false"}
     found = where.list("/v1/keys", ROWS_MAX, query)
     if as_json:
         print_json(found)
         return
-    found.sort(key=lambda each: (each["subscription"], -each["created_us"]))
+    found.sort(key=lambda each: (each["subscription"] or each["identity"], -each["created_us"]))
     cells = [
         (
             each["name"],
-            each["connector"],
+            each["connector"] or ", ".join(each["destinations"]) or None,
             each["kind"],
             each["state"],
             moment(each["active_us"]),
@@ -75,7 +78,7 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
         )
         for each in found
     ]
-    print_table("signing keys", _COLUMNS, cells)
+    print_table("keys", _COLUMNS, cells)
 
 
 @keys.command()
@@ -158,6 +161,7 @@ def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
 @click.argument("key", required=False)
 @click.option("--subscription", help="Revoke every key of this subscription.")
 @click.option("--connector", help="Revoke every key and ticket of this connector, and hold it.")
+@click.option("--identity", metavar="FINGERPRINT", help="Revoke this client certificate.")
 @why_option
 @wait_option
 @where_options
@@ -165,6 +169,7 @@ def revoke(
     key: str | None,
     subscription: str | None,
     connector: str | None,
+    identity: str | None,
     reason: str,
     wait_seconds: float,
     where: Where,
@@ -175,11 +180,15 @@ def revoke(
     Where no key is left letters wait, and no retry is spent, until 'dispatcher keys rotate' makes
     a new one. With --connector what it may fetch by ticket ends too, and it stays held until
     'dispatcher release': new keys may be made and handed over meanwhile.
+
+    With --identity no worker shows the client certificate any more, for good: what needs it waits
+    until another one is there.
     """
     body = {
         "key": key,
         "subscription": subscription,
         "connector": connector,
+        "identity": identity,
         "reason": reason,
         "wait_seconds": wait_seconds,
     }

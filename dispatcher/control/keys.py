@@ -7,6 +7,7 @@ and returns once no worker can still sign with it.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from dispatcher.control.confirming import confirmed
 from dispatcher.control.key_changes import Turn, retire_key, revoke_keys, turn_keys
@@ -26,7 +27,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.signing_keys import KeyChange, StoredKey
 from dispatcher.store.tickets import revoke_tickets
-from dispatcher.store.workers import WorkerStore
+from dispatcher.store.workers import WorkerRow, WorkerStore
 from dispatcher.vault.places import REGISTRY
 from dispatcher.vault.sealer import Vault
 
@@ -81,6 +82,33 @@ class Revoked:
     workers_confirmed: int
     workers_fenced: int
     in_flight: int
+
+    @classmethod
+    def confirmed_by(
+        cls,
+        rows: Sequence[WorkerRow],
+        *,
+        epoch: Epoch,
+        keys: tuple[str, ...],
+        began_us: int,
+        confirmed_us: int,
+        unsigned: tuple[str, ...] = (),
+        held: Target | None = None,
+        tickets: int = 0,
+    ) -> Self:
+        """Say what these workers have confirmed."""
+        return cls(
+            keys=keys,
+            unsigned=unsigned,
+            held=held,
+            tickets=tickets,
+            epoch=epoch,
+            confirmed_us=confirmed_us,
+            confirmed_ms=round((confirmed_us - began_us) / 1000, 1),
+            workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
+            workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
+            in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,17 +205,15 @@ class KeyControl:
                 tickets = await revoke_tickets(self.outbox, aim.connector)
         confirmed_us = self.wall_us()
         gone = [each for each in change.turned if each.times.revoked_us is not None]
-        return Revoked(
+        return Revoked.confirmed_by(
+            rows,
+            epoch=epoch,
             keys=tuple(each.name for each in gone),
+            began_us=began_us,
+            confirmed_us=confirmed_us,
             unsigned=await self._unsigned({each.subscription for each in gone}),
             held=change.hold,
             tickets=tickets,
-            epoch=epoch,
-            confirmed_us=confirmed_us,
-            confirmed_ms=round((confirmed_us - began_us) / 1000, 1),
-            workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
-            workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
-            in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
         )
 
     async def _unsigned(self, names: set[str]) -> tuple[str, ...]:

@@ -13,12 +13,13 @@ import asyncio
 import select
 import socket
 import ssl
+from collections.abc import Collection
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import ip_address
 from typing import Any, Final, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from aiohttp import ClientRequest, ClientTimeout, TCPConnector
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -159,11 +160,25 @@ class GuardedConnector(TCPConnector):
         self._sources = settings.bind_addresses
         self._proxy = settings.proxy
         self._known: WeakKeyDictionary[ResponseHandler, Opened] = WeakKeyDictionary()
+        self._left: WeakSet[ssl.SSLContext] = WeakSet()
 
     @property
     def open_connections(self) -> int:
         """How many connections are open, idle ones included."""
         return sum(protocol.is_connected() for protocol in self._known)
+
+    def leave(self, contexts: Collection[ssl.SSLContext]) -> None:
+        """Use no connection of these contexts for a further letter; close those that are idle."""
+        self._left.update(contexts)
+        for protocol in list(self._known):
+            if self._is_left(protocol):
+                protocol.force_close()
+                if protocol not in self._acquired:
+                    protocol.close()
+
+    def _is_left(self, protocol: ResponseHandler) -> bool:
+        transport = protocol.transport
+        return transport is not None and transport.get_extra_info("sslcontext") in self._left
 
     async def take(self, dial: Dial, errand: Errand) -> Held:
         """Give a connection that is fit for the errand, from the pool or new."""
@@ -244,6 +259,8 @@ class GuardedConnector(TCPConnector):
                 if is_new:
                     raise
             else:
+                if self._left and self._is_left(protocol):  # while it was being dialled
+                    protocol.force_close()
                 return Held(connection, protocol, transport, opened.peer)
 
     def _open_socket(self, addr_info: AddrInfoType) -> socket.socket:

@@ -9,8 +9,8 @@ import ssl
 from collections.abc import Callable
 
 from dispatcher.model.caller import Callers
+from dispatcher.network.identities import read_pair
 from dispatcher.network.settings import Identity
-from dispatcher.network.tls import check_identity
 
 
 def make_listening_context(identity: Identity, callers: Callable[[], Callers]) -> ssl.SSLContext:
@@ -18,11 +18,11 @@ def make_listening_context(identity: Identity, callers: Callable[[], Callers]) -
 
     Raises `ConfigInvalid` unless certificate and key are a pair that only we can read.
     """
-    check_identity("of the partner listener", identity)
+    pair = read_pair("of the partner listener", identity)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
-    context.load_cert_chain(identity.certificate, identity.key, password=lambda: "")
+    pair.show(context)
     context.verify_mode = ssl.CERT_OPTIONAL
     # A certificate may be registered as its own authority, whether or not it signed itself.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

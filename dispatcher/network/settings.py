@@ -30,10 +30,19 @@ CREDENTIALS_BYTES_MAX: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A client certificate with its chain, and its key: two PEM files."""
+    """A client certificate with its chain, and its key: two PEM files.
+
+    `next` is the pair that takes the place of this one from the moment it is valid.
+    """
 
     certificate: str
     key: str
+    next: "Identity | None" = None
+
+    @property
+    def pairs(self) -> "tuple[Identity, ...]":
+        """This pair, and the next one if there is one."""
+        return (self,) if self.next is None else (self, self.next)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

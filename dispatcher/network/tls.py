@@ -6,39 +6,54 @@ named there must not reach them. It can never be made to skip verification. Ther
 each set of terms, and the pools tell connections apart by it, so identities do not mix.
 """
 
-import os
 import ssl
-import stat
-from hashlib import sha256
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.model.errors import ConfigInvalid
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.tls import Tls
-from dispatcher.network.certificates import read_certificate
+from dispatcher.network.identities import Identities, Pair
 from dispatcher.network.roots import find_roots
-from dispatcher.network.settings import Identity, NetworkSettings
+from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.troubles import TermsUnmet
 
 CONTEXTS_MAX: Final = 4096
-_Key = tuple[str, str, str]
+_Key = tuple[str, str, Pair | None]
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 class Contexts:
-    """The contexts of a process: one for each floor, authority and identity."""
+    """The contexts of a process: one for each floor, authority and client certificate."""
 
     def __init__(self, settings: NetworkSettings) -> None:
         """Make the usual one; `ConfigInvalid` when roots or identities cannot be used."""
         self._settings = settings
-        self._usual = {_key(Tls()): make_context(settings)}
+        self.identities = Identities(settings.identities)
+        self._shown = self.identities.pairs(self.identities.first())
+        self._usual = {self._key(Tls()): make_context(settings)}
         self._found: dict[_Key, ssl.SSLContext] = dict(self._usual)
-        for name, identity in settings.identities.items():
-            check_identity(name, identity)
+
+    def show(self, certificates: Iterable[ClientCertificate]) -> set[ssl.SSLContext] | None:
+        """Show these from now on, and no others; give the contexts that showed something else.
+
+        `None` where these are shown already.
+        """
+        shown = self.identities.pairs(certificates)
+        if shown == self._shown:
+            return None
+        self._shown = shown
+        kept = {None, *self._shown.values()}
+        gone = {key: context for key, context in self._found.items() if key[2] not in kept}
+        for key in gone:
+            del self._found[key]
+        return set(gone.values())
 
     def context(self, terms: Tls) -> ssl.SSLContext:
         """Give the context of these terms; `TermsUnmet` where there can be none."""
-        key = _key(terms)
+        if terms.identity and terms.identity not in self._shown:
+            raise TermsUnmet
+        key = self._key(terms)
         found = self._found.get(key)
         if found is None:
             if len(self._found) >= CONTEXTS_MAX:
@@ -55,10 +70,13 @@ class Contexts:
                 _load_roots(context, self._settings)
             context.minimum_version = _VERSIONS[terms.minimum]
             if terms.identity:
-                _show(context, self._settings.identities[terms.identity])
-        except (KeyError, OSError, TypeError, ConfigInvalid):  # an SSL error is an OSError
+                self._shown[terms.identity].show(context)
+        except (OSError, TypeError, ConfigInvalid):  # an SSL error is an OSError
             raise TermsUnmet from None
         return context
+
+    def _key(self, terms: Tls) -> _Key:
+        return terms.minimum, terms.ca, self._shown.get(terms.identity)
 
 
 def make_context(settings: NetworkSettings) -> ssl.SSLContext:
@@ -66,47 +84,6 @@ def make_context(settings: NetworkSettings) -> ssl.SSLContext:
     context = _bare_context()
     _load_roots(context, settings)
     return context
-
-
-def check_identity(name: str, identity: Identity) -> None:
-    """Raise `ConfigInvalid` unless certificate and key are a pair that only we can read."""
-    where, fix = identity.key, "name a PEM certificate with its chain, and its own key"
-    try:
-        with Path(identity.key).open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            why = f"others than its owner may use the key (mode {stat.S_IMODE(mode):04o})"
-            fix = f"chmod 600 {identity.key}"
-        else:
-            where = identity.certificate
-            _show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), identity)
-            return
-    except ssl.SSLError:
-        why = "certificate and key are not a pair, or not PEM without a password"
-    except OSError as error:
-        why = f"a file cannot be read: {error.strerror}"
-        fix = "check the paths and their permissions"
-    raise ConfigInvalid(
-        f"identity {name}: {why}", where=where, fix=fix, code="client_identity"
-    ) from None
-
-
-def read_identity(identity: Identity) -> tuple[str, int]:
-    """Give the fingerprint of an identity's own certificate, and when it ends.
-
-    Both as partners may see them; called once `check_identity` found it well.
-    """
-    der = ssl.PEM_cert_to_DER_cert(_first_certificate(Path(identity.certificate).read_text()))
-    return sha256(der).hexdigest()[:8], read_certificate("", der).not_after_us
-
-
-def _first_certificate(pem: str) -> str:
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    return begin + pem.partition(begin)[2].partition(end)[0] + end
-
-
-def _key(terms: Tls) -> _Key:
-    return terms.minimum, terms.ca, terms.identity
 
 
 def _bare_context() -> ssl.SSLContext:
@@ -130,8 +107,3 @@ def _load_roots(context: ssl.SSLContext, settings: NetworkSettings) -> None:
             fix="name a readable PEM file in [network] ca_file",
             code="ca_file",
         ) from None
-
-
-def _show(context: ssl.SSLContext, identity: Identity) -> None:
-    # Without a password given, OpenSSL would ask for one at the terminal.
-    context.load_cert_chain(identity.certificate, identity.key, password=lambda: "")

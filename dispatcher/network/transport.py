@@ -9,7 +9,7 @@ any letter but a `Sealed` one.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,12 +17,14 @@ import aiohttp
 
 from dispatcher.model.endpoint import Endpoint
 from dispatcher.model.headers import Headers
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.letter import Admitted, Answer, Departure, Sealed, Stopped, Trouble
 from dispatcher.model.snapshot import Route
 from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Reason
 from dispatcher.network.dialer import Dial, Errand, GuardedConnector, Held, make_dial
 from dispatcher.network.exchange import prepare, read_answer
+from dispatcher.network.identities import Look
 from dispatcher.network.settings import NetworkSettings
 from dispatcher.network.sources import check_sources
 from dispatcher.network.tls import Contexts
@@ -126,6 +128,27 @@ class Transport:
         if stopped is not None:
             return stopped
         return await read_answer(held, ends, self._settings, keep_bytes)
+
+    @property
+    def certificates(self) -> tuple[ClientCertificate, ...]:
+        """The client certificates at hand, whether they are shown or not."""
+        return self._contexts.identities.certificates
+
+    async def look(self) -> Look:
+        """Look whether files of client certificates changed; `show` says what becomes of them."""
+        return await asyncio.to_thread(self._contexts.identities.look)
+
+    def show(self, certificates: Iterable[ClientCertificate]) -> None:
+        """Show these client certificates from now on, and no others.
+
+        No connection that was made with another is used for a further letter; the idle are closed.
+        """
+        gone = self._contexts.show(certificates)
+        if gone is None:
+            return
+        self._lines.clear()
+        for connector in self._connectors.values():
+            connector.leave(gone)
 
     async def aclose(self) -> None:
         """Close every connection; requests in flight are cut. Nothing is sent after this."""

@@ -180,3 +180,12 @@ def make_epoch_keys(make: Make, index: Make) -> None:
         Column("destroyed_us", BigInteger),
     )
     index(keys, "begins", "tenant", "begins_us", unique=True)
+
+
+def make_revoked_identities(make: Make) -> None:
+    """Make the list of client certificates that were revoked."""
+    make(
+        "revoked_identities",
+        Column("fingerprint", Text, primary_key=True),
+        Column("revoked_us", BigInteger, nullable=False),
+    )

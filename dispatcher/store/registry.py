@@ -31,6 +31,7 @@ from dispatcher.store.credentials import (
 from dispatcher.store.database import Database
 from dispatcher.store.documents import decode_registry, encode_registry
 from dispatcher.store.epoch import announce, bump_epoch
+from dispatcher.store.identities import read_revoked_identities
 from dispatcher.store.key_sets import read_key_sets
 from dispatcher.store.signing_keys import (
     KeyChange,
@@ -113,6 +114,7 @@ class PolicyNow(NamedTuple):
     token_keys: tuple[StoredTokenKey, ...]
     key_sets: dict[str, KeySetNow]
     credentials: tuple[StoredCredential, ...]
+    revoked_identities: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ class RegistryStore:
                 token_keys=await read_token_keys(self._database, connection),
                 key_sets=await read_key_sets(self._database, connection),
                 credentials=await read_credentials(self._database, connection),
+                revoked_identities=await read_revoked_identities(self._database, connection),
             )
 
     async def activate(

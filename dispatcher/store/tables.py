@@ -35,6 +35,7 @@ from dispatcher.store.control_tables import (
     make_partner_keys,
     make_people,
     make_proofs,
+    make_revoked_identities,
     make_signing_keys,
     make_token_keys,
 )
@@ -55,6 +56,7 @@ REGISTRY_TABLES: Final = (
     "workers",
     "signing_keys",
     "credentials",
+    "revoked_identities",
     "principals",
     "tokens",
     "change_sets",
@@ -217,6 +219,7 @@ def registry_metadata(dialect: str) -> MetaData:
     make_proofs(make)
     make_signing_keys(make)
     make_credentials(make)
+    make_revoked_identities(make)
     make_token_keys(make)
     make_epoch_keys(make, _index)
     make_partner_keys(make)

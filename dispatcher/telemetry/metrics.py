@@ -141,6 +141,11 @@ class Metrics:
             ("subscription",),
             registry=registry,
         )
+        self.client_identities_broken = Gauge(
+            "dispatcher_client_identities_broken",
+            "Changed files of client certificates that cannot be used; the old ones still are.",
+            registry=registry,
+        )
 
     def _watch_contents(self, registry: CollectorRegistry) -> None:
         """Add what is known of the letters themselves."""

@@ -6,12 +6,13 @@ at every boundary of the road, before the step of that name.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
 from dispatcher.model.errors import DispatcherError
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.ids import LeaseToken, WebhookId, WorkerId
 from dispatcher.model.letter import (
     Admitted,
@@ -118,6 +119,32 @@ class Transport(Protocol):
         """Ask for what a partner publishes at its route, after `check`."""
 
 
+class Look(Protocol):
+    """What a look at the files of client certificates found."""
+
+    @property
+    def is_changed(self) -> bool:
+        """True where any is another now."""
+
+    @property
+    def faults(self) -> Sequence[DispatcherError]:
+        """What cannot be used, and leaves things as they were."""
+
+
+class Identities(Protocol):
+    """The client certificates of this process."""
+
+    @property
+    def certificates(self) -> tuple[ClientCertificate, ...]:
+        """All that are at hand."""
+
+    async def look(self) -> Look:
+        """Look whether files changed."""
+
+    def show(self, certificates: Iterable[ClientCertificate]) -> None:
+        """Show these on every connection from now on, and no others."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """The worker's knobs; `config.example.toml` says what each is for."""
@@ -137,7 +164,6 @@ class WorkerSettings:
     rest_after_failures: int = 100
     rest_seconds: float = 30.0
     address_rules: AddressRules = field(default_factory=AddressRules)
-    identities: frozenset[str] = frozenset()
     remind_after_days: int = 90
 
 
@@ -168,6 +194,7 @@ class Kit:
     tokens: TokenKeys
     resolver: Resolver
     transport: Transport
+    identities: Identities
     clock: Clock
     chance: Callable[[], float]
     mint_webhook_id: Callable[[], WebhookId]

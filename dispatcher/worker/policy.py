@@ -33,6 +33,7 @@ from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.vault.sealer import Place
 from dispatcher.worker.credentials import open_credentials
+from dispatcher.worker.identities import IdentityWatch
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.reminders import remind_of_keys
 
@@ -73,6 +74,7 @@ class PolicyWatch:
         self._key_changes = 0
         self._keys_again = 0.0
         self.key_sets: Mapping[str, KeySetNow] = {}
+        self._identities = IdentityWatch(kit)
         self._changes_us: int | None = None
 
     async def start(self) -> None:
@@ -88,7 +90,7 @@ class PolicyWatch:
             try:
                 # A connection that hangs is given up with the lease it failed to renew.
                 async with asyncio.timeout(self._kit.settings.policy_lease_seconds):
-                    if is_moved or self._lacks_keys():
+                    if is_moved or self._lacks_keys() or await self._identities.is_changed():
                         await self._reload()
                     await self._read()
             except Exception as error:  # noqa: BLE001 - unread for any cause, the lease runs out
@@ -137,6 +139,7 @@ class PolicyWatch:
 
     async def _reload(self) -> None:
         kit = self._kit
+        await self._identities.look()
         now = await kit.registry.policy_now()
         active, key_sets, connectors = now.active, now.key_sets, now.active.registry.connectors
         today, now_us = self._date(), kit.clock.wall_us()
@@ -154,7 +157,7 @@ class PolicyWatch:
             proofs=now.proofs,
             today=today,
             loopback=kit.settings.address_rules.loopback,
-            identities=kit.settings.identities,
+            identities=self._identities.choose(now.revoked_identities, now_us),
             lacks=Lacks(
                 unsigned(active.registry, opened, now_us),
                 find_unbound(active.registry, credentials),
@@ -167,11 +170,13 @@ class PolicyWatch:
         if is_new or today != self.today:
             self._warn_of_paper(active.registry, today)
         remind_of_keys(kit, keys, now_us, is_new_day=today != self.today)
+        self._identities.show()
         self.today, self.keys, self.snapshot = today, keys, snapshot
         self.key_sets = key_sets
         moments = (
             next_turn_us((times for _, _, times in opened), now_us),
             next_change_us(connectors, key_sets, now_us),
+            self._identities.changes_us,
         )
         self._changes_us = min(filter(None, moments), default=None)
         self.credentials = headers

@@ -3,19 +3,24 @@
 import asyncio
 import base64
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.ids import WorkerId
 from dispatcher.model.keys import SigningProfile
 from dispatcher.model.registry import Registry
+from dispatcher.model.tls import Tls
 from dispatcher.stages.sealing.standard_webhooks import parse_secret
 from dispatcher.store.database import Database
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import signing_key_place
 from tests.conformance.test_api import activate, registry_document
+from tests.support import planes
 from tests.support.letters import change, rows
 from tests.support.planes import Caller, plane_of
 from tests.support.vaults import standing_vault
@@ -300,3 +305,96 @@ async def test_keys_of_a_subscription_that_is_gone_are_still_listed(api: Caller)
     await narrow(api, builders.registry(subscriptions=()))
     (found,) = (await api.ask("GET", "/v1/keys", query={"subscription": NAME}))["items"]
     assert (found["subscription"], found["connector"]) == (NAME, None)
+
+
+# Client certificates: files of the worker, listed and revoked beside signing keys.
+
+CERTIFICATE = ClientCertificate(
+    identity="acme-mtls",
+    fingerprint="00c0ffee00c0ffee",
+    not_before_us=1,
+    not_after_us=4_000_000_000_000_000,
+)
+
+
+@pytest.fixture
+def listed() -> Iterator[list[ClientCertificate]]:
+    planes.certificates[:] = [CERTIFICATE]
+    yield planes.certificates
+    planes.certificates.clear()
+
+
+async def certificates_of(api: Caller, **query: str) -> list[dict[str, Any]]:
+    found = (await api.ask("GET", "/v1/keys", query=query))["items"]
+    return [each for each in found if each["kind"] == "certificate"]
+
+
+async def test_client_certificates_are_listed_with_who_asks_for_them(
+    api: Caller, listed: list[ClientCertificate]
+):
+    ended = replace(CERTIFICATE, fingerprint="01", not_after_us=2)
+    ahead = replace(CERTIFICATE, fingerprint="02", not_before_us=3_900_000_000_000_000)
+    older = replace(CERTIFICATE, fingerprint="03", not_before_us=0)
+    listed += [ended, ahead, older]
+    connector = builders.connector()
+    asking = [replace(each, tls=Tls(identity="acme-mtls")) for each in connector.destinations]
+    using = replace(connector, destinations=tuple(asking))
+    await activate(api, builders.registry(connectors=(using,)))
+    found = {each["fingerprint"]: each for each in await certificates_of(api, ended="true")}
+    assert {name: each["state"] for name, each in found.items()} == {
+        CERTIFICATE.fingerprint: "active",
+        "01": "retired",
+        "02": "pending",
+        "03": "retiring",
+    }
+    shown = found[CERTIFICATE.fingerprint]
+    assert shown["name"] == "acme-mtls/00c0ffee00c0ffee"
+    assert shown["destinations"] == [f"acme: {each.host}" for each in connector.destinations]
+    assert (shown["active_us"], shown["until_us"]) == (1, CERTIFICATE.not_after_us)
+    assert "01" not in {each["fingerprint"] for each in await certificates_of(api)}
+    assert await certificates_of(api, subscription=NAME) == []
+
+
+@pytest.mark.usefixtures("listed")
+async def test_a_revoked_client_certificate_is_so_for_good_and_on_the_record(
+    api: Caller, database: Database
+):
+    before = (await plane_of(database).registry.active()).epoch
+    done = await revoke(api, identity="00:C0:FF:EE:00:C0:FF:EE")
+    assert done["keys"] == ["acme-mtls/00c0ffee00c0ffee"]
+    assert done["epoch"] > before
+    now = await plane_of(database).registry.policy_now()
+    assert list(now.revoked_identities) == [CERTIFICATE.fingerprint]
+    (found,) = await certificates_of(api, ended="true")
+    assert (found["state"], found["revoked_us"] > 0) == ("revoked", True)
+    body = {"identity": CERTIFICATE.fingerprint, "reason": "again"}
+    refused = await api.refused("POST", "/v1/keys/revocations", body)
+    assert refused == (409, "identity_revoked")
+    (entry, *_) = (await api.ask("GET", "/v1/audit"))["items"]
+    assert (entry["kind"], entry["about"], entry["reason"]) == (
+        "key.revoked",
+        "client certificate 00c0ffee00c0ffee",
+        "it leaked",
+    )
+    assert entry["detail"]["keys"] == done["keys"]
+
+
+@pytest.mark.usefixtures("listed")
+async def test_a_client_certificate_that_is_not_here_is_revoked_by_its_whole_fingerprint_alone(
+    api: Caller,
+):
+    path = "/v1/keys/revocations"
+    for unknown in ("00c0ffee", "deadbeefdeadbeef", "acme-mtls", f"{'00c0ffee' * 2}0"):
+        body = {"identity": unknown, "reason": "r"}
+        assert await api.refused("POST", path, body) == (404, "identity_unknown")
+    assert (await revoke(api, identity="AB" * 32))["keys"] == ["ab" * 8]
+
+
+@pytest.mark.usefixtures("listed")
+async def test_revoking_a_client_certificate_waits_for_the_workers(api: Caller, database: Database):
+    await WorkerStore(database).register(WorkerId("w1"), host="h", pid=1, lease_us=600_000_000)
+    body = {"identity": CERTIFICATE.fingerprint, "reason": "r", "wait_seconds": 0.1}
+    refused = await api.refused("POST", "/v1/keys/revocations", body)
+    assert refused == (504, "revocation_unconfirmed")
+    (found,) = await certificates_of(api, ended="true")
+    assert found["state"] == "revoked"

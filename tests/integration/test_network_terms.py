@@ -19,7 +19,16 @@ from dispatcher.network.settings import Identity, NetworkSettings
 from dispatcher.network.tls import Contexts
 from dispatcher.network.transport import Transport
 from tests.support.certificates import pem_of, pin_of, serving, write_identity
-from tests.support.hostile import Receiver, answers, depart, go, make_letter, receiver, says
+from tests.support.hostile import (
+    Receiver,
+    Request,
+    answers,
+    depart,
+    go,
+    make_letter,
+    receiver,
+    says,
+)
 from tests.support.waiting import until
 
 HOST = "inbox.test"
@@ -271,6 +280,50 @@ async def test_t5_a_letter_without_an_identity_borrows_no_connection_that_has_on
         assert await door.post(letter, depart, go) == Answer(200)
         assert await door.post(letter_to(partner), depart, go) == TLS_FAILED
         assert len(partner.requests) == 1
+        await door.aclose()
+
+
+async def test_t5_an_identity_with_nothing_to_show_is_met_with_no_connection_at_all(
+    authority: trustme.CA, door_to: Callable[..., Transport], tmp_path: Path
+) -> None:
+    identity = write_identity(tmp_path, authority.issue_cert("one.client"))
+    async with receiver(answers(200), tls=serving(authority.issue_cert(HOST))) as partner:
+        door = door_to(partner, identities={"one": identity})
+        named = letter_to(partner, Tls(identity="one"))
+        for letter in (letter_to(partner), named):
+            assert await door.post(letter, depart, go) == Answer(200)
+        door.show(())
+        assert await door.post(named, depart, go) == TLS_FAILED
+        assert await door.post(letter_to(partner), depart, go) == Answer(200)
+        assert [request.connection for request in partner.requests] == [1, 2, 1]
+        await until(lambda: door.open_connections() == 1)
+        await door.aclose()
+
+
+async def test_t5_a_letter_on_its_way_ends_under_the_old_certificate_and_no_other_follows_it(
+    authority: trustme.CA, door_to: Callable[..., Transport], tmp_path: Path
+) -> None:
+    clients, answered = trustme.CA(), asyncio.Event()
+    identity = write_identity(tmp_path, clients.issue_cert("one.client"))
+
+    async def script(_request: Request, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        await says(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(_request, writer)
+
+    tls = serving(authority.issue_cert(HOST), clients=clients)
+    async with receiver(script, tls=tls) as partner:
+        door = door_to(partner, identities={"one": identity})
+        letter = letter_to(partner, Tls(identity="one"))
+        first = asyncio.create_task(door.post(letter, depart, go))
+        await until(partner.arrived.is_set)
+        write_identity(tmp_path, clients.issue_cert("two.client"))
+        assert (await door.look()).is_changed
+        door.show(door.certificates)
+        answered.set()
+        assert await first == Answer(200)
+        assert await door.post(letter, depart, go) == Answer(200)
+        assert [request.connection for request in partner.requests] == [1, 2]
+        await until(lambda: door.open_connections() == 1)
         await door.aclose()
 
 

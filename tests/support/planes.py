@@ -17,6 +17,7 @@ from dispatcher.control.changes import ChangeControl
 from dispatcher.control.credentials import CredentialControl
 from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
+from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
@@ -25,6 +26,7 @@ from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
 from dispatcher.control.vault_keys import VaultKeys
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.stages.gates.addresses import AddressRules
@@ -35,6 +37,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
+from dispatcher.store.identities import IdentityStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
@@ -100,6 +103,8 @@ NAMES = {
     "inside.acme.example": Resolved(("10.1.2.3",)),
 }
 looked_up: list[str] = []
+certificates: list[ClientCertificate] = []
+"""The client certificates that planes list; a test puts its own there, and takes them away."""
 
 
 def open_payload(blob: bytes, tenant: str, event_id: str) -> bytes | None:
@@ -150,6 +155,13 @@ def plane_of(database: Database) -> Plane:
             outbox=database,
             vault=standing_vault(),
             mint_secret=lambda: secrets.token_bytes(32),
+            wall_us=wall_us,
+        ),
+        identities=IdentityControl(
+            registry=registry,
+            identities=IdentityStore(database, audit),
+            workers=WorkerStore(database),
+            read=lambda: certificates,
             wall_us=wall_us,
         ),
         credentials=CredentialControl(

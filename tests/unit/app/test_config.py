@@ -120,6 +120,17 @@ def test_a_client_identity_is_two_files_under_a_name(tmp_path: Path):
     assert identity == Identity(str(tmp_path / "acme.pem"), "/run/secrets/acme.key")
 
 
+def test_the_next_pair_of_a_client_identity_is_named_whole_or_not_at_all(tmp_path: Path):
+    file = tmp_path / "dispatcher.toml"
+    one = '[network.identities.acme]\ncertificate = "a.pem"\nkey = "a.key"\n'
+    file.write_text(f'{one}next_certificate = "b.pem"\nnext_key = "b.key"\n')
+    (identity,) = network_settings(load_config(file)).identities.values()
+    assert identity.next == Identity(str(tmp_path / "b.pem"), str(tmp_path / "b.key"))
+    file.write_text(f'{one}next_certificate = "b.pem"\n')
+    with pytest.raises(ConfigInvalid, match="come together"):
+        load_config(file)
+
+
 def test_half_a_client_identity_is_refused(tmp_path: Path):
     file = tmp_path / "dispatcher.toml"
     file.write_text('[network.identities.acme]\ncertificate = "acme.pem"\n')

@@ -83,7 +83,7 @@ def with_identity(tmp_path: Path, days: int):
 @pytest.mark.usefixtures("config")
 async def test_a_client_certificate_is_named_with_its_end(tmp_path: Path):
     said = await doctor._look_at_identities(with_identity(tmp_path, 90))
-    assert re.fullmatch(r"acme [0-9a-f]{8}, ends in 90 days", said)
+    assert re.fullmatch(r"acme [0-9a-f]{16}, ends in 90 days", said)
 
 
 @pytest.mark.usefixtures("config")

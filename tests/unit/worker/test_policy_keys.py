@@ -60,7 +60,8 @@ class World:
         active = SimpleNamespace(
             registry=held, revision=1, epoch=self.epoch, erasures=0, key_changes=self.key_changes
         )
-        return PolicyNow(active, (), self.keys, builders.proofs_of(held), (), {}, self.credentials)
+        proofs = builders.proofs_of(held)
+        return PolicyNow(active, (), self.keys, proofs, (), {}, self.credentials, {})
 
 
 def watch(world: World) -> PolicyWatch:
@@ -73,6 +74,7 @@ def watch(world: World) -> PolicyWatch:
         id="w", host="h", pid=1, clock=world, workers=world, registry=world, log=log,
         settings=WorkerSettings(), metrics=Metrics(CollectorRegistry()),
         resolver=SimpleNamespace(forget=lambda: None), vault=VAULT,
+        identities=SimpleNamespace(certificates=(), show=lambda _shown: None),
     )  # fmt: skip
     return PolicyWatch(kit)
 

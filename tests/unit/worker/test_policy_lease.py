@@ -46,7 +46,7 @@ class World:
         active = SimpleNamespace(
             registry=Registry(), revision=1, epoch=self.epoch, erasures=0, key_changes=0
         )
-        return PolicyNow(active, (), (), (), (), {}, ())
+        return PolicyNow(active, (), (), (), (), {}, (), {})
 
 
 def watch(world: World) -> PolicyWatch:
@@ -55,6 +55,7 @@ def watch(world: World) -> PolicyWatch:
         id="w", host="h", pid=1, clock=world, workers=world, registry=world, log=log,
         settings=WorkerSettings(policy_lease_seconds=LEASE), metrics=Metrics(CollectorRegistry()),
         resolver=SimpleNamespace(forget=lambda: None), vault=None,
+        identities=SimpleNamespace(certificates=(), show=lambda _shown: None),
     )  # fmt: skip
     return PolicyWatch(kit)
 
