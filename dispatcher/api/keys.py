@@ -196,7 +196,7 @@ async def revoke_keys(plane: Plane, ask: Ask) -> Any:
         raise InvalidInput(
             "it must be one of key, subscription, connector and identity",
             where="key, subscription, connector, identity",
-            fix="say what is to be revoked: a key, all of a subscription or connector, or an identity",
+            fix="say which: a key, all of a subscription or of a connector, or an identity",
         )
     if body.identity is not None:
         return await plane.identities.revoke(

@@ -261,8 +261,8 @@ async def test_what_is_not_there_or_not_said_is_told_apart(api: Caller):
         ({"connector": "nobody"}, "connector_unknown"),
     ):
         assert await api.refused("POST", path, {"reason": "r", **aim}) == (404, code)
-    for aim in ({}, {"key": "x", "connector": "acme"}):
-        assert await api.refused("POST", path, {"reason": "r", **aim}) == (400, "malformed")
+    for aim in ({}, {"key": "x", "connector": "acme"}, {"identity": "x", "key": "x"}):
+        assert await api.refused("POST", path, {"reason": "r", **aim}) == (422, "invalid_input")
 
 
 async def test_a_fingerprint_that_two_subscriptions_have_must_be_said_with_one(
