@@ -7,6 +7,7 @@ policy lease lasts, looked at before each batch. Any number of workers may sweep
 
 import asyncio
 from collections import Counter
+from datetime import date
 from typing import Final
 
 from dispatcher.model.retention import Rule
@@ -38,15 +39,13 @@ class Purging:
 
     async def sweep(self, stopping: asyncio.Event) -> None:
         """Follow every rule once; one that fails keeps no other from being followed."""
-        snapshot = self._policy.snapshot
-        rules = retention_rules(
-            snapshot.policy.retention, snapshot.event_types.values(), self._policy.today
-        )
+        snapshot, today = self._policy.snapshot, self._policy.today
+        rules = retention_rules(snapshot.policy.retention, snapshot.event_types.values(), today)
         lags: dict[str, float] = {}
         for rule in rules:
             begun = self._kit.clock.boot()
             try:
-                is_done = await self._follow(rule, snapshot, stopping)
+                is_done = await self._follow(rule, snapshot, today, stopping)
             except Exception as error:  # noqa: BLE001 - the database is away, or this rule broken
                 self._kit.report("purge_failed", error)
                 is_done = False
@@ -57,12 +56,14 @@ class Purging:
             self._kit.metrics.retention_lag.labels(rule.store).set(lags[rule.store])
             self._warn(rule, lag)
 
-    async def _follow(self, rule: Rule, snapshot: Snapshot, stopping: asyncio.Event) -> bool:
+    async def _follow(
+        self, rule: Rule, snapshot: Snapshot, today: date, stopping: asyncio.Event
+    ) -> bool:
         """Purge batch by batch; `False` when it had to be left before the end."""
         kit = self._kit
         sweep = Sweep(rule=rule, worker=kit.id, revision=snapshot.revision)
         while not sweep.is_done:
-            if stopping.is_set() or not self._may(snapshot):
+            if stopping.is_set() or not self._may(snapshot, today):
                 return False
             last, sweep = sweep, await kit.retention.purge(sweep, rows_max=ROWS_MAX)
             for name, count in (Counter(sweep.counts) - Counter(last.counts)).items():
@@ -76,9 +77,13 @@ class Purging:
             kit.log.info("purged", store=rule.store, rule=rule.said, count=count)
         return True
 
-    def _may(self, snapshot: Snapshot) -> bool:
-        """True while these rules are the policy's, and nobody can have changed it unseen."""
-        is_ours = self._policy.snapshot.revision == snapshot.revision
+    def _may(self, snapshot: Snapshot, today: date) -> bool:
+        """True while these rules are the policy's, and nobody can have changed it unseen.
+
+        On another day another legal hold may be in force.
+        """
+        now = self._policy.snapshot.revision, self._policy.today
+        is_ours = now == (snapshot.revision, today)
         return is_ours and self._kit.clock.boot() < self._policy.lease_ends
 
     def _warn(self, rule: Rule, lag: float) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,6 +116,17 @@ async def test_a_sweep_ends_when_the_policy_moves(bench: Bench):
         bench.policy.snapshot = replace(bench.policy.snapshot, revision=Revision(99))
 
     bench.shelf.meddle = move
+    await bench.sweep()
+    assert len(bench.shelf.purged) == 1
+
+
+async def test_a_sweep_ends_with_the_day_for_a_legal_hold_may_begin_with_the_next(bench: Bench):
+    bench.shelf.full = 3
+
+    def sleep() -> None:
+        bench.policy.today += timedelta(days=1)
+
+    bench.shelf.meddle = sleep
     await bench.sweep()
     assert len(bench.shelf.purged) == 1
 
