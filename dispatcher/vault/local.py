@@ -5,6 +5,7 @@ for in the file once more, so that a key added there is known without a restart.
 """
 
 import asyncio
+import fcntl
 import os
 from pathlib import Path
 from typing import Final
@@ -64,7 +65,7 @@ class LocalProvider:
         """Add a fresh key to the file and make it the primary one."""
         if self._path is None:
             raise KeyMissing("there is no keyring file to add a key to", where="vault.keyring")
-        self._keyring = await asyncio.to_thread(add_key, self._path)
+        self._keyring = await asyncio.to_thread(_add_alone, self._path)
         return f"{self.name}:{self._keyring.primary}"
 
     async def describe(self) -> str:
@@ -81,6 +82,16 @@ class LocalProvider:
 
     def __repr__(self) -> str:
         return f"LocalProvider(primary={self._keyring.primary!r})"
+
+
+def _add_alone(path: Path) -> Keyring:
+    """Add a key while nobody else does: a key that got lost would open nothing it had wrapped."""
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        return add_key(path)
+    finally:
+        os.close(directory)
 
 
 def _bind(kek: str, context: KeyContext) -> bytes:

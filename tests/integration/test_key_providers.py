@@ -4,6 +4,7 @@ The keyring file is real, AWS KMS is moto's behind the real SDK, and the transit
 over TLS. One suite for all three; what only one of them has stands below.
 """
 
+import asyncio
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
@@ -155,6 +156,15 @@ async def test_a_key_added_to_the_file_is_known_without_a_restart(tmp_path: Path
     assert (grown.root, len(grown.keys)) == (root, 2)
     assert grown.primary != root
     assert (tmp_path / "keyring.json").stat().st_mode & 0o777 == 0o600
+
+
+async def test_of_keys_that_are_added_at_once_none_is_lost(tmp_path: Path):
+    path = tmp_path / "keyring.json"
+    first = create_keyring(path)
+    providers = [LocalProvider(first, path) for _ in range(8)]
+    added = await asyncio.gather(*(provider.rotate() for provider in providers))
+    assert {name.partition(":")[2] for name in added} <= load_keyring(path).keys.keys()
+    assert len(load_keyring(path).keys) == 1 + len(providers)
 
 
 async def test_a_keyring_that_others_may_read_wraps_nothing(tmp_path: Path):
