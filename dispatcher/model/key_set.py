@@ -81,9 +81,13 @@ class SeenKey:
 
 @dataclass(frozen=True, slots=True)
 class KeySetNow:
-    """What is known of a partner's set: where it was found, when last, and what is in it."""
+    """What is known of a partner's set: where it was found, when last, and what is in it.
+
+    `exposed` are thumbprints of keys whose private half was ever published.
+    """
 
     connector: str
     url: str
     good_us: int
     keys: tuple[SeenKey, ...] = field(default=())
+    exposed: frozenset[str] = frozenset()

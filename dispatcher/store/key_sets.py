@@ -16,15 +16,25 @@ _KEYS: Final = """
 SELECT connector, thumbprint, kid, jwk, is_for_encryption, first_seen_us FROM {partner_keys}
 WHERE place IS NOT NULL AND exposed_us IS NULL ORDER BY connector, place
 """
+_EXPOSED: Final = "SELECT connector, thumbprint FROM {partner_keys} WHERE exposed_us IS NOT NULL"
 
 
 async def read_key_sets(database: Database, connection: AsyncConnection) -> dict[str, KeySetNow]:
     """Read every set, by connector, without keys whose private half was ever published."""
     keys: dict[str, list[SeenKey]] = defaultdict(list)
+    exposed: dict[str, set[str]] = defaultdict(set)
     for row in await database.execute(connection, _KEYS):
         keys[row.connector].append(SeenKey(found_key(row), row.first_seen_us))
+    for row in await database.execute(connection, _EXPOSED):
+        exposed[row.connector].add(row.thumbprint)
     return {
-        row.connector: KeySetNow(row.connector, row.url, row.good_us, tuple(keys[row.connector]))
+        row.connector: KeySetNow(
+            row.connector,
+            row.url,
+            row.good_us,
+            tuple(keys[row.connector]),
+            frozenset(exposed[row.connector]),
+        )
         for row in await database.execute(connection, _SETS)
     }
 

@@ -131,6 +131,7 @@ async def test_a_set_with_a_private_key_leaves_none_and_that_key_is_never_used_a
     exposed = FoundKey("k1", "print-1", "", False)
     assert await find(store, exposed=(exposed,), is_exposed=True)
     assert [] == await kids(database)
+    assert {"print-1"} == (await read(database))["acme"].exposed
     assert not await find(store, exposed=(exposed,), is_exposed=True)
     assert await find(store, A, B)
     assert ["k2"] == await kids(database)

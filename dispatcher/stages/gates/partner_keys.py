@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from dispatcher.model.key_set import KeySet, KeySetMode, KeySetNow, SeenKey
-from dispatcher.model.partner_key import PartnerKey
+from dispatcher.model.partner_key import PartnerKey, describe
 from dispatcher.model.path import format_path
 from dispatcher.model.registry import Connector, Encryption
 from dispatcher.model.scope import Scope, sensitive_fields
@@ -27,11 +27,13 @@ STALE_US: Final = 72 * 3_600_000_000
 def list_letter_keys(
     connectors: Iterable[Connector], known: Mapping[str, KeySetNow], now_us: int
 ) -> LetterKeys:
-    """Give the keys of every connector that publishes its own."""
+    """Give the keys of every connector that publishes its own, or once published a private one."""
     return {
         each.name: tuple(_usable(each.key_set, each, known.get(each.name), now_us))
-        for each in connectors
         if each.key_set is not None
+        else tuple(_unexposed(each.keys, known[each.name].exposed))
+        for each in connectors
+        if each.key_set is not None or each.name in known
     }
 
 
@@ -52,7 +54,7 @@ def next_change_us(
 def keys_of(connector: Connector, letter_keys: LetterKeys | None) -> tuple[PartnerKey, ...]:
     """Give a connector's keys for letters: those it publishes, or else those of the registry."""
     if connector.key_set is None:
-        return connector.keys
+        return (letter_keys or {}).get(connector.name, connector.keys)
     return (letter_keys or {}).get(connector.name, ())
 
 
@@ -88,6 +90,17 @@ def is_short(key_set: KeySet, kids: frozenset[str], known: KeySetNow | None) -> 
     if key_set.mode is KeySetMode.PINNED:
         found = [each for each in found if each.thumbprint in key_set.thumbprints]
     return not found or not kids.issubset(each.kid for each in found)
+
+
+def _unexposed(keys: Iterable[PartnerKey], exposed: frozenset[str]) -> Iterator[PartnerKey]:
+    """Leave out keys that were handed over, and whose private half was published all the same."""
+    for key in keys:
+        try:
+            _, named = describe(key)
+        except ValueError:  # written by hand: nothing can be encrypted to it
+            continue
+        if named not in exposed:
+            yield key
 
 
 def _usable(

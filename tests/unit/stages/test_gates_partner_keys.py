@@ -1,6 +1,7 @@
 """What is believed of a partner's published keys, and which of them may be used now."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -229,6 +230,19 @@ def test_a_set_that_was_found_elsewhere_does_not_count():
     connector = builders.connector(key_set=PINNED)
     elsewhere = {"acme": known(seen(OTHER, "k"), url="https://hooks.acme.example/old")}
     assert () == list_letter_keys((connector,), elsewhere, FOUND_US)["acme"]
+
+
+def test_a_key_that_was_handed_over_does_not_count_once_its_private_half_was_published():
+    pairs = {"k1": PAIRS["EC"], "k2": OTHER}
+    keys = tuple(
+        PartnerKey(kid=kid, jwk=json.dumps(pair.as_dict(private=False)))
+        for kid, pair in pairs.items()
+    )
+    connector = builders.connector(keys=keys)
+    assert keys == keys_of(connector, list_letter_keys((connector,), {}, FOUND_US))
+    exposed = frozenset({PAIRS["EC"].thumbprint()})
+    held = {"acme": replace(known(), exposed=exposed)}
+    assert keys[1:] == keys_of(connector, list_letter_keys((connector,), held, FOUND_US))
 
 
 def test_time_changes_what_counts_when_a_wait_ends_and_when_a_set_grows_old():
