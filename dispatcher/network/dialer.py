@@ -36,6 +36,7 @@ from dispatcher.network.troubles import (
     CONNECT_ERRORS,
     AddressForbidden,
     ConnectionSpoiled,
+    IdentityTurned,
     PinMismatch,
     PlainThroughProxy,
 )
@@ -201,7 +202,7 @@ class GuardedConnector(TCPConnector):
                     return await self.take(Dial(dial.request, limits), direct)
                 tunnel = Dial(tunnels.request(address), limits)
                 held = await self._take_tunnel(tunnel, address, dial, errand)
-            except PinMismatch:
+            except (PinMismatch, IdentityTurned):
                 raise
             except CONNECT_ERRORS as error:
                 fault = error
@@ -252,6 +253,8 @@ class GuardedConnector(TCPConnector):
                     opened = self._known[protocol] = _get_to_know(protocol, errand)
                 # A new TLS connection may rightly hold bytes: the session tickets.
                 is_polled = not is_new or not req.is_ssl()
+                if self._left and self._is_left(protocol):  # while it was being dialled
+                    raise IdentityTurned
                 transport = _check_fit(protocol, opened, errand, is_polled=is_polled)
             except OSError:
                 protocol.abort()
@@ -259,8 +262,6 @@ class GuardedConnector(TCPConnector):
                 if is_new:
                     raise
             else:
-                if self._left and self._is_left(protocol):  # while it was being dialled
-                    protocol.force_close()
                 return Held(connection, protocol, transport, opened.peer)
 
     def _open_socket(self, addr_info: AddrInfoType) -> socket.socket:

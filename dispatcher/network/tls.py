@@ -9,6 +9,7 @@ each set of terms, and the pools tell connections apart by it, so identities do 
 import ssl
 from collections.abc import Iterable
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from dispatcher.model.errors import ConfigInvalid
 from dispatcher.model.identity import ClientCertificate
@@ -31,6 +32,7 @@ class Contexts:
         self._settings = settings
         self.identities = Identities(settings.identities)
         self._shown = self.identities.pairs(self.identities.first())
+        self._bearing: WeakKeyDictionary[ssl.SSLContext, Pair] = WeakKeyDictionary()
         self._usual = {self._key(Tls()): make_context(settings)}
         self._found: dict[_Key, ssl.SSLContext] = dict(self._usual)
 
@@ -43,11 +45,10 @@ class Contexts:
         if shown == self._shown:
             return None
         self._shown = shown
-        kept = {None, *self._shown.values()}
-        gone = {key: context for key, context in self._found.items() if key[2] not in kept}
-        for key in gone:
-            del self._found[key]
-        return set(gone.values())
+        kept = set(shown.values())
+        gone = {context for context, pair in self._bearing.items() if pair not in kept}
+        self._found = {key: each for key, each in self._found.items() if each not in gone}
+        return gone
 
     def context(self, terms: Tls) -> ssl.SSLContext:
         """Give the context of these terms; `TermsUnmet` where there can be none."""
@@ -70,7 +71,8 @@ class Contexts:
                 _load_roots(context, self._settings)
             context.minimum_version = _VERSIONS[terms.minimum]
             if terms.identity:
-                self._shown[terms.identity].show(context)
+                pair = self._bearing[context] = self._shown[terms.identity]
+                pair.show(context)
         except (OSError, TypeError, ConfigInvalid):  # an SSL error is an OSError
             raise TermsUnmet from None
         return context

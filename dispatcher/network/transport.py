@@ -30,6 +30,7 @@ from dispatcher.network.sources import check_sources
 from dispatcher.network.tls import Contexts
 from dispatcher.network.troubles import (
     CONNECT_ERRORS,
+    IdentityTurned,
     PinMismatch,
     TermsUnmet,
     connect_trouble,
@@ -173,6 +174,8 @@ class Transport:
             return await line.connector.take(line.dial, errand)
         except PinMismatch as mismatch:
             return Stopped(Reason.PIN_MISMATCH, mismatch.peer)
+        except IdentityTurned:
+            return Stopped(Reason.POLICY_CHANGED)  # made again, it goes under another certificate
         except CONNECT_ERRORS as error:
             return connect_trouble(error)
 

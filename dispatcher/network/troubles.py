@@ -58,6 +58,10 @@ class PinMismatch(ConnectionError):
         self.peer = peer
 
 
+class IdentityTurned(ConnectionError):
+    """A new connection that was dialled with a client certificate that is not shown any more."""
+
+
 class TermsUnmet(OSError):
     """TLS terms that cannot be kept here: an authority or an identity that does not load."""
 

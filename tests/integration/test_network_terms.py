@@ -306,9 +306,9 @@ async def test_t5_a_letter_on_its_way_ends_under_the_old_certificate_and_no_othe
     clients, answered = trustme.CA(), asyncio.Event()
     identity = write_identity(tmp_path, clients.issue_cert("one.client"))
 
-    async def script(_request: Request, writer: asyncio.StreamWriter) -> None:
+    async def script(request: Request, writer: asyncio.StreamWriter) -> None:
         await answered.wait()
-        await says(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")(_request, writer)
+        await answers(200)(request, writer)
 
     tls = serving(authority.issue_cert(HOST), clients=clients)
     async with receiver(script, tls=tls) as partner:
@@ -324,6 +324,32 @@ async def test_t5_a_letter_on_its_way_ends_under_the_old_certificate_and_no_othe
         assert await door.post(letter, depart, go) == Answer(200)
         assert [request.connection for request in partner.requests] == [1, 2]
         await until(lambda: door.open_connections() == 1)
+        await door.aclose()
+
+
+async def test_t5_a_letter_that_waits_while_a_certificate_is_revoked_never_goes_under_it(
+    authority: trustme.CA, door_to: Callable[..., Transport], tmp_path: Path
+) -> None:
+    clients, answered = trustme.CA(), asyncio.Event()
+    identity = write_identity(tmp_path, clients.issue_cert("one.client"))
+
+    async def script(request: Request, writer: asyncio.StreamWriter) -> None:
+        await answered.wait()
+        await answers(200)(request, writer)
+
+    tls = serving(authority.issue_cert(HOST), clients=clients)
+    async with receiver(script, tls=tls) as partner:
+        door = door_to(partner, identities={"one": identity}, connections_per_partner_max=1)
+        letter = letter_to(partner, Tls(identity="one"))
+        first = asyncio.create_task(door.post(letter, depart, go))
+        await until(partner.arrived.is_set)
+        second = asyncio.create_task(door.post(letter, depart, go))
+        await asyncio.sleep(0)  # it waits for a place in the pool
+        door.show(())
+        answered.set()
+        assert await first == Answer(200)
+        assert await second == Stopped(Reason.POLICY_CHANGED)
+        assert len(partner.requests) == 1
         await door.aclose()
 
 

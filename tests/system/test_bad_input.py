@@ -593,6 +593,13 @@ OTHER = (
         ("hold", "everything", "--reason", "fine\x1b[2A"),
         says=("--reason",),
     ),
+    Case(
+        "a client certificate nobody has",
+        "identity_unknown",
+        nothing,
+        ("keys", "revoke", "--identity", "deadbeefdeadbeef", "--reason", "r"),
+        says=("--identity",),
+    ),
     Case("an argument that is no text", "usage", nothing, ("token", "revoke", "a\udcff")),
     Case("a number no row can have", "usage", nothing, ("changes", "9" * 30)),
     Case("a cursor no row can have", "usage", nothing, ("deliveries", "--after", "9" * 30)),

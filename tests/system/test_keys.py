@@ -3,8 +3,10 @@
 import time
 
 import pytest
+import trustme
 from standardwebhooks import Webhook, WebhookVerificationError
 
+from tests.support.certificates import write_identity
 from tests.support.world_home import Home, Partner, Received, until
 
 NAME = "acme-orders"
@@ -121,6 +123,24 @@ def test_a_leak_is_answered_by_one_command_and_undone_by_a_new_key_and_a_release
     assert "revoked" in home.run("keys", "list", "--ended").out
     refused = home.command("keys", "revoke", done["keys"][0], "--reason", "again")
     assert (refused.status, "key_revoked" in refused.err) == (2, True)
+
+
+def test_client_certificates_stand_beside_the_keys_and_are_revoked_like_them(
+    sqlite_home: Home,
+) -> None:
+    home = sqlite_home
+    files = write_identity(home.folder, trustme.CA().issue_cert("us.example"))
+    home.settings["network.identities.acme"] = {"certificate": files.certificate, "key": files.key}
+    apply(home)
+    home.write_config()
+    listed = home.run("keys", "list", "--json").json
+    (shown,) = [each for each in listed if each["kind"] == "certificate"]
+    assert shown["name"] == f"acme/{shown['fingerprint']}"
+    assert "acme/" in home.run("keys", "list").out
+    done = home.run("keys", "revoke", "--identity", shown["fingerprint"], "--reason", "drill").out
+    assert f"acme/{shown['fingerprint']}" in done
+    left = {each["kind"] for each in home.run("keys", "list", "--json").json}
+    assert left == {"hmac"}
 
 
 def test_a_stored_header_goes_with_every_letter_until_the_endpoint_is_another(

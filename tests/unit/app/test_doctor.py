@@ -96,3 +96,16 @@ async def test_a_client_certificate_that_ends_soon_is_reminded_of(tmp_path: Path
 async def test_a_client_certificate_that_has_ended_is_a_fault(tmp_path: Path):
     with pytest.raises(ConfigInvalid, match="has ended"):
         await doctor._look_at_identities(with_identity(tmp_path, -3))
+
+
+@pytest.mark.usefixtures("config")
+async def test_a_client_certificate_that_has_ended_is_none_where_the_next_one_is_there(
+    tmp_path: Path,
+):
+    with_identity(tmp_path, -3)
+    following = write_identity(tmp_path, trustme.CA().issue_cert("us.example"), "next")
+    file = tmp_path / "dispatcher.toml"
+    named = f'next_certificate = "{following.certificate}"\nnext_key = "{following.key}"'
+    file.write_text(f"{file.read_text()}{named}\n")
+    said = await doctor._look_at_identities(load_config(file))
+    assert re.match(r"acme [0-9a-f]{16} and [0-9a-f]{16}, ends in ", said)
