@@ -5,10 +5,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, SecretStr
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.keys import Why
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import Text, View
+from dispatcher.api.views import Text, View, Why
 from dispatcher.model.headers import CREDENTIAL_BYTES_MAX
 from dispatcher.model.people import Right
 

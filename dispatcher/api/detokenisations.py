@@ -8,7 +8,7 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
-from dispatcher.api.views import Text, View
+from dispatcher.api.views import Text, View, Why
 from dispatcher.control.detokenising import Opened, TokenAsked
 from dispatcher.model.people import Right
 from dispatcher.model.token import TokenKind, TokenValue
@@ -24,7 +24,7 @@ class Detokenise(View):
 
     token: Annotated[str, Field(min_length=1, max_length=TOKEN_CHARACTERS_MAX)]
     connector: Text
-    reason: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+    reason: Why
     ticket: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] = ""
     tenant: Text | None = None
     domain: Text | None = None

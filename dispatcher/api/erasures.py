@@ -8,10 +8,9 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
-from dispatcher.api.views import Text, View
+from dispatcher.api.views import Text, View, WaitSeconds, Why
 from dispatcher.control.erasing import ErasedPerson
 from dispatcher.model.people import Right
-from dispatcher.model.switch import WAIT_SECONDS_MAX
 
 
 class Erase(View):
@@ -19,8 +18,8 @@ class Erase(View):
 
     tenant: Text
     subject: Annotated[str, Field(min_length=1, max_length=1000)]
-    reason: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
-    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
+    reason: Why
+    wait_seconds: WaitSeconds = 30.0
 
 
 class ErasureView(View):

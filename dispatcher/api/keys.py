@@ -14,14 +14,23 @@ from pydantic import BeforeValidator, Field
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import NamePageQuery, Page, Text, View, Written, page, whole_number
+from dispatcher.api.views import (
+    NamePageQuery,
+    Page,
+    Text,
+    View,
+    WaitSeconds,
+    Why,
+    Written,
+    page,
+    whole_number,
+)
 from dispatcher.control.identities import ListedCertificate
 from dispatcher.control.key_changes import Turn
 from dispatcher.control.keys import Aim, ListedKey
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind, KeyState
 from dispatcher.model.people import Right
-from dispatcher.model.switch import WAIT_SECONDS_MAX
 from dispatcher.stages.sealing.rotation import (
     AHEAD_SECONDS_MAX,
     OVERLAP_SECONDS,
@@ -29,8 +38,6 @@ from dispatcher.stages.sealing.rotation import (
 )
 from dispatcher.stages.sealing.standard_webhooks import format_public
 from dispatcher.store.signing_keys import StoredKey
-
-Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 
 Overlap = Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX), BeforeValidator(whole_number)]
 Ahead = Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX), BeforeValidator(whole_number)]
@@ -120,7 +127,7 @@ class Revocation(View):
     connector: Text | None = None
     identity: Text | None = None
     reason: Why
-    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
+    wait_seconds: WaitSeconds = 30.0
 
 
 class RevokedView(View):

@@ -1,19 +1,16 @@
 """`/v1/subscriptions/{name}/proof`: is the endpoint the partner's own, and have it asked now."""
 
 from datetime import date
-from typing import Annotated, Any, Final
-
-from pydantic import Field
+from typing import Any, Final
 
 from dispatcher.api.blurring import DESTINATION_REFUSED, blurred, may_see_reasons
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import View
+from dispatcher.api.views import View, WaitSeconds
 from dispatcher.control.proofs import ProofState, Standing
 from dispatcher.model.people import Principal, Right
 from dispatcher.model.proof import ProofMethod, Unproven
-from dispatcher.model.switch import WAIT_SECONDS_MAX
 
 PATH: Final = "/v1/subscriptions/{name}/proof"
 
@@ -21,7 +18,7 @@ PATH: Final = "/v1/subscriptions/{name}/proof"
 class Prove(View):
     """How long to wait for the workers."""
 
-    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 20.0
+    wait_seconds: WaitSeconds = 20.0
 
 
 class ProofView(View):

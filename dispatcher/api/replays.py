@@ -8,7 +8,7 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
-from dispatcher.api.views import NUMBER_MAX, Text, View, whole_number
+from dispatcher.api.views import NUMBER_MAX, Text, View, Why, whole_number
 from dispatcher.control.replaying import Replayed, Wish
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import InvalidInput
@@ -33,7 +33,7 @@ class Replay(View):
     since_us: Moment = 0
     until_us: Moment | None = None
     tenant: Text | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+    reason: Why
     new_ids: bool = False
     dry_run: bool = False
     limit: Annotated[int, Field(ge=1, le=REPLAYS_MAX), BeforeValidator(whole_number)] = 1000

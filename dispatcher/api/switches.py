@@ -9,11 +9,11 @@ from dispatcher.api.change_sets import Reason
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
-from dispatcher.api.views import Text, View, Written
+from dispatcher.api.views import Text, View, WaitSeconds, Written
 from dispatcher.control.switches import Held
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Principal, Right
-from dispatcher.model.switch import WAIT_SECONDS_MAX, Switch, Target, TargetKind
+from dispatcher.model.switch import Switch, Target, TargetKind
 
 
 class Hold(View):
@@ -21,7 +21,7 @@ class Hold(View):
 
     target: Text
     reason: Annotated[str, Field(min_length=1, max_length=1000)]
-    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
+    wait_seconds: WaitSeconds = 30.0
 
 
 class Release(View):

@@ -8,12 +8,10 @@ from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
-from dispatcher.api.views import Text, View, whole_number
+from dispatcher.api.views import Text, View, WaitSeconds, Why, whole_number
 from dispatcher.control.vault_keys import Rewrapped, ShredAsked, Shredded, VaultStatus
 from dispatcher.model.people import Right
-from dispatcher.model.switch import WAIT_SECONDS_MAX
 
-Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 KEYS_AT_ONCE_MAX: Final = 500
 
 
@@ -87,7 +85,7 @@ class Shred(View):
     reason: Why
     drop_waiting: bool = False
     is_rehearsal: bool = False
-    wait_seconds: Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)] = 30.0
+    wait_seconds: WaitSeconds = 30.0
 
 
 class ProofView(View):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from dispatcher.model.people import DAYS_MAX
+from dispatcher.model.switch import WAIT_SECONDS_MAX
 
 T = TypeVar("T")
 LIMIT_MAX: Final = 1000
@@ -28,6 +29,10 @@ Count = Annotated[int, Field(ge=0, le=NUMBER_MAX), BeforeValidator(_plain_number
 Limit = Annotated[int, Field(ge=1, le=LIMIT_MAX), BeforeValidator(_plain_number)]
 Days = Annotated[int, Field(ge=1, le=DAYS_MAX), BeforeValidator(whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
+"""A reason, for the record."""
+WaitSeconds = Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)]
+"""How long to wait for the workers."""
 Written = Annotated[str, BeforeValidator(str)]
 """A value that is answered as it is written."""
 NumberCursor = Annotated[str, Field(pattern="^[0-9]{1,18}$")]

@@ -24,7 +24,20 @@ config_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 reason_option = click.option("--reason", default="", help="Why, for the record.")
-why_option = click.option("--reason", required=True, help="Why, for the record.")
+
+
+def _said(_context: click.Context, _option: click.Parameter, given: str) -> str:
+    if not given.strip():
+        raise click.BadParameter("say why")
+    return given
+
+
+why_option = click.option(
+    "--reason",
+    required=True,
+    callback=_said,
+    help="Why, for the record: an incident number will do.",
+)
 
 wait_option = click.option(
     "--wait",

@@ -3,12 +3,19 @@
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, reason_option, wait_option
+from dispatcher.cli.output import (
+    moment,
+    print_json,
+    print_table,
+    reason_option,
+    wait_option,
+    why_option,
+)
 
 
 @click.command()
 @click.argument("target")
-@click.option("--reason", required=True, help="Why, for the record: an incident number will do.")
+@why_option
 @wait_option
 @where_options
 def hold(target: str, reason: str, wait_seconds: float, where: Where, as_json: bool) -> None:

@@ -85,6 +85,7 @@ def test_a_dry_run_shows_how_many_of_what(asked):
 
 def test_without_a_reason_nothing_is_asked(asked):
     assert CliRunner().invoke(replay, ["7"]).exit_code == 2
+    assert CliRunner().invoke(replay, ["7", "--reason", " "]).exit_code == 2
     assert asked == []
 
 
