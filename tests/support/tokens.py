@@ -129,6 +129,7 @@ class Office:
             log=self.log,
             report=lambda line, error: self.log.warning(line, error=str(error)),
             resolver=SimpleNamespace(forget=lambda: None),
+            identities=SimpleNamespace(certificates=(), show=lambda _shown: None),
             vault=standing_vault(),
             tokens=TokenKeys(KEYRING),
         )
