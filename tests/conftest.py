@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import closing
+from itertools import chain, groupby, islice
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,10 @@ from dispatcher.store.database import Database
 from tests.support import databases
 
 ENGINES = ("sqlite memory", "sqlite file", "postgresql")
-LONGEST_FIRST = ("system", "properties", "integration", "conformance", "architecture", "unit")
+ROOMS = ("system", "properties", "conformance", "integration", "architecture", "unit")
+"""From the files that take long to those that do not."""
+BETWEEN = 3
+"""So many files of other rooms follow one of system tests."""
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
@@ -33,9 +37,17 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the rooms whose files take long, so that no process is left alone with one."""
+    """Spread the files that start processes among the others, which begin with the longest.
+
+    So few such files run at a time, and no process of tests is left alone with one at the end.
+    """
     here = Path(__file__).parent
-    items.sort(key=lambda item: LONGEST_FIRST.index(item.path.relative_to(here).parts[0]))
+    files = [list(found) for _, found in groupby(items, key=lambda item: item.path)]
+    files.sort(key=lambda found: ROOMS.index(found[0].path.relative_to(here).parts[0]))
+    heavy = sum(found[0].path.is_relative_to(here / ROOMS[0]) for found in files)
+    others = iter(files[heavy:])
+    mixed = [found for each in files[:heavy] for found in (each, *islice(others, BETWEEN))]
+    items[:] = chain.from_iterable((*mixed, *others))
 
 
 @pytest.fixture(scope="session")
