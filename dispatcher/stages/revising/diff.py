@@ -283,6 +283,8 @@ def _field(event_type: str, field: Field) -> str:
 def _signing(route: Route) -> str:
     compat = route.compat_signature
     beside = f" and {compat.style} in {compat.header}" if compat is not None else ""
+    if compat is not None and compat.style.is_replayable:
+        beside += " (which does not keep a letter from being played again)"
     return f"signed by {route.signing}{beside}"
 
 

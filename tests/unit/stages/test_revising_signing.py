@@ -60,6 +60,17 @@ def test_another_way_of_signing_takes_two_people_there_and_back(more):
         assert Direction.WIDENS is change.direction
 
 
+def test_a_style_without_protection_against_replay_is_said_to_be_one():
+    told = {
+        style: "played again"
+        in str(diff(held(), held(compat_signature=compat), builders.TODAY, frozenset()).changes)
+        for style, compat in (
+            (style, CompatSignature(header="X-Sig", style=style)) for style in CompatStyle
+        )
+    }
+    assert told == {CompatStyle.T_V1: False, CompatStyle.SHA256: True}
+
+
 def test_the_way_of_signing_survives_export_and_reading(tmp_path):
     registry = held(signing=SigningProfile.V1_V1A, compat_signature=COMPAT)
     export_registry(registry, tmp_path / "files")
