@@ -16,11 +16,11 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from dispatcher.model.errors import SealBroken
+from dispatcher.model.mac import Mac
 from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.token import TokenKey, TokenKind, canonical
 from dispatcher.vault.deriving import derive, prefixed
 from dispatcher.vault.keyring import Keyring
-from dispatcher.vault.mac import Mac
 from dispatcher.vault.partner_encryption import encrypt_field
 from dispatcher.vault.xaes import KEY_BYTES, NONCE_BYTES, TAG_BYTES, Xaes
 

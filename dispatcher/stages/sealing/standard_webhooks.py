@@ -8,12 +8,14 @@ one comma, for that is where receivers split it.
 import base64
 import binascii
 import hashlib
-import hmac
+from functools import lru_cache
 from typing import Final
 
 from dispatcher.model.keys import KeyKind, SigningKey
+from dispatcher.model.mac import Mac
 from dispatcher.stages.sealing.ed25519 import pair_of, public_half
 
+KEYS_CACHED_MAX: Final = 4096
 SECRET_BYTES_MIN: Final = 24
 SECRET_BYTES_MAX: Final = 64
 _SHARED_PREFIX: Final = "whsec_"
@@ -27,10 +29,15 @@ def sign_tokens(keys: tuple[SigningKey, ...], content: bytes) -> str:
 
 def _sign(key: SigningKey, content: bytes) -> str:
     if key.kind is KeyKind.HMAC:
-        version, signature = "v1,", hmac.digest(key.secret, content, "sha256")
+        version, signature = "v1,", _mac_of(key.secret).code(content)
     else:
         version, signature = "v1a,", pair_of(key.secret).private.sign(content)
     return version + binascii.b2a_base64(signature, newline=False).decode()
+
+
+@lru_cache(maxsize=KEYS_CACHED_MAX)
+def _mac_of(secret: bytes) -> Mac:
+    return Mac(secret)
 
 
 def format_secret(secret: bytes) -> str:

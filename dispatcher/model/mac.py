@@ -1,7 +1,8 @@
 """HMAC-SHA256 (RFC 2104) under a key that is taken in once, for the many short texts of letters.
 
-Used by `tokens`. Python's own takes the key in again for each text, or copies three states where
-two do: for a text as short as these that is half of the cost. It shows no key.
+Used for tokens of values and for signatures. Python's own takes the key in again for each text, or
+copies three states where two do: for a text as short as these that is half of the cost. It shows no
+key.
 """
 
 import hashlib

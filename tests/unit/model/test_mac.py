@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from dispatcher.vault.mac import BLOCK_BYTES, Mac
+from dispatcher.model.mac import BLOCK_BYTES, Mac
 
 
 @pytest.mark.parametrize("key", [b"", b"k" * 32, bytes(range(BLOCK_BYTES))])
