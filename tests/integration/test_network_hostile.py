@@ -118,6 +118,7 @@ def wire(partner: Receiver, door: Transport, names: NameServer, seconds: float) 
         snapshot=snapshot,
         lease_ends=1e12,
         keys={"acme-orders": (SigningKey("k1", b"s" * 32),)},
+        credentials={},
         token_keys={},
         erasures=0,
         in_flight=0,

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from dispatcher.model.delivery import Outcome
+from dispatcher.partner.published import PATH
 from tests.support.fetching import World, fetching
 from tests.support.waiting import until
 from tests.support.world_nursery import Child, Nursery
@@ -32,6 +33,11 @@ async def started(child: Child, world: World) -> Child:
     await until(found, 30)
     world.port = int(next(filter(None, found().groups())))
     return child
+
+
+async def knows_its_policy(world: World) -> bool:
+    """True once a process that listens has read its policy too: then it shows the public keys."""
+    return (await world.get(PATH)).status == 200
 
 
 async def serve(world: World, nursery: Nursery) -> Child:
@@ -90,6 +96,7 @@ async def test_a_process_that_dies_between_record_and_answer_leaves_a_read_that_
         letter = await world.letter()
         words = ("--config", config_of(world), "--kill-before", "post")
         child = await started(nursery.start("worker", *words, folder=world.config.base), world)
+        await until(lambda: knows_its_policy(world))
         with pytest.raises(aiohttp.ClientError):
             await world.fetch(letter)
         assert await asyncio.to_thread(child.wait) == -signal.SIGKILL
