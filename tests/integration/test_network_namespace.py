@@ -6,6 +6,7 @@ can fail. Needs the right to make network namespaces; run with `-m netns`.
 """
 
 import asyncio
+import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ import pytest
 from dispatcher.app.config import load_config
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
+from dispatcher.control.signing_keys import new_keys
 from dispatcher.model.classification import Category
 from dispatcher.model.disclosure import DisclosureDiff
 from dispatcher.model.paper import Agreement, Purpose
@@ -35,6 +37,7 @@ from dispatcher.model.registry import (
 from dispatcher.producer import enqueue
 from dispatcher.store.registry import NewRevision
 from dispatcher.vault.keyring import create_keyring
+from dispatcher.vault.places import REGISTRY
 from tests.support.letters import rows
 from tests.support.world_netns import OWN, EmptyNet, empty_net
 
@@ -183,7 +186,10 @@ async def furnish(
         approver="bob",
         reason="a hostile registry",
     )
-    revision, _ = await house.registry.activate(new, [])
+    # Without a key to sign with, lanes are closed before a host is looked at.
+    await house.vault.ready(REGISTRY)
+    _, keys = new_keys(registry, [], house.vault, lambda: secrets.token_bytes(32))
+    revision, _ = await house.registry.activate(new, keys)
     await house.catalogue.publish(kinds, list_producers(()), revision)
     async with house.outbox_database.begin() as connection:
         for kind in kinds:
