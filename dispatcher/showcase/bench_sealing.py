@@ -25,6 +25,7 @@ from dispatcher.showcase.bench_report import machine, print_json, spread
 from dispatcher.showcase.bench_shaping import shaped_letter
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
+from dispatcher.stages.sealing.standard_webhooks import sign_tokens
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.keyring import Keyring
 from dispatcher.vault.local import LocalProvider
@@ -39,11 +40,6 @@ V1_US: Final = 5.0
 ED25519_US: Final = 70.0
 JWE_US: Final = 200.0
 _JWE_US: Final = {"P-256": JWE_US}
-_SIGN_US: Final = {
-    SigningProfile.V1: V1_US,
-    SigningProfile.V1A: ED25519_US,
-    SigningProfile.RFC9421_ED25519: ED25519_US,
-}
 _NOW_SECONDS: Final = 1_700_000_000
 _KIB: Final = 1024
 _TENANT: Final = "shop"
@@ -109,17 +105,31 @@ async def _at_rest() -> Sequence[Line]:
 
 
 async def _signing() -> Sequence[Line]:
-    """Sign a letter of about 1 KiB as each profile does, in the instant before the first byte."""
-    keys = tuple(SigningKey(str(kind), bytes(KEY_BYTES), kind) for kind in KeyKind)
-    return tuple(
+    """Sign a letter of about 1 KiB: the signature alone, and all that is done in the last instant.
+
+    That is to look at the bytes, choose the keys that sign now, sign, and make the headers.
+    """
+    keys = {kind: SigningKey(str(kind), bytes(KEY_BYTES), kind) for kind in KeyKind}
+    content = _sealed().body
+    alone = (
+        Line("sign_v1", "sign v1", partial(sign_tokens, (keys[KeyKind.HMAC],), content), V1_US),
         Line(
-            f"sign_{profile.name.lower()}",
-            f"sign {profile}",
-            partial(depart, _sealed(signing=profile), keys, _NOW_SECONDS),
-            _SIGN_US.get(profile),
+            "sign_v1a",
+            "sign v1a",
+            partial(sign_tokens, (keys[KeyKind.ED25519],), content),
+            ED25519_US,
+        ),
+    )
+    whole = (
+        Line(
+            f"depart_{profile.name.lower()}",
+            f"the last instant, {profile}",
+            partial(depart, _sealed(signing=profile), tuple(keys.values()), _NOW_SECONDS),
+            ED25519_US if profile is SigningProfile.RFC9421_ED25519 else None,
         )
         for profile in SigningProfile
     )
+    return (*alone, *whole)
 
 
 async def _to_partner() -> Sequence[Line]:
