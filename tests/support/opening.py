@@ -46,13 +46,13 @@ def open_jwe(body: bytes, private: dict[str, Any]) -> bytes:
     protected, wrapped, nonce, ciphertext, tag = body.decode().split(".")
     header = json.loads(decoded(protected))
     assert header["enc"] == "A256GCM"
-    content_key = _unwrap(header, decoded(wrapped), private)
+    content_key = unwrap(header, decoded(wrapped), private)
     return AESGCM(content_key).decrypt(
         decoded(nonce), decoded(ciphertext) + decoded(tag), protected.encode()
     )
 
 
-def _unwrap(header: dict[str, Any], wrapped: bytes, private: dict[str, Any]) -> bytes:
+def unwrap(header: dict[str, Any], wrapped: bytes, private: dict[str, Any]) -> bytes:
     if header["alg"] == "RSA-OAEP-256":
         key = _rsa(private)
         return key.decrypt(wrapped, padding.OAEP(padding.MGF1(SHA256()), SHA256(), None))
@@ -64,12 +64,12 @@ def derive(header: dict[str, Any], private: dict[str, Any], algorithm: str, bits
     """Derive the key that both sides agree on (RFC 7518, 4.6.2)."""
     said = (algorithm.encode(), decoded(header.get("apu", "")), decoded(header.get("apv", "")))
     info = b"".join(len(each).to_bytes(4, "big") + each for each in said)
-    agreed = _agree(header["epk"], private)
+    agreed = agree(header["epk"], private)
     block = (1).to_bytes(4, "big") + agreed + info + bits.to_bytes(4, "big")
     return hashlib.sha256(block).digest()[: bits // 8]
 
 
-def _agree(ephemeral: dict[str, Any], private: dict[str, Any]) -> bytes:
+def agree(ephemeral: dict[str, Any], private: dict[str, Any]) -> bytes:
     if private["kty"] == "OKP":
         mine = x25519.X25519PrivateKey.from_private_bytes(decoded(private["d"]))
         return mine.exchange(x25519.X25519PublicKey.from_public_bytes(decoded(ephemeral["x"])))

@@ -10,8 +10,18 @@ from jwcrypto import jwe as judge
 from jwcrypto import jwk as judges_key
 
 from dispatcher.model.partner_key import PartnerKey, thumbprint
+from dispatcher.vault import partner_encryption
 from dispatcher.vault.partner_encryption import encrypt, encrypt_field
-from tests.support.opening import PAIRS, decoded, derive, header_of, open_jwe, partner_key
+from tests.support.opening import (
+    PAIRS,
+    agree,
+    decoded,
+    derive,
+    header_of,
+    open_jwe,
+    partner_key,
+    unwrap,
+)
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors" / "jwe.json").read_text())
 ALGORITHMS = ["ECDH-ES+A256KW", "RSA-OAEP-256", "A256GCM"]
@@ -52,9 +62,30 @@ def test_equal_values_look_different(kind):
     assert encrypt_field(key, b"7") != encrypt_field(key, b"7")
 
 
+@pytest.mark.parametrize("kind", PAIRS)
+def test_no_two_letters_share_a_key_a_nonce_or_an_ephemeral_key(kind):
+    private = PAIRS[kind].as_dict(private=True)
+    drawn = []
+    for _ in range(8):
+        sealed = encrypt_field(partner_key(PAIRS[kind]), b"7")
+        assert sealed is not None
+        header = header_of(sealed.encode())
+        _, wrapped, nonce, *_ = sealed.split(".")
+        ephemeral = header.get("epk", {"x": wrapped})["x"]
+        drawn.append((unwrap(header, decoded(wrapped), private), nonce, ephemeral, wrapped))
+    assert [8] * 4 == [len(set(each)) for each in zip(*drawn, strict=True)]
+
+
 def test_a_key_that_agrees_on_nothing_encrypts_nothing():
     zero = json.dumps({"kty": "OKP", "crv": "X25519", "x": "A" * 43})
     assert encrypt_field(PartnerKey(kid="k1", jwk=zero), b"secret") is None
+
+
+def test_the_wrapping_key_is_derived_as_published():
+    agreement = VECTORS["agreement"]
+    secret = agree(agreement["header"]["epk"], agreement["private"])
+    derived = partner_encryption.derive(secret, "A128GCM", agreement["header"], 16)
+    assert decoded(agreement["derived"]) == derived
 
 
 def test_the_reader_of_these_tests_derives_and_decrypts_as_published():
