@@ -18,7 +18,7 @@ from dispatcher.model.letter import Sealed, Settlement
 from dispatcher.model.scope import Field, content_hash
 from dispatcher.model.ticket import hash_ticket
 from dispatcher.model.tls import Met
-from dispatcher.store.arrays import execute_rows
+from dispatcher.store.arrays import execute_rows, over_rows, unnest
 from dispatcher.store.database import Database
 from dispatcher.store.outbox import ScopeMemory
 
@@ -50,23 +50,15 @@ NAMES: Final = tuple(name for name, _ in _COLUMNS)
 KEPT: Final = tuple(name for name in NAMES if name != "token")
 """The columns of a row as it begins."""
 _WRITTEN: Final = ", ".join(KEPT)
-_DISCLOSE: Final = f"""
+_DISCLOSE: Final = over_rows(
+    f"""
 INSERT INTO {{disclosures}} ({_WRITTEN}, worker, begun_us)
-SELECT {", ".join(f"u.{name}" for name, _ in _COLUMNS if name != "token")}, :worker, {{now}}
-"""
-_UNNEST: Final = ", ".join(f"CAST(:c{i} AS {kind}[])" for i, (_, kind) in enumerate(_COLUMNS))
-_DISCLOSE_POSTGRESQL: Final = f"""{_DISCLOSE}
-FROM unnest({_UNNEST}) AS u({", ".join(name for name, _ in _COLUMNS)})
-JOIN {{deliveries}} d ON d.id = u.delivery_id AND d.lease_token = u.token
+SELECT {", ".join(f"u.{name}" for name in KEPT)}, :worker, {{now}}
+FROM {{rows}} CROSS JOIN {{deliveries}} d WHERE d.id = u.delivery_id AND d.lease_token = u.token
 ON CONFLICT DO NOTHING RETURNING delivery_id
-"""
-_DISCLOSE_SQLITE: Final = f"""{_DISCLOSE}
-FROM (SELECT {
-    ", ".join(f"json_extract(value, '$[{i}]') AS {name}" for i, (name, _) in enumerate(_COLUMNS))
-} FROM json_each(:rows)) AS u
-CROSS JOIN {{deliveries}} d WHERE d.id = u.delivery_id AND d.lease_token = u.token
-ON CONFLICT DO NOTHING RETURNING delivery_id
-"""
+""",
+    *_COLUMNS,
+)
 
 _SETTLED: Final = (
     "state = {s}state, due_us = CASE WHEN {s}state = 'waiting' THEN {now} + {s}delay_us END, "
@@ -74,15 +66,25 @@ _SETTLED: Final = (
     "scope_id = COALESCE({s}scope_id, {d}scope_id), status = {s}status, code = {s}code, "
     "settled_us = {now}, judged_epoch = {s}epoch"
 )
+_SETTLING: Final = (
+    ("id", "bigint"),
+    ("token", "text"),
+    ("attempt", "integer"),
+    ("state", "text"),
+    ("delay_us", "bigint"),
+    ("failures", "integer"),
+    ("scope_id", "text"),
+    ("outcome", "text"),
+    ("status", "integer"),
+    ("code", "text"),
+    ("epoch", "bigint"),
+    ("peer", "text"),
+    ("location_host", "text"),
+)
+_SETTLE_NAMES: Final = tuple(name for name, _ in _SETTLING)
 _SETTLE_POSTGRESQL: Final = f"""
 WITH s AS MATERIALIZED (
-    SELECT * FROM unnest(
-        CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS integer[]), CAST(:c3 AS text[]),
-        CAST(:c4 AS bigint[]), CAST(:c5 AS integer[]), CAST(:c6 AS text[]), CAST(:c7 AS text[]),
-        CAST(:c8 AS integer[]), CAST(:c9 AS text[]), CAST(:c10 AS bigint[]), CAST(:c11 AS text[]),
-        CAST(:c12 AS text[]))
-    AS s(id, token, attempt, state, delay_us, failures, scope_id, outcome, status, code, epoch,
-        peer, location_host)
+    SELECT * FROM {unnest(*(kind for _, kind in _SETTLING))} AS s({", ".join(_SETTLE_NAMES)})
 ), completed AS (
     UPDATE {{disclosures}} AS x
     SET outcome = s.outcome, status = s.status, code = s.code, ended_us = {{now}}, peer = s.peer,
@@ -103,21 +105,6 @@ _SETTLE_SQLITE: Final = f"""
 UPDATE {{deliveries}} SET {_SETTLED.format(s=":", d="", now="{now}")}
 WHERE id = :id AND lease_token = :token
 """
-_SETTLE_NAMES: Final = (
-    "id",
-    "token",
-    "attempt",
-    "state",
-    "delay_us",
-    "failures",
-    "scope_id",
-    "outcome",
-    "status",
-    "code",
-    "epoch",
-    "peer",
-    "location_host",
-)
 _KNOWN_FIELDS: Final = """
 INSERT INTO {field_sets} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
 """
@@ -182,12 +169,7 @@ class LedgerStore:
         opened = self._database.begin() if has_tickets else self._database.single()
         async with opened as connection:
             result = await execute_rows(
-                self._database,
-                connection,
-                _DISCLOSE_POSTGRESQL,
-                _DISCLOSE_SQLITE,
-                rows,
-                worker=self.worker,
+                self._database, connection, *_DISCLOSE, rows, worker=self.worker
             )
             written = {row[0] for row in result}
             issued = [

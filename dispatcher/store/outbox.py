@@ -20,7 +20,7 @@ from dispatcher.model.letter import Planned
 from dispatcher.model.scope import Scope
 from dispatcher.model.verdict import Refusal
 from dispatcher.model.window import Window
-from dispatcher.store.arrays import execute_rows
+from dispatcher.store.arrays import execute_rows, over_rows
 from dispatcher.store.database import Database
 from dispatcher.store.rows import EVENT_COLUMNS, PayloadOpener, event_from
 from dispatcher.store.windows import Joining, join_windows
@@ -35,9 +35,11 @@ WHERE d.lane = '' AND d.due_us >= :floor AND d.due_us <= {{now}}
 ORDER BY d.due_us, d.id LIMIT :limit
 """
 
-_FILED: Final = "id, lane, subscription, webhook_id, scope_id, state, code"
-
-_SLOTS: Final = """
+_PLANNED: Final = tuple(
+    (name, "text") for name in ("lane", "subscription", "webhook_id", "scope_id", "state")
+)
+_SLOTS: Final = over_rows(
+    """
 UPDATE {deliveries} AS d
 SET lane = u.lane, subscription = u.subscription, webhook_id = u.webhook_id,
     scope_id = u.scope_id, state = u.state, code = u.code, judged_epoch = :epoch,
@@ -45,49 +47,26 @@ SET lane = u.lane, subscription = u.subscription, webhook_id = u.webhook_id,
     lease_token = CASE WHEN u.state = 'leased' THEN :token END,
     leased_until_us = CASE WHEN u.state = 'leased' THEN {now} + :lease_us END,
     settled_us = CASE WHEN u.state = 'dropped' THEN {now} END
-"""
-_SLOTS_POSTGRESQL: Final = f"""{_SLOTS}
-FROM unnest(CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS text[]), CAST(:c3 AS text[]),
-            CAST(:c4 AS text[]), CAST(:c5 AS text[]), CAST(:c6 AS text[])) AS u({_FILED})
-WHERE d.id = u.id
-"""
-_SLOTS_SQLITE: Final = f"""{_SLOTS}
-FROM (SELECT {
-    ", ".join(
-        f"json_extract(value, '$[{i}]') AS {name.strip()}"
-        for i, name in enumerate(_FILED.split(","))
-    )
-}
-      FROM json_each(:rows)) AS u
-WHERE d.id = u.id
-"""
-
-_FURTHER: Final = """
+FROM {rows} WHERE d.id = u.id
+""",
+    ("id", "bigint"),
+    *_PLANNED,
+    ("code", "text"),
+)
+_FURTHER: Final = over_rows(
+    """
 INSERT INTO {deliveries} (event_seq, lane, subscription, webhook_id, scope_id, state, judged_epoch,
     attempt, failures, due_us, lease_token, leased_until_us)
 SELECT u.event_seq, u.lane, u.subscription, u.webhook_id, u.scope_id, u.state, :epoch, 0, 0,
     CASE WHEN u.state = 'waiting' THEN {now} END,
     CASE WHEN u.state = 'leased' THEN :token END,
     CASE WHEN u.state = 'leased' THEN {now} + :lease_us END
-"""
-_FURTHER_COLUMNS: Final = "event_seq, lane, subscription, webhook_id, scope_id, state"
-_FURTHER_POSTGRESQL: Final = f"""{_FURTHER}
-FROM unnest(CAST(:c0 AS bigint[]), CAST(:c1 AS text[]), CAST(:c2 AS text[]), CAST(:c3 AS text[]),
-            CAST(:c4 AS text[]), CAST(:c5 AS text[])) AS u({_FURTHER_COLUMNS})
+FROM {rows} WHERE true
 RETURNING webhook_id, id
-"""
-_FURTHER_SQLITE: Final = f"""{_FURTHER}
-FROM (SELECT {
-    ", ".join(
-        f"json_extract(value, '$[{i}]') AS {name.strip()}"
-        for i, name in enumerate(_FURTHER_COLUMNS.split(","))
-    )
-}
-      FROM json_each(:rows)) AS u
-WHERE true
-RETURNING webhook_id, id
-"""
-
+""",
+    ("event_seq", "bigint"),
+    *_PLANNED,
+)
 _SEAL: Final = """
 UPDATE {events}
 SET payload = :blob, is_sealed = true, subjects = :subjects, ordering_key = NULL
@@ -187,7 +166,7 @@ class Intake:
         self, filings: Sequence[Filing], *, epoch: Epoch, token: LeaseToken, lease_us: int
     ) -> dict[WebhookId, DeliveryId]:
         """Write every filing; give the row ids of those that carry a planned delivery."""
-        terms = {"epoch": epoch, "token": token, "lease_us": lease_us}
+        terms: dict[str, Any] = {"epoch": epoch, "token": token, "lease_us": lease_us}
         scopes = {f.planned.scope.id: f.planned.scope for f in filings if f.planned is not None}
         self.written_scopes |= await self._remembered.remember(self._connection, scopes.values())
         joinings = [
@@ -204,14 +183,14 @@ class Intake:
             if filing.planned is not None and filing.slot is not None
         }
         if slots:
-            await self._write(_SLOTS_POSTGRESQL, _SLOTS_SQLITE, slots, terms)
+            await execute_rows(self._database, self._connection, *_SLOTS, slots, **terms)
         further = [
             (f.event.seq, p.lane, p.subscription, p.webhook_id, p.scope.id, f.state.value)
             for f in alone
             if f.slot is None and (p := f.planned) is not None
         ]
         if further:
-            rows = await self._write(_FURTHER_POSTGRESQL, _FURTHER_SQLITE, further, terms)
+            rows = await execute_rows(self._database, self._connection, *_FURTHER, further, **terms)
             filed |= {WebhookId(webhook_id): DeliveryId(row) for webhook_id, row in rows}
         return filed
 
@@ -225,18 +204,6 @@ class Intake:
         """Leave these in the intake for a while, so that others are claimed before them."""
         rows = [{"id": slot, "delay_us": delay_us} for slot in slots]
         await self._database.execute_many(self._connection, _POSTPONE, rows)
-
-    async def _write(
-        self,
-        postgresql: str,
-        sqlite: str,
-        rows: Sequence[tuple[Any, ...]],
-        terms: dict[str, Any],
-    ) -> Sequence[Any]:
-        result = await execute_rows(
-            self._database, self._connection, postgresql, sqlite, rows, **terms
-        )
-        return result.fetchall() if result.returns_rows else ()
 
 
 class OutboxStore:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from dispatcher.store.arrays import execute_rows, over_rows
+from dispatcher.store.arrays import execute_rows, over_rows, unnest
 from dispatcher.store.database import Database
 
 # The update writes what is there already: it locks the row, so that no erasure comes between the
@@ -23,8 +23,7 @@ RETURNING connector, tenant, domain, blind, token
 """
 _MINT_POSTGRESQL: Final = f"""
 INSERT INTO {{vault_tokens}} AS t (connector, tenant, domain, blind, token, sealed, created_us)
-SELECT u.*, {{now}} FROM unnest(CAST(:c0 AS text[]), CAST(:c1 AS text[]), CAST(:c2 AS text[]),
-    CAST(:c3 AS text[]), CAST(:c4 AS text[]), CAST(:c5 AS bytea[]))
+SELECT u.*, {{now}} FROM {unnest("text", "text", "text", "text", "text", "bytea")}
     AS u(connector, tenant, domain, blind, token, sealed)
 ORDER BY u.connector, u.tenant, u.domain, u.blind {_CONFLICT}
 """
@@ -52,7 +51,7 @@ SELECT t.token FROM {vault_tokens} t JOIN {vault_subjects} s ON s.token = t.toke
 WHERE s.subject = :subject AND t.tenant = :tenant AND t.erased_us IS NULL
 ORDER BY t.connector, t.tenant, t.domain, t.blind
 """
-_IN_POSTGRESQL: Final = "IN (SELECT unnest(CAST(:c0 AS text[])))"
+_IN_POSTGRESQL: Final = f"IN (SELECT {unnest('text')})"
 _IN_SQLITE: Final = "IN (SELECT json_extract(value, '$[0]') FROM json_each(:rows))"
 _ERASE: Final = """
 UPDATE {{vault_tokens}} SET blind = NULL, sealed = NULL, erased_us = {{now}} WHERE token {}
