@@ -6,15 +6,13 @@ hostile input: `gates.key_fetch` reads it. It must never let a key be used that 
 policy's own rules do not name, nor follow a redirect.
 """
 
-import asyncio
-from functools import partial
+from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.model.errors import Conflict
-from dispatcher.model.ids import Epoch
 from dispatcher.model.key_set import FoundKeys
 from dispatcher.model.letter import Admitted, Answer, Stopped
-from dispatcher.model.snapshot import KeyRoute
+from dispatcher.model.snapshot import KeyRoute, Snapshot
 from dispatcher.stages.gates.key_fetch import (
     SET_BYTES_MAX,
     cache_seconds,
@@ -25,12 +23,11 @@ from dispatcher.stages.gates.key_fetch import (
 from dispatcher.stages.gates.partner_keys import is_short
 from dispatcher.stages.settling.outcome import code_of
 from dispatcher.store.partner_keys import EXPOSED, Claim
-from dispatcher.worker.kit import Kit, rest
+from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.reaching import reach
+from dispatcher.worker.rounds import wait_after
 
-FETCHES_MAX: Final = 16
-"""How many sets are fetched at once."""
 LOOK_SECONDS: Final = 60.0
 """How often it is looked whether a set is due; another worker may have been before."""
 WAITS_SECONDS: Final = (60.0, 300.0, 900.0)
@@ -42,89 +39,71 @@ EMPTY: Final = "key_set_unreadable"
 
 
 class KeyFetcher:
-    """Keeps the sets of all partners fresh. One instance serves the whole worker."""
+    """Keeps the sets of all partners fresh: the asker of one worker's `Rounds`."""
+
+    fault = "key_fetcher_failed"
 
     def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
+        self.again_seconds = LOOK_SECONDS
         self._kit = kit
         self._policy = policy
-        self._epoch = Epoch(-1)
-        self._looks: dict[str, float] = {}
-        self._fetches: dict[str, asyncio.Task[None]] = {}
 
-    async def run(self, stopping: asyncio.Event) -> None:
-        """Look for sets to fetch until told to stop; fetches under way are given back then."""
-        try:
-            while not stopping.is_set():
-                self.turn()
-                await rest(stopping, self._kit.settings.policy_poll_seconds)
-        finally:
-            for task in self._fetches.values():
-                task.cancel()
-            await asyncio.gather(*self._fetches.values(), return_exceptions=True)
+    def places(self, snapshot: Snapshot) -> Iterable[tuple[str, KeyRoute]]:
+        """Give where each connector publishes its keys, by the connector's name."""
+        return snapshot.key_routes.items()
 
-    def turn(self) -> None:
-        """Begin to fetch every set that may be fetched and whose time may have come."""
-        policy, now = self._policy, self._kit.clock.boot()
-        if policy.snapshot.epoch != self._epoch:
-            self._epoch = policy.snapshot.epoch
-            self._looks.clear()  # what forbade it may be gone, or another key be wanted
-        for name, key_route in policy.snapshot.key_routes.items():
-            if len(self._fetches) >= FETCHES_MAX:
-                return
-            is_idle = name not in self._fetches and self._looks.get(name, 0.0) <= now
-            if is_idle and self._check(key_route) is None:
-                task = asyncio.create_task(self._try(name, key_route))
-                self._fetches[name] = task
-                task.add_done_callback(partial(self._forget, name))
+    def check(self, key_route: KeyRoute) -> Stopped | None:
+        """Say why a set may not be fetched now, or nothing if it may."""
+        return may_fetch(
+            key_route,
+            self._policy.snapshot,
+            now=self._kit.clock.boot(),
+            policy_lease_ends=self._policy.lease_ends,
+        )
 
-    def _forget(self, name: str, _task: asyncio.Task[None]) -> None:
-        del self._fetches[name]
-
-    async def _try(self, name: str, key_route: KeyRoute) -> None:
-        kit, wait = self._kit, LOOK_SECONDS
-        known = self._policy.key_sets.get(name)
-        try:
-            claim = await kit.partner_keys.claim(
-                name,
-                key_route.key_set.url,
-                kit.mint_token(),
-                int(LEASE_SECONDS * 1_000_000),
-                is_short=is_short(key_route.key_set, key_route.kids, known),
-            )
-            if claim.is_ours:
-                await self._refresh(claim, key_route)
-            else:
-                wait = min(max(claim.wait_seconds, 1.0), LOOK_SECONDS)
-        except Conflict:
-            pass  # somebody else is at it
-        except Exception as error:  # noqa: BLE001 - one partner's fault must not end the others
-            kit.report("key_fetcher_failed", error)
-        self._looks[name] = kit.clock.boot() + wait
-
-    async def _refresh(self, claim: Claim, key_route: KeyRoute) -> None:
+    async def ask(self, name: str, key_route: KeyRoute) -> float:
+        """Fetch a set if it is due, and give in how many seconds to look again."""
         kit, store = self._kit, self._kit.partner_keys
+        known = self._policy.key_sets.get(name)
+        claim = await store.claim(
+            name,
+            key_route.key_set.url,
+            kit.mint_token(),
+            int(LEASE_SECONDS * 1_000_000),
+            is_short=is_short(key_route.key_set, key_route.kids, known),
+        )
+        if not claim.is_ours:
+            return min(max(claim.wait_seconds, 1.0), LOOK_SECONDS)
         try:
             answer = await self._fetch(key_route)
         except BaseException:
             await store.give_back(claim)
             raise
-        if isinstance(answer, Stopped) and self._check(key_route) is not None:
+        if isinstance(answer, Stopped) and self.check(key_route) is not None:
             await store.give_back(claim)
-            return
-        found = _read(answer)
+        else:
+            await self._keep(claim, key_route, answer)
+        return LOOK_SECONDS
+
+    async def _keep(
+        self, claim: Claim, key_route: KeyRoute, answer: Answer | Stopped | str
+    ) -> None:
+        """Read what came back, and put down what was found, or why nothing was."""
+        kit, found = self._kit, _read(answer)
         line = {"connector": claim.connector, "host": key_route.route.endpoint.host}
         if isinstance(found, str):
-            base = WAITS_SECONDS[min(claim.failures, len(WAITS_SECONDS) - 1)]
-            wait = base * (0.5 + kit.chance())
-            await store.fail(claim, found, int(wait * 1_000_000))
+            wait = wait_after(claim.failures, WAITS_SECONDS, kit.chance())
+            await kit.partner_keys.fail(claim, found, int(wait * 1_000_000))
             kit.metrics.key_fetches.labels(claim.connector, found).inc()
             kit.log.warning("key_set_unfetched", code=found, **line)
             return
         cached = answer.cache_control if isinstance(answer, Answer) else ""
-        is_new = await store.record(claim, found, cache_seconds(cached) * 1_000_000)
-        kit.metrics.key_fetches.labels(
-            claim.connector, EXPOSED if found.is_exposed else "found"
-        ).inc()
+        try:
+            is_new = await kit.partner_keys.record(claim, found, cache_seconds(cached) * 1_000_000)
+        except Conflict:
+            return  # somebody else is at it
+        result = EXPOSED if found.is_exposed else "found"
+        kit.metrics.key_fetches.labels(claim.connector, result).inc()
         self._tell(found, is_new=is_new, line=line)
         if is_new:
             self._policy.hint.set()
@@ -142,7 +121,7 @@ class KeyFetcher:
     async def _fetch(self, key_route: KeyRoute) -> Answer | Stopped | str:
         """Take a fetch down the road, from the resolver to the door; else the code of why not."""
         kit, policy = self._kit, self._policy
-        stopped = self._check(key_route)
+        stopped = self.check(key_route)
         if stopped is not None:
             return stopped
         admitted = await reach(kit, clear_fetch(key_route, policy.snapshot))
@@ -151,19 +130,11 @@ class KeyFetcher:
         policy.in_flight += 1
         try:
             result = await kit.transport.fetch(
-                admitted, lambda: self._check(key_route), SET_BYTES_MAX
+                admitted, lambda: self.check(key_route), SET_BYTES_MAX
             )
         finally:
             policy.in_flight -= 1
         return result if isinstance(result, Answer | Stopped) else result.code
-
-    def _check(self, key_route: KeyRoute) -> Stopped | None:
-        return may_fetch(
-            key_route,
-            self._policy.snapshot,
-            now=self._kit.clock.boot(),
-            policy_lease_ends=self._policy.lease_ends,
-        )
 
 
 def _read(answer: Answer | Stopped | str) -> FoundKeys | str:

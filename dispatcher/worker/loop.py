@@ -30,6 +30,7 @@ from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.prover import Prover
 from dispatcher.worker.purging import Purging
 from dispatcher.worker.relay import Relay
+from dispatcher.worker.rounds import Rounds
 from dispatcher.worker.tokens import TokenDesk
 from dispatcher.worker.triage import Triage
 from dispatcher.worker.upkeep import Upkeep
@@ -63,8 +64,8 @@ class Worker:
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy, triage)
         self._purging = Purging(kit, self.policy)
-        self._prover = Prover(kit, self.policy, tokens)
-        self._key_fetcher = KeyFetcher(kit, self.policy)
+        self._proving = Rounds(kit, self.policy, Prover(kit, self.policy, tokens))
+        self._fetching = Rounds(kit, self.policy, KeyFetcher(kit, self.policy))
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
         self._leaving = asyncio.Event()
@@ -78,8 +79,8 @@ class Worker:
             self.policy.run(self._leaving),
             self._upkeep.run(self._stopping),
             self._purging.run(self._stopping),
-            self._prover.run(self._stopping),
-            self._key_fetcher.run(self._stopping),
+            self._proving.run(self._stopping),
+            self._fetching.run(self._stopping),
             self._pace(self._relay.turn, self._bell),
             self._pace(self._leaser.turn, asyncio.Event()),
         )
