@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -28,6 +28,9 @@ PRIVATE: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _CURVES: Final = {"EC": "P-256", "OKP": "X25519"}
 _ALGORITHMS: Final = {"EC": "ECDH-ES+A256KW", "OKP": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
 _RSA_BITS_MAX: Final = {"n": RSA_BITS_MAX, "e": RSA_EXPONENT_BITS_MAX}
+_POINT_BYTES: Final = 32
+_PRIMES: Final = {"EC": 2**256 - 2**224 + 2**192 + 2**96 - 1, "OKP": 2**255 - 19}
+"""What coordinates are counted by: each is written in one way, below it."""
 _SAID: Final = frozenset({"kty", "crv", "use", "alg", "kid", "key_ops"})
 _OPERATIONS: Final = frozenset({"deriveKey", "deriveBits", "wrapKey", "encrypt"})
 
@@ -45,7 +48,8 @@ class PartnerKey:
 def read_jwk(text: str) -> dict[str, Any]:
     """Read a public key for encryption; `ValueError` says why it is none, and quotes nothing.
 
-    P-256, X25519, or RSA of 2048 bits and more.
+    P-256, X25519, or RSA of 2048 bits and more. Its numbers are given as RFC 7518 writes them, so
+    that one key has one thumbprint, however it came.
     """
     jwk = read_json(text.encode())
     if not isinstance(jwk, dict):
@@ -67,11 +71,7 @@ def read_jwk(text: str) -> dict[str, Any]:
     if jwk.keys() - _SAID - _MEMBERS[kind]:
         raise ValueError("it has members that a public key has not")
     for name in _MEMBERS[kind]:
-        number = _read_number(jwk.get(name))
-        if kind == "RSA" and name == "n" and number.bit_length() < RSA_BITS_MIN:
-            raise ValueError(f"it has fewer than {RSA_BITS_MIN} bits")
-        if kind == "RSA" and number.bit_length() > _RSA_BITS_MAX[name]:
-            raise ValueError(f"its {name} has more than {_RSA_BITS_MAX[name]} bits")
+        jwk[name] = _rewrite(kind, name, _read_octets(jwk.get(name)))
     return jwk
 
 
@@ -90,7 +90,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     """Name a key by its content (RFC 7638, SHA-256): the same wherever it lies, under any kid."""
     names = {"kty", *_MEMBERS[jwk["kty"]], *({"crv"} if jwk["kty"] in _CURVES else ())}
     digest = hashlib.sha256(msgspec.json.encode({name: jwk[name] for name in sorted(names)}))
-    return base64.urlsafe_b64encode(digest.digest()).rstrip(b"=").decode()
+    return _encode(digest.digest())
 
 
 @lru_cache(maxsize=4096)
@@ -100,11 +100,34 @@ def describe(key: PartnerKey) -> tuple[str, str]:
     return algorithm_of(jwk), thumbprint(jwk)
 
 
-def _read_number(text: object) -> int:
+def _rewrite(kind: str, name: str, octets: bytes) -> str:
+    """Write a number of a key in the one way there is."""
+    if kind == "OKP" and len(octets) != _POINT_BYTES:
+        raise ValueError(f"its {name} has not {_POINT_BYTES} bytes")
+    order: Literal["little", "big"] = "little" if kind == "OKP" else "big"
+    number = int.from_bytes(octets, order)
+    if kind in _PRIMES:
+        if number >= _PRIMES[kind]:
+            raise ValueError("it is no point of its curve")
+        return _encode(number.to_bytes(_POINT_BYTES, order))
+    if name == "n" and number.bit_length() < RSA_BITS_MIN:
+        raise ValueError(f"it has fewer than {RSA_BITS_MIN} bits")
+    if number.bit_length() > _RSA_BITS_MAX[name]:
+        raise ValueError(f"its {name} has more than {_RSA_BITS_MAX[name]} bits")
+    if not number % 2:
+        raise ValueError(f"its {name} is even")
+    return _encode(number.to_bytes(-(-number.bit_length() // 8), order))
+
+
+def _read_octets(text: object) -> bytes:
     try:
         if isinstance(text, str):
             padded = text.encode() + b"=" * (-len(text) % 4)
-            return int.from_bytes(base64.b64decode(padded, b"-_", validate=True), "big")
+            return base64.b64decode(padded, b"-_", validate=True)
     except (binascii.Error, ValueError):
         pass
     raise ValueError("a member of it is not base64url")
+
+
+def _encode(octets: bytes) -> str:
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

@@ -8,7 +8,7 @@ refused, and where a private one was published the whole set is. It is stricter 
 import base64
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterator
 from typing import Any, Final
 
 import msgspec
@@ -101,8 +101,9 @@ def read_key_set(body: bytes) -> FoundKeys | str:
     if not isinstance(listed, list) or not all(isinstance(each, dict) for each in listed):
         return MALFORMED
     # Anywhere in it: a copy of a secret is no less one for standing beside the keys.
-    if _holds_private(listed) or not PRIVATE.isdisjoint(document):
-        halves = [each for each in map(_public_half, listed) if each is not None]
+    private = [each for each in _objects(document) if not PRIVATE.isdisjoint(each)]
+    if private:
+        halves = [each for each in map(_public_half, private) if each is not None]
         exposed = tuple({each.thumbprint: each for each in halves[:KEYS_MAX]}.values())
         return FoundKeys(exposed=exposed, is_exposed=True)
     return _read_keys(listed) if len(listed) <= KEYS_MAX else TOO_MANY
@@ -145,8 +146,6 @@ def _read_key(jwk: dict[str, Any], kids: Counter[str]) -> FoundKey:
 
 def _public_half(jwk: dict[str, Any]) -> FoundKey | None:
     """Give the public half of a key whose private one was published; nothing where it is none."""
-    if PRIVATE.isdisjoint(jwk):
-        return None
     said = ("use", "alg", "key_ops", *PRIVATE)
     named = {name: value for name, value in jwk.items() if name not in said}
     try:
@@ -158,8 +157,14 @@ def _public_half(jwk: dict[str, Any]) -> FoundKey | None:
     return FoundKey(str(kid) if is_plain else "", thumbprint(plain), "", False)
 
 
-def _holds_private(listed: Iterable[dict[str, Any]]) -> bool:
-    return any(not PRIVATE.isdisjoint(each) for each in listed)
+def _objects(found: object) -> Iterator[dict[str, Any]]:
+    """Give every object of a document; `read_json` has judged how deep they may lie."""
+    if isinstance(found, dict):
+        yield found
+        found = list(found.values())
+    if isinstance(found, list):
+        for each in found:
+            yield from _objects(each)
 
 
 def _written(jwk: dict[str, Any]) -> str:

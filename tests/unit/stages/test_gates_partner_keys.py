@@ -1,11 +1,13 @@
 """What is believed of a partner's published keys, and which of them may be used now."""
 
+import base64
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from joserfc.jwk import ECKey, OctKey
+from joserfc.jwk import ECKey, Key, OctKey
 
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.key_set import FoundKey, FoundKeys, KeySet, KeySetMode, KeySetNow, SeenKey
@@ -25,7 +27,7 @@ from dispatcher.stages.gates.partner_keys import (
     next_change_us,
 )
 from dispatcher.stages.revising.compiling import compile_snapshot
-from tests.support.opening import OTHER, PAIRS, public_jwk
+from tests.support.opening import OTHER, PAIRS, decoded, public_jwk
 from tests.unit.stages import builders
 
 URL = "https://hooks.acme.example/jwks.json"
@@ -44,6 +46,8 @@ def found(*keys: dict[str, Any], **more: Any) -> FoundKeys:
 
 
 GOOD = public_jwk(PAIRS["EC"])
+PAIRS_OF_CHANCE = (ECKey.generate_key("P-256") for _ in range(100_000))
+SHORT = next(pair for pair in PAIRS_OF_CHANCE if not decoded(public_jwk(pair)["x"])[0])
 PRIVATE = {**PAIRS["EC"].as_dict(private=True), "kid": "k1", "use": "enc"}
 
 
@@ -129,6 +133,84 @@ def test_a_set_with_a_private_key_is_refused_whole(how):
 def test_the_key_whose_private_half_was_published_is_named(how):
     (key,) = found(*EXPOSED[how]).exposed
     assert PAIRS["EC"].thumbprint() == key.thumbprint
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"private_keys": [PRIVATE]},
+        {"private": PRIVATE},
+        {"old": {"sets": [{"keys": [GOOD, PRIVATE]}]}},
+        {"keys": [{**public_jwk(OTHER, "k2"), "pair": PRIVATE}]},
+    ],
+)
+def test_a_private_key_anywhere_else_in_the_document_counts_too(more):
+    read = found(public_jwk(OTHER, "k2"), **more)
+    assert (True, ()) == (read.is_exposed, read.keys)
+    assert [PAIRS["EC"].thumbprint()] == [each.thumbprint for each in read.exposed]
+
+
+def rewritten(name: str, write: Callable[[bytes], bytes], pair: Key) -> dict[str, Any]:
+    jwk = public_jwk(pair)
+    text = base64.urlsafe_b64encode(write(decoded(jwk[name])))
+    return {**jwk, name: text.rstrip(b"=").decode()}
+
+
+OTHERWISE = {
+    "EC": rewritten("x", lambda x: bytes(3) + x, PAIRS["EC"]),
+    "EC of few digits": rewritten("x", lambda x: x[1:], SHORT),
+    "RSA": rewritten("n", lambda n: bytes(1) + n, PAIRS["RSA"]),
+    "RSA, its exponent": rewritten("e", lambda e: bytes(2) + e, PAIRS["RSA"]),
+    "padded": {**GOOD, "y": GOOD["y"] + "="},
+}
+
+
+@pytest.mark.parametrize("how", OTHERWISE)
+def test_a_key_written_in_another_way_has_the_same_thumbprint(how):
+    pair = SHORT if "few" in how else PAIRS[how[:3].strip() if how != "padded" else "EC"]
+    (key,) = found(OTHERWISE[how]).keys
+    assert (pair.thumbprint(), public_jwk(pair)) == (
+        key.thumbprint,
+        json.loads(key.jwk) | {"kid": "k1"},
+    )
+    exposed = found({**OTHERWISE[how], "d": "AQAB"}).exposed
+    assert [pair.thumbprint()] == [each.thumbprint for each in exposed]
+
+
+P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
+P25519 = 2**255 - 19
+BEYOND = {
+    "EC": rewritten(
+        "x", lambda x: (int.from_bytes(x, "big") + P256).to_bytes(33, "big"), PAIRS["EC"]
+    ),
+    "OKP": rewritten("x", lambda x: x[:31] + bytes([x[31] | 0x80]), PAIRS["OKP"]),
+    "OKP, cut short": rewritten("x", lambda x: x[:31], PAIRS["OKP"]),
+    "OKP, too long": rewritten("x", lambda x: x + bytes(1), PAIRS["OKP"]),
+    "RSA, even": rewritten("n", lambda n: n[:-1] + bytes([n[-1] & 0xFE]), PAIRS["RSA"]),
+}
+
+
+@pytest.mark.parametrize("how", BEYOND)
+def test_a_key_that_has_a_second_reading_or_none_is_left_out(how):
+    read = found(BEYOND[how])
+    assert ((), 1) == (read.keys, len(read.refused))
+
+
+SMALL_ORDER = [
+    0,
+    1,
+    325606250916557431795983626356110631294008115727848805560023387167927233504,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823,
+    P25519 - 1,
+    P25519,
+    P25519 + 1,
+]
+
+
+@pytest.mark.parametrize("u", [u | high for u in SMALL_ORDER for high in (0, 1 << 255)])
+def test_no_point_of_small_order_is_taken_in_any_writing(u):
+    read = found(rewritten("x", lambda _: u.to_bytes(32, "little"), PAIRS["OKP"]))
+    assert ((), 1) == (read.keys, len(read.refused))
 
 
 MALFORMED = {
