@@ -34,6 +34,8 @@ _PSEUDONYM_BYTES: Final = 16
 _TOKEN_BYTES: Final = 20
 _FORMAT_BYTE: Final = bytes([FORMAT])
 _FORMATS: Final = (FORMAT, INTAKE_FORMAT)
+_INTAKE: Final = ("events", "payload")
+"""Where alone that opens which anybody may have sealed: a secret that lies elsewhere is ours."""
 _NAMING: Final = "dispatcher pseudonym v1"
 _OWNING: Final = "dispatcher ownership token v1"
 
@@ -120,7 +122,7 @@ class Vault:
             if blob[0] == FORMAT:
                 nonce_end = start + NONCE_BYTES
                 return held.cipher.open(blob[start:nonce_end], blob[nonce_end:], bound)
-            if held.intake is not None:
+            if held.intake is not None and (place.table, place.column) == _INTAKE:
                 return held.intake.open(blob[start:], bound)
         except InvalidTag:
             pass

@@ -10,7 +10,13 @@ from dispatcher.vault import intake
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.intake import IntakeKey
 from dispatcher.vault.local import LocalProvider
-from dispatcher.vault.places import payload_place
+from dispatcher.vault.places import (
+    credential_place,
+    payload_place,
+    reply_place,
+    signing_key_place,
+    token_key_place,
+)
 from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault, seal_for_workers
 from tests.support.records import KEYRING
@@ -99,6 +105,24 @@ async def test_a_tenants_key_opens_no_intake_and_the_public_half_opens_nothing()
     assert key.public not in sealed
     with pytest.raises(ValueError, match="32 bytes"):
         seal_for_workers(IntakeKey(key.id, b"short"), b"private", PLACE)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        signing_key_place("acme-orders", "1f0c9a27"),
+        credential_place("acme", "https://hooks.acme.example/in", "5d0b11c2"),
+        token_key_place("acme", 1),
+        reply_place("ann", "k1"),
+    ],
+)
+async def test_nobody_plants_a_secret_by_sealing_it_to_the_intake(place):
+    epochs = MemoryEpochs()
+    planted = seal_for_workers(await offered(epochs), b"known to whoever planted it", place)
+    vault = worker(epochs)
+    with pytest.raises(SealBroken):
+        await vault.open_soon(planted, place)
+    assert await vault.open_soon(await vault.seal_soon(b"ours", place), place) == b"ours"
 
 
 async def test_an_opener_shows_no_key():
