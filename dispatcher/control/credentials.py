@@ -14,7 +14,7 @@ from dispatcher.model.audit import Entry
 from dispatcher.model.credential import Credential, destination_of
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.errors import InvalidInput, NotFound
-from dispatcher.model.headers import find_credential_faults
+from dispatcher.model.headers import find_credential_faults, folded
 from dispatcher.model.people import Principal, PrincipalKind, Right
 from dispatcher.model.registry import Registry, Subscription
 from dispatcher.store.credentials import CredentialStore, StoredCredential
@@ -103,7 +103,8 @@ class CredentialControl:
 
     def _check(self, held: Subscription, header: str, value: str) -> None:
         faults = list(find_credential_faults(header, value))
-        if header.lower() in {name.lower() for name in held.headers}:
+        compat = (held.compat_signature.header,) if held.compat_signature is not None else ()
+        if folded(header) in map(folded, (*held.headers, *compat)):
             faults.append("the registry has a header of this name for the subscription")
         if faults:
             raise InvalidInput(

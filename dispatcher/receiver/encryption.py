@@ -83,4 +83,7 @@ def _import(jwk: Any, key: PrivateKey) -> Any:
         raise ValueError("a private key cannot be read") from None
     if not found.is_private:
         raise ValueError("a private key is a public one")
+    # The library takes a shared secret for a private key, too, and a key that only signs.
+    if not isinstance(getattr(found, "private_key", None), tuple(kind for kind, _ in _TYPES)):
+        raise ValueError("a private key is none of EC, X25519 and RSA")
     return found

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.keys import CompatSignature, CompatStyle
 from dispatcher.model.people import PrincipalKind, Role
 from dispatcher.model.registry import Destination, Registry
 from dispatcher.store.database import Database
@@ -150,10 +151,12 @@ async def test_what_no_header_may_be_is_refused_without_being_repeated(api: Call
         "subscription_unknown",
     )
     (wanted,) = HELD.subscriptions
-    plain = replace(HELD, subscriptions=(replace(wanted, headers={"x-key": "plain"}),))
-    await activate(api, plain)
-    assert await api.refused("POST", path, body, by=PAT) == (422, "header_invalid")
-    assert registry_document(plain)
+    style = CompatSignature(header="X-Key", style=CompatStyle.T_V1)
+    for more in ({"headers": {"x_key": "plain"}}, {"compat_signature": style}):
+        plain = replace(HELD, subscriptions=(replace(wanted, **more),))
+        await activate(api, plain)
+        assert await api.refused("POST", path, body, by=PAT) == (422, "header_invalid")
+        assert registry_document(plain)
 
 
 async def test_a_preview_names_the_header_and_not_its_value(api: Caller):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from joserfc.jwk import OctKey, OKPKey
 from multidict import CIMultiDict
 
 from dispatcher.receiver.opening import Message, NotGenuine, Receiver, Why
@@ -18,6 +19,8 @@ BY_NAME = {vector["name"]: vector for vector in VECTORS}
 CLEAR = BY_NAME["v1"]
 ENCRYPTED = BY_NAME["jwe, ECDH on P-256"]
 SIGNED = BY_NAME["rfc9421-ed25519"]
+SHARED = OctKey.generate_key(256).as_dict(private=True)
+FOR_SIGNING = OKPKey.generate_key("Ed25519").as_dict(private=True)
 
 
 def receiver(vector: Vector, **more: Any) -> Receiver:
@@ -208,6 +211,8 @@ def test_nothing_encrypted_is_opened_without_a_private_key():
             "private_keys": {"k": "-----BEGIN PRIVATE KEY-----\nc2hvcnQ="},
         },
         {"secrets": CLEAR["secrets"], "private_keys": {"k": {"kty": "oct", "k": "c2hvcnQ"}}},
+        {"secrets": CLEAR["secrets"], "private_keys": {"k": SHARED}},
+        {"secrets": CLEAR["secrets"], "private_keys": {"k": FOR_SIGNING}},
         {"secrets": CLEAR["secrets"], "private_keys": {"k": {"kty": "EC", "d": "c2hvcnQ"}}},
         {
             "secrets": CLEAR["secrets"],

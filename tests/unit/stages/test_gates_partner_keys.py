@@ -135,6 +135,12 @@ def test_the_key_whose_private_half_was_published_is_named(how):
     assert PAIRS["EC"].thumbprint() == key.thumbprint
 
 
+@pytest.mark.parametrize("member", ["d", "p", "q", "dp", "dq", "qi", "oth", "k"])
+def test_one_member_that_only_the_owner_may_know_is_enough(member):
+    read = found(public_jwk(OTHER, "k2"), {**GOOD, member: "AQAB"})
+    assert (True, ()) == (read.is_exposed, read.keys)
+
+
 @pytest.mark.parametrize(
     "more",
     [

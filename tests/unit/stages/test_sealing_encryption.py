@@ -18,6 +18,7 @@ from dispatcher.model.registry import Encryption, Policy, Style, WireFormat
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.sealing.encryption import check_body
+from dispatcher.stages.sealing.encryption import header_of as header_of_letter
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.shaping.shape import shape
@@ -113,6 +114,16 @@ def test_the_outside_names_key_sender_and_letter_but_not_what_happened():
         "apv": _coded(f"acme-orders|{WEBHOOK_ID}"),
     }
     assert "order.paid" not in base64.urlsafe_b64decode(letter.body.split(b".")[0] + b"==").decode()
+
+
+@pytest.mark.parametrize("tenant", ["", "n", "nö", "north"])
+def test_the_outside_names_the_tenant_where_there_is_one(tenant):
+    letter = shaped(partner_key(PAIRS["EC"]))
+    cleared = letter.admitted.cleared
+    event = replace(cleared.leased.event, tenant=tenant)
+    cleared = replace(cleared, leased=replace(cleared.leased, event=event))
+    given = header_of_letter(cleared, partner_key(PAIRS["EC"]), "application/json")
+    assert given.get("apu") == (_coded(tenant) if tenant else None)
 
 
 def test_every_letter_has_an_ephemeral_key_and_a_header_of_its_own():
@@ -214,6 +225,13 @@ CORRUPT = {
         letter, epk={**header_of(letter.body)["epk"], "d": "x"}
     ),
     "a header more": lambda letter: _reheaded(letter, type="order.paid"),
+    "a header that is none": lambda letter: _parts(letter, 0, b"W10"),
+    "a header that is no JSON": lambda letter: _parts(letter, 0, b"bm9uZQ"),
+    "a header that is no text": lambda letter: _parts(letter, 0, b"A"),
+    "no header": lambda letter: _parts(letter, 0, b""),
+    "the plaintext as wrapped key": lambda letter: _parts(
+        letter, 1, letter.shaped.plaintext.replace(b".", b"")
+    ),
     "no wrapped key": lambda letter: _parts(letter, 1, b""),
     "the plaintext as ciphertext": lambda letter: _parts(letter, 3, letter.shaped.plaintext),
     "a shorter ciphertext": lambda letter: _parts(letter, 3, letter.body.split(b".")[3][:-4]),

@@ -76,9 +76,17 @@ def test_no_two_letters_share_a_key_a_nonce_or_an_ephemeral_key(kind):
     assert [8] * 4 == [len(set(each)) for each in zip(*drawn, strict=True)]
 
 
-def test_a_key_that_agrees_on_nothing_encrypts_nothing():
-    zero = json.dumps({"kty": "OKP", "crv": "X25519", "x": "A" * 43})
-    assert encrypt_field(PartnerKey(kid="k1", jwk=zero), b"secret") is None
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+        {**PAIRS["EC"].as_dict(private=False), "y": "A" * 43},
+        {**PAIRS["EC"].as_dict(private=False), "kid": 7},
+    ],
+    ids=["agrees on nothing", "off its curve", "no key of the library's"],
+)
+def test_a_key_that_is_none_encrypts_nothing(jwk):
+    assert encrypt_field(PartnerKey(kid="k1", jwk=json.dumps(jwk)), b"secret") is None
 
 
 def test_the_wrapping_key_is_derived_as_published():
