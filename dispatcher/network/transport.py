@@ -97,7 +97,7 @@ class Transport:
         if not isinstance(held, Held):
             return held
         # No await from here to the first byte.
-        unsent = self._write(held, prefix, sealed.body, depart, check)
+        unsent = self._write(held, prefix, check, depart, sealed.body)
         if unsent is not None:
             return unsent
         return await read_answer(held, ends, self._settings, keep_bytes)
@@ -125,9 +125,9 @@ class Transport:
         if not isinstance(held, Held):
             return held
         # No await from here to the first byte.
-        stopped = self._ask(held, request, check)
-        if stopped is not None:
-            return stopped
+        unsent = self._write(held, request, check)
+        if unsent is not None:
+            return unsent
         return await read_answer(held, ends, self._settings, keep_bytes)
 
     @property
@@ -180,34 +180,29 @@ class Transport:
             return connect_trouble(error)
 
     def _write(
-        self, held: Held, prefix: bytes, body: bytes, depart: Depart, check: Check
+        self,
+        held: Held,
+        request: bytes,
+        check: Check,
+        depart: Depart | None = None,
+        body: bytes = b"",
     ) -> Trouble | Stopped | None:
-        """Sign, check, write; where it does not come to that, give the connection back."""
-        is_untouched = True
-        try:
-            prepare(held, self._settings)
-            departure = depart()
-            if isinstance(departure, Stopped):
-                return departure
-            try:
-                request = write_request(prefix, departure.headers, body)
-            except ValueError:
-                return _HEADER_INVALID
-            # A process can be frozen between any two instructions: nothing comes between these.
-            stopped = check()
-            if stopped is None:
-                is_untouched = False
-                held.transport.write(request)
-            return stopped
-        finally:
-            if is_untouched:
-                held.give_back()
+        """Sign, check, write; where it does not come to that, give the connection back.
 
-    def _ask(self, held: Held, request: bytes, check: Check) -> Stopped | None:
-        """Check, write; where it does not come to that, give the connection back."""
+        `request` is the whole of it, or only its prefix where there is a `depart` to sign `body`.
+        """
         is_untouched = True
         try:
             prepare(held, self._settings)
+            if depart is not None:
+                departure = depart()
+                if isinstance(departure, Stopped):
+                    return departure
+                try:
+                    request = write_request(request, departure.headers, body)
+                except ValueError:
+                    return _HEADER_INVALID
+            # A process can be frozen between any two instructions: nothing comes between these.
             stopped = check()
             if stopped is None:
                 is_untouched = False
