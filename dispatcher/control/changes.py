@@ -42,7 +42,8 @@ from dispatcher.stages.revising.moves import find_wrong_moves
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.changes import ChangeStore, Decision
 from dispatcher.store.documents import encode_registry
-from dispatcher.store.registry import Active, NewRevision, RegistryStore
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.revisions import Active, NewRevision
 from dispatcher.vault.places import REGISTRY
 from dispatcher.vault.sealer import Vault
 

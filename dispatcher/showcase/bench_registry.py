@@ -31,7 +31,7 @@ from dispatcher.showcase.bench_house import make_config
 from dispatcher.showcase.bench_places import Place, read_settings
 from dispatcher.showcase.bench_report import measure_places, print_json, print_lines, spread
 from dispatcher.stages.revising.compiling import compile_snapshot
-from dispatcher.store.registry import NewRevision
+from dispatcher.store.revisions import NewRevision
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring

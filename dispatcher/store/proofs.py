@@ -9,10 +9,12 @@ policy's epoch and is put on the record in the same transaction. Called by `work
 from dataclasses import dataclass
 from typing import Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import Conflict
-from dispatcher.model.ids import LeaseToken, WorkerId
-from dispatcher.model.proof import ProofKey, ProofMethod, Unproven
+from dispatcher.model.ids import LeaseToken, Revision, WorkerId
+from dispatcher.model.proof import Proof, ProofKey, ProofMethod, Unproven
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
 from dispatcher.store.epoch import announce, bump_epoch
@@ -55,12 +57,13 @@ VALUES (:connector, :endpoint, {now}, 0, {now}, 0, '', '', '')
 ON CONFLICT (connector, endpoint) DO UPDATE SET asked_us = excluded.asked_us,
     due_us = excluded.due_us, failures = 0, holder = ''
 """
-_READ: Final = """
+_ASKING: Final = """
 SELECT asked_us, ended_us, echo, dns FROM {challenges}
 WHERE connector = :connector AND endpoint = :endpoint
 """
-
-
+_READ: Final = """
+SELECT connector, endpoint, method, proven_us, proven_by, revision FROM {proofs}
+"""
 _NOT_TRIED: Final = Unproven("", "")
 
 
@@ -158,7 +161,7 @@ class ProofStore:
     async def asking(self, key: ProofKey) -> Asking:
         """Read how the asking for one endpoint goes."""
         async with self._database.look() as connection:
-            found = await self._database.execute(connection, _READ, **_place(key))
+            found = await self._database.execute(connection, _ASKING, **_place(key))
             row = found.one_or_none()
         if row is None:
             return Asking()
@@ -171,6 +174,21 @@ class ProofStore:
                 connection, sql, **place, token=claim.token, **terms
             )
             return bool(done.rowcount)
+
+
+async def read_proofs(database: Database, connection: AsyncConnection) -> tuple[Proof, ...]:
+    """Read every proof on the record, whether it still counts or not."""
+    return tuple(
+        Proof(
+            connector=row.connector,
+            place=row.endpoint,
+            method=ProofMethod(row.method),
+            proven_us=row.proven_us,
+            proven_by=row.proven_by,
+            revision=Revision(row.revision),
+        )
+        for row in await database.execute(connection, _READ)
+    )
 
 
 def _place(key: ProofKey) -> dict[str, str]:

@@ -16,7 +16,8 @@ from dispatcher.model.registry import Connector, Destination, Policy, Registry, 
 from dispatcher.model.switch import Target
 from dispatcher.store.database import Database
 from dispatcher.store.epoch import POLICY_CHANNEL
-from dispatcher.store.registry import NewRevision, RegistryStore
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.revisions import NewRevision
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.store.wakeup import listen
 from dispatcher.store.workers import WorkerStore

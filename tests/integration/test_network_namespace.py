@@ -35,7 +35,7 @@ from dispatcher.model.registry import (
     Subscription,
 )
 from dispatcher.producer import enqueue
-from dispatcher.store.registry import NewRevision
+from dispatcher.store.revisions import NewRevision
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import REGISTRY
 from tests.support.letters import rows

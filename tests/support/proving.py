@@ -24,7 +24,7 @@ from dispatcher.model.keys import KeyKind
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Registry
 from dispatcher.network.resolver import StaticResolver
 from dispatcher.producer import enqueue
-from dispatcher.store.registry import NewRevision
+from dispatcher.store.revisions import NewRevision
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import REGISTRY
