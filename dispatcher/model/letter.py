@@ -137,9 +137,13 @@ class Sealed:
 
 @dataclass(frozen=True, slots=True)
 class Departure:
-    """Headers made in the instant before the first byte: id, timestamp, signature."""
+    """Headers made in the instant before the first byte: id, timestamp, signature.
+
+    `signed_by` names the keys, by their fingerprints.
+    """
 
     headers: tuple[tuple[str, str], ...] = field(repr=False)
+    signed_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,14 +27,13 @@ from dispatcher.model.verdict import Reason, Refusal, hold, refuse
 from dispatcher.stages.gates.departure import may_begin
 from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.seal import seal
-from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.sealing.stored_headers import with_credentials
 from dispatcher.stages.settling.outcome import Health, health_of
 from dispatcher.stages.settling.settle import set_aside, settle
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Disclosure, Settled
 from dispatcher.vault.partner_encryption import encrypt
-from dispatcher.worker.disclosing import disclosure_of, has_same_keys
+from dispatcher.worker.disclosing import disclosure_of, sign_disclosed
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.peers import PeerWatch
 from dispatcher.worker.policy import PolicyWatch
@@ -176,15 +175,12 @@ class Courier:
 
         # Both run between the guarded connection and the first byte, and never await.
         def sign() -> Departure | Stopped:
-            keys = self._policy.keys.get(sealed.leased.subscription, ())
-            departure = depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
+            departure = sign_disclosed(self._kit, self._policy, row)
             return with_credentials(departure, self._policy.credentials, sealed.cleared.route)
 
         def check() -> Stopped | None:
             if not self._tokens.is_current(tokens):
                 return Stopped(Reason.POLICY_CHANGED)  # somebody was erased meanwhile
-            if not has_same_keys(self._kit, self._policy, row):
-                return Stopped(Reason.POLICY_CHANGED)  # the ledger names other keys
             return self._may_begin(sealed.cleared, filed)
 
         began = self._kit.clock.boot()

@@ -26,11 +26,10 @@ from dispatcher.stages.gates.reading import (
     may_answer,
 )
 from dispatcher.stages.sealing.seal import seal
-from dispatcher.stages.sealing.signature import depart
 from dispatcher.store.ledger import Disclosure
 from dispatcher.store.tickets import Read
 from dispatcher.vault.partner_encryption import encrypt
-from dispatcher.worker.disclosing import disclosure_of, has_same_keys
+from dispatcher.worker.disclosing import disclosure_of, sign_disclosed
 from dispatcher.worker.kit import Kit, Step
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.shaping import shape_letter
@@ -146,12 +145,9 @@ class Reader:
     ) -> Departure | Stopped:
         """Sign, then check: between that and the first byte there is no await."""
         kit, policy = self._kit, self._policy
-        keys = policy.keys.get(judged.cleared.route.subscription, ())
-        departure = depart(row.sealed, keys, kit.clock.wall_us() // 1_000_000, is_answer=True)
+        departure = sign_disclosed(kit, policy, row, is_answer=True)
         if not self._tokens.is_current(tokens):
             return Stopped(Reason.POLICY_CHANGED)  # somebody was erased meanwhile
-        if not has_same_keys(kit, policy, row):
-            return Stopped(Reason.POLICY_CHANGED)  # the ledger names other keys
         stopped = may_answer(
             judged.cleared,
             judged.ticket,

@@ -1,9 +1,9 @@
 """Sign a letter, as its endpoint's profile wants it, in the instant before the first byte.
 
-`depart` is called by the courier, the prover, the reader and previews; whichever it is, there is no
-await between it and the write, so the timestamp is that of the attempt. It signs the very bytes
-that are written, with every key that signs at that instant, and gives no headers at all where a
-kind of key is missing.
+`depart` is called for couriers and readers, by the prover and by previews; whichever it is, there
+is no await between it and the write, so the timestamp is that of the attempt. It signs the very
+bytes that are written, with every key that signs at that instant, and gives no headers at all
+where a kind of key is missing.
 """
 
 from typing import Final
@@ -52,4 +52,4 @@ def depart(
     if compat is not None:
         value = sign_compat(compat.style, signing, body, now_seconds)
         headers += ((compat.header, value),)
-    return Departure(headers)
+    return Departure(headers, tuple(key.fingerprint for key in signing))

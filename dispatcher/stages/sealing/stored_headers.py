@@ -4,6 +4,7 @@ Called by the courier right after the signature. They are opened beforehand, by 
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dispatcher.model.credential import destination_of
 from dispatcher.model.headers import Headers
@@ -21,4 +22,4 @@ def with_credentials(
     if not opened or isinstance(departure, Stopped):
         return departure
     more = opened.get((route.subscription, destination_of(route.endpoint)))
-    return Departure(departure.headers + more) if more else departure
+    return replace(departure, headers=departure.headers + more) if more else departure
