@@ -16,6 +16,8 @@ from dispatcher.stages.revising.key_faults import check_key_set, check_keys
 from dispatcher.stages.revising.tls_faults import check_tls
 
 NOTICE_HOURS_LIMIT: Final = 720
+TENANT_BYTES_MAX: Final = 128
+"""So that the outside of a letter stays below the 1,024 bytes that libraries read of it."""
 _COUNTRY: Final = re.compile(r"[A-Z]{2}\Z")
 
 
@@ -30,6 +32,9 @@ def check_connector(connector: Connector) -> Iterator[Fault]:
         yield from _check_purpose(f"{of}: purposes {purpose.name!r}", purpose)
     if any(not tenant.strip() for tenant in connector.tenants):
         yield Fault(f"{of}: tenants", "a tenant is blank", "name the tenant")
+    if any(len(tenant.encode(errors="replace")) > TENANT_BYTES_MAX for tenant in connector.tenants):
+        fix = f"at most {TENANT_BYTES_MAX} bytes: encrypted letters name their tenant outside"
+        yield Fault(f"{of}: tenants", "a tenant's name is too long", fix)
     if not 1 <= connector.token_version <= VERSION_MAX:
         yield out_of_range(f"{of}: token_version", 1, VERSION_MAX)
     yield from _check_paper(of, connector)

@@ -233,6 +233,12 @@ def test_faults_of_a_connector_are_found():
     )
 
 
+def test_a_tenant_has_a_name_that_fits_on_the_outside_of_a_letter():
+    for name, faults in (("ä" * 64, []), ("ä" * 65, ["connector 'acme': tenants"])):
+        tenants = ("north", name)
+        assert faults == places(connectors=(connector(tenants=tenants),), subscriptions=())
+
+
 def test_all_faults_are_found_at_once():
     assert 4 == len(
         places(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
+from joserfc import jwe
 
 from dispatcher.model.classification import Sensitivity
 from dispatcher.model.ids import WebhookId
@@ -17,6 +18,7 @@ from dispatcher.model.partner_key import PartnerKey
 from dispatcher.model.registry import Encryption, Policy, Style, WireFormat
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.rehearsal import rehearse
+from dispatcher.stages.revising.connector_faults import TENANT_BYTES_MAX
 from dispatcher.stages.sealing.encryption import check_body
 from dispatcher.stages.sealing.encryption import header_of as header_of_letter
 from dispatcher.stages.sealing.seal import seal
@@ -124,6 +126,18 @@ def test_the_outside_names_the_tenant_where_there_is_one(tenant):
     cleared = replace(cleared, leased=replace(cleared.leased, event=event))
     given = header_of_letter(cleared, partner_key(PAIRS["EC"]), "application/json")
     assert given.get("apu") == (_coded(tenant) if tenant else None)
+
+
+def test_the_longest_names_fit_into_what_libraries_read_of_the_outside():
+    key = partner_key(PAIRS["EC"], "k" * 128)
+    cleared = shaped(key).admitted.cleared
+    event = replace(cleared.leased.event, tenant="t" * TENANT_BYTES_MAX)
+    leased = replace(cleared.leased, event=event, webhook_id=WebhookId(f"msg_{'m' * 32}"))
+    cleared = replace(cleared, leased=leased, route=replace(cleared.route, subscription="s" * 64))
+    letter = encrypt(key, header_of_letter(cleared, key, "application/cloudevents+json"), b"{}")
+    assert letter is not None
+    assert len(letter.partition(".")[0]) <= 1024
+    jwe.decrypt_compact(letter, PAIRS["EC"], algorithms=["ECDH-ES+A256KW", "A256GCM"])
 
 
 def test_every_letter_has_an_ephemeral_key_and_a_header_of_its_own():
