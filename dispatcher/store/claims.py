@@ -197,4 +197,4 @@ class ClaimStore:
         return sql.format(lock="" if self._database.is_sqlite else "FOR UPDATE SKIP LOCKED")
 
     def _event(self, row: Any) -> Any:
-        return event_from(row, self._open_payload)
+        return event_from(row, self._open_payload, is_filed=True)

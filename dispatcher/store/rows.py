@@ -9,7 +9,14 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from dispatcher.model.errors import KeyDestroyed, KeyUnavailable
-from dispatcher.model.event import SEALED_SUBJECTS, UNREADABLE, Content, Event, read_subjects
+from dispatcher.model.event import (
+    INTAKE_FORMAT,
+    SEALED_SUBJECTS,
+    UNREADABLE,
+    Content,
+    Event,
+    read_subjects,
+)
 from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId, WindowId
 from dispatcher.model.letter import Leased
 
@@ -20,6 +27,7 @@ EVENT_COLUMNS: Final = (
 DELIVERY_COLUMNS: Final = (
     "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id, d.window_id"
 )
+_INTAKE: Final = bytes([INTAKE_FORMAT])
 
 
 class PayloadOpener(Protocol):
@@ -33,16 +41,26 @@ class PayloadOpener(Protocol):
 
 
 def event_from(
-    row: Sequence[Any], open_payload: PayloadOpener, *, role: str | None = None
+    row: Sequence[Any],
+    open_payload: PayloadOpener,
+    *,
+    role: str | None = None,
+    is_filed: bool = False,
 ) -> Event:
-    """Make an event of a row that starts with `EVENT_COLUMNS`; `role` is whoever answers for it."""
+    """Make an event of a row that starts with `EVENT_COLUMNS`; `role` is whoever answers for it.
+
+    Whatever is filed was sealed by a worker that had checked it: a payload of it that lies in
+    clear, or is sealed as anybody can, was put there by somebody else, and is not read.
+    """
     seq, event_id, tenant, kind, producer, subjects, occurred_us, payload, is_sealed, key, trace = (
         row[:11]
     )
     is_locked = False
     if payload is not None:
         payload = bytes(payload)
-        if is_sealed:
+        if is_filed and (not is_sealed or payload.startswith(_INTAKE)):
+            payload = UNREADABLE
+        elif is_sealed:
             try:
                 opened = Content.unpack(open_payload(payload, tenant, event_id) or b"", kind)
                 subjects, key, payload = opened or (subjects, key, UNREADABLE)

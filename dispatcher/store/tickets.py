@@ -179,7 +179,7 @@ class TicketStore:
             await self._database.execute(connection, _FORGET_SHOWN, kept_us=kept_us)
 
     def _event(self, row: Any) -> Any:
-        return event_from(row, self._open_payload)
+        return event_from(row, self._open_payload, is_filed=True)
 
 
 async def revoke_tickets(database: Database, connector: str) -> int:

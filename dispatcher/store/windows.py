@@ -198,4 +198,4 @@ class WindowStore:
         terms = {"window_id": window_id, "after": after, "limit": limit}
         async with self._database.look() as connection:
             rows = await self._database.execute(connection, _MEMBERS, **terms)
-            return [event_from(row, self._open_payload) for row in rows]
+            return [event_from(row, self._open_payload, is_filed=True) for row in rows]

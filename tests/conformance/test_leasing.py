@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from dispatcher.model.delivery import Move, Outcome, State
+from dispatcher.model.event import INTAKE_FORMAT, UNREADABLE
 from dispatcher.model.ids import Epoch, LeaseToken
 from dispatcher.model.letter import Leased
 from dispatcher.model.verdict import Reason
@@ -41,6 +42,16 @@ async def test_a_leased_delivery_carries_the_event_and_its_own_history(road: Roa
     assert (leased.attempt, leased.failures, leased.filed_scope) == (1, 0, WIDE.id)
     assert leased.lease_ends == 9.0
     assert await road.lease() == []
+
+
+@pytest.mark.parametrize("blob", [b'{"id":"forged"}', b"\x02" + bytes(90)])
+async def test_a_filed_event_that_lies_open_to_anybody_is_not_read(road: Road, blob: bytes):
+    await road.enqueue(1)
+    await road.file()
+    written = "UPDATE {events} SET payload = :blob, is_sealed = :is_sealed"
+    await change(road.database, written, blob=blob, is_sealed=blob[0] == INTAKE_FORMAT)
+    (leased,) = await road.lease()
+    assert (leased.event.payload, leased.event.is_locked) == (UNREADABLE, False)
 
 
 async def test_a_lane_gives_no_more_than_its_limit_and_the_earliest_due_first(road: Road):

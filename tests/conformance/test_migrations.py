@@ -21,7 +21,7 @@ from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.tables import outbox_metadata, registry_metadata, schema_name
 from dispatcher.store.versions import HEADS, check_schema, version_table
 from tests.support.databases import PLANES, migrate_all, open_for_tests
-from tests.support.letters import change, field_of, leave_closed, rows
+from tests.support.letters import change, field_of, lie_open, rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -197,7 +197,7 @@ async def test_a_delivery_filed_before_an_upgrade_keeps_the_scope_it_was_filed_u
             sql = "INSERT INTO {scopes} (id, fields) VALUES (:id, :fields)"
             await change(older, sql, id=scope.id, fields=before)
             await migrate(older, "outbox")
-            assert scope == await OutboxStore(older, leave_closed).scope(scope.id)
+            assert scope == await OutboxStore(older, lie_open).scope(scope.id)
         finally:
             await older.aclose()
 

@@ -441,4 +441,5 @@ async def test_what_is_left_of_an_event_has_no_payload_and_is_still_known(
     await purge(retention, Store.PAYLOADS)
     await change(road.database, "UPDATE {deliveries} SET state = 'waiting', due_us = 1")
     (again,) = await road.lease(token=LeaseToken("later"))
-    assert again.event == replace(leased.event, payload=None)
+    known = replace(leased.event, subjects=(), subjects_text="[]")  # sealed with the payload
+    assert again.event == replace(known, payload=None)

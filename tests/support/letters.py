@@ -9,6 +9,7 @@ from typing import Any
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.delivery import Move, Outcome, State
 from dispatcher.model.endpoint import parse_endpoint
+from dispatcher.model.event import Content, Event
 from dispatcher.model.ids import Epoch, LeaseToken, Revision, WebhookId, lane_of
 from dispatcher.model.letter import (
     Admitted,
@@ -52,8 +53,9 @@ WIDE = Scope.of((field_of("$.id"), field_of("$.email")))
 NARROW = Scope.of((field_of("$.id"),))
 
 
-def leave_closed(blob: bytes, tenant: str, event_id: str) -> bytes | None:
-    return None
+def lie_open(blob: bytes, tenant: str, event_id: str) -> bytes | None:
+    """Open what `Road.file` lays by as if it were sealed; what is truly sealed makes no sense."""
+    return blob
 
 
 async def rows(database: Database, sql: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -73,7 +75,7 @@ class Road:
     """One outbox database with the stores that work on it, and shortcuts along the road."""
 
     database: Database
-    open_payload: Callable[[bytes, str, str], bytes | None] = leave_closed
+    open_payload: Callable[[bytes, str, str], bytes | None] = lie_open
     outbox: OutboxStore = field(init=False)
     claims: ClaimStore = field(init=False)
     ledger: LedgerStore = field(init=False)
@@ -123,6 +125,13 @@ class Road:
                 for new in intake.events
                 for position, subscription in enumerate(subscriptions)
             ]
+            await intake.seal(
+                [
+                    (new.event.seq, _content(new.event).pack(new.event.type))
+                    for new in intake.events
+                    if not new.is_sealed
+                ]
+            )
             await intake.file(filings, epoch=Epoch(1), token=token, lease_us=lease_us)
             return len(intake.events)
 
@@ -171,6 +180,10 @@ class Road:
     async def disclosures(self) -> list[dict[str, Any]]:
         sql = "SELECT * FROM {disclosures} ORDER BY delivery_id, attempt"
         return await rows(self.database, sql)
+
+
+def _content(event: Event) -> Content:
+    return Content(event.subjects_text, event.ordering_key, event.payload or b"")
 
 
 def planned(subscription: str = "acme", scope: Scope = WIDE) -> Planned:
