@@ -14,6 +14,7 @@ from dispatcher.model.keys import KeyKind, SigningKey
 from dispatcher.model.letter import Admitted, Departure, Sealed, Shaped, Stopped
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.preflight import preflight
+from dispatcher.stages.sealing.ed25519 import public_half
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
 from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret, parse_secret
@@ -85,6 +86,9 @@ def test_a_secret_survives_its_text_form_and_is_named_by_eight_hex_digits():
     assert NEW.secret == parse_secret(format_secret(NEW.secret))
     assert 8 == len(fingerprint(KeyKind.HMAC, NEW.secret))
     assert fingerprint(KeyKind.HMAC, OLD.secret) != fingerprint(KeyKind.HMAC, NEW.secret)
+    public = hashlib.sha256(public_half(NEW.secret)).hexdigest()[:8]
+    assert public == fingerprint(KeyKind.ED25519, NEW.secret)
+    assert public != fingerprint(KeyKind.HMAC, NEW.secret)
 
 
 @pytest.mark.parametrize(
