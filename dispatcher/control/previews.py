@@ -37,7 +37,7 @@ from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
 from dispatcher.stages.gates.credentials import Lacks, find_unbound
-from dispatcher.stages.gates.partner_keys import list_letter_keys
+from dispatcher.stages.gates.partner_keys import list_partner_keys
 from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.sealing.rotation import unsigned
@@ -189,7 +189,7 @@ class PreviewControl:
                 unsigned(held, ((k.subscription, k.kind, k.times) for k in keys), self.wall_us()),
                 find_unbound(held, credentials),
             ),
-            letter_keys=list_letter_keys(held.connectors, key_sets, self.wall_us()),
+            partner_keys=list_partner_keys(held.connectors, key_sets, self.wall_us()),
         )
         policy = Policy(
             registry=held,

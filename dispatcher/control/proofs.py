@@ -25,7 +25,7 @@ from dispatcher.model.snapshot import Route
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.challenge import judge_challenge
 from dispatcher.stages.gates.ownership import is_proof_asked, last_proof_day
-from dispatcher.stages.gates.partner_keys import list_letter_keys
+from dispatcher.stages.gates.partner_keys import list_partner_keys
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.store.proofs import Asking, ProofStore
 from dispatcher.store.registry import RegistryStore
@@ -89,7 +89,9 @@ class ProofControl:
             today=today,
             loopback=self.loopback,
             identities=None,  # it is workers who have them
-            letter_keys=list_letter_keys(active.registry.connectors, now.key_sets, self.wall_us()),
+            partner_keys=list_partner_keys(
+                active.registry.connectors, now.key_sets, self.wall_us()
+            ),
         )
         route = snapshot.routes.get(subscription)
         if route is None:

@@ -24,7 +24,7 @@ from dispatcher.model.switch import Target, TargetKind
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.credentials import Lacks, find_unbound
 from dispatcher.stages.gates.paper import coming_due, must_warn
-from dispatcher.stages.gates.partner_keys import list_letter_keys, next_change_us
+from dispatcher.stages.gates.partner_keys import list_partner_keys, next_change_us
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
 from dispatcher.stages.sealing.stored_headers import Opened
@@ -162,7 +162,7 @@ class PolicyWatch:
                 unsigned(active.registry, opened, now_us),
                 find_unbound(active.registry, credentials),
             ),
-            letter_keys=list_letter_keys(connectors, key_sets, now_us),
+            partner_keys=list_partner_keys(connectors, key_sets, now_us),
         )
         is_new = active.revision != self.snapshot.revision
         if is_new:

@@ -50,7 +50,7 @@ def judge_lane(
         findings.append((Reason.ENDPOINT_UNPROVEN, f"{endpoint.host} is not proven to be theirs"))
     if route.subscription in ground.lacks.unsigned:
         findings.append((Reason.SIGNING_KEY_MISSING, f"no key of {route.subscription} signs now"))
-    findings += judge_encryption(connector, route, scope, ground.letter_keys)
+    findings += judge_encryption(connector, route, scope, ground.partner_keys)
     if route.subscription in ground.lacks.unbound:
         findings.append((Reason.CREDENTIALS_UNBOUND, "its stored headers are not for this place"))
     reach = reach_of(event_type, endpoint, entries, scope)

@@ -29,7 +29,7 @@ from dispatcher.stages.gates.aliases import granted_zones
 from dispatcher.stages.gates.credentials import LACKS_NOTHING, Lacks
 from dispatcher.stages.gates.ownership import Ownership
 from dispatcher.stages.gates.paper import Finding
-from dispatcher.stages.gates.partner_keys import LetterKeys
+from dispatcher.stages.gates.partner_keys import PartnerKeys
 from dispatcher.stages.gates.terms import find_terms, judge_terms
 
 WILDCARD: Final = "*."
@@ -42,7 +42,7 @@ class Ground:
 
     `identities` are the client certificates at hand; `None` where it is not about one worker.
     Without `ownership` nobody is asked for a proof: where what may flow is compared, proofs are
-    left out as switches are, for both come and go by themselves. So do `letter_keys`, those that
+    left out as switches are, for both come and go by themselves. So do `partner_keys`, those that
     partners publish, and what subscriptions have none of: `lacks`.
     """
 
@@ -52,7 +52,7 @@ class Ground:
     identities: frozenset[str] | None = None
     ownership: Ownership | None = None
     lacks: Lacks = LACKS_NOTHING
-    letter_keys: LetterKeys | None = None
+    partner_keys: PartnerKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,11 @@ waiting is over. Nothing of a set counts that could not be found for too long, o
 somewhere else. It never looks for another key in place of one that is named.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
+from dispatcher.model.action import ActionKind, parse_action
 from dispatcher.model.key_set import KeySet, KeySetMode, KeySetNow, SeenKey
 from dispatcher.model.partner_key import PartnerKey, describe
 from dispatcher.model.path import format_path
@@ -18,23 +20,38 @@ from dispatcher.model.snapshot import Route
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.paper import Finding
 
-LetterKeys = Mapping[str, tuple[PartnerKey, ...]]
-"""By connector, the keys that may be used now, the preferred first."""
 STALE_US: Final = 72 * 3_600_000_000
 """How long a set counts that cannot be fetched: a long weekend."""
 
 
-def list_letter_keys(
-    connectors: Iterable[Connector], known: Mapping[str, KeySetNow], now_us: int
-) -> LetterKeys:
+@dataclass(frozen=True, slots=True)
+class PartnerKeys:
+    """By connector, which of its keys may be used now.
+
+    `letters` are those that it publishes, the preferred first. `handed` is what is left of those
+    that were handed over, for a connector that has published a private half.
+    """
+
+    letters: Mapping[str, tuple[PartnerKey, ...]]
+    handed: Mapping[str, tuple[PartnerKey, ...]] = field(default_factory=dict)
+
+
+def list_partner_keys(
+    connectors: Sequence[Connector], known: Mapping[str, KeySetNow], now_us: int
+) -> PartnerKeys:
     """Give the keys of every connector that publishes its own, or once published a private one."""
-    return {
-        each.name: tuple(_usable(each.key_set, each, known.get(each.name), now_us))
-        if each.key_set is not None
-        else tuple(_unexposed(each.keys, known[each.name].exposed))
-        for each in connectors
-        if each.key_set is not None or each.name in known
-    }
+    return PartnerKeys(
+        {
+            each.name: tuple(_usable(each.key_set, each, known.get(each.name), now_us))
+            for each in connectors
+            if each.key_set is not None
+        },
+        {
+            each.name: tuple(_unexposed(each.keys, known[each.name].exposed))
+            for each in connectors
+            if each.name in known and known[each.name].exposed
+        },
+    )
 
 
 def next_change_us(
@@ -51,11 +68,19 @@ def next_change_us(
     return min(moments, default=None)
 
 
-def keys_of(connector: Connector, letter_keys: LetterKeys | None) -> tuple[PartnerKey, ...]:
+def keys_of(connector: Connector, partner_keys: PartnerKeys | None) -> tuple[PartnerKey, ...]:
     """Give a connector's keys for letters: those it publishes, or else those of the registry."""
     if connector.key_set is None:
-        return (letter_keys or {}).get(connector.name, connector.keys)
-    return (letter_keys or {}).get(connector.name, ())
+        return handed_keys_of(connector, partner_keys)
+    return partner_keys.letters.get(connector.name, ()) if partner_keys is not None else ()
+
+
+def handed_keys_of(
+    connector: Connector, partner_keys: PartnerKeys | None
+) -> tuple[PartnerKey, ...]:
+    """Give a connector's keys of the registry, which fields are encrypted to one by one."""
+    handed = partner_keys.handed if partner_keys is not None else {}
+    return handed.get(connector.name, connector.keys)
 
 
 def choose_key(keys: tuple[PartnerKey, ...], kid: str) -> PartnerKey | None:
@@ -64,7 +89,7 @@ def choose_key(keys: tuple[PartnerKey, ...], kid: str) -> PartnerKey | None:
 
 
 def judge_encryption(
-    connector: Connector, route: Route, scope: Scope, letter_keys: LetterKeys | None
+    connector: Connector, route: Route, scope: Scope, partner_keys: PartnerKeys | None
 ) -> Iterator[Finding]:
     """Give what is missing before letters of this scope may leave: encryption, or a key for it.
 
@@ -77,9 +102,19 @@ def judge_encryption(
         if found:
             paths = sorted(format_path(field.path) for field in found)
             yield Reason.ENCRYPTION_REQUIRED, f"{', '.join(paths)} may only leave encrypted"
-    elif route.letter_key is None and (connector.key_set is None or letter_keys is not None):
+    elif route.letter_key is None and (connector.key_set is None or partner_keys is not None):
         what = f"{connector.name} has no key that letters may be encrypted to now"
         yield Reason.ENCRYPTION_KEY_MISSING, what
+    exposed = {key.kid for key in connector.keys} - {key.kid for key in route.keys}
+    for kid in sorted(exposed & _named(scope) if exposed else ()):
+        what = f"fields are encrypted to {kid} of {connector.name}, whose private half is known"
+        yield Reason.ENCRYPTION_KEY_MISSING, what
+
+
+def _named(scope: Scope) -> set[str]:
+    """Give the keys that fields are encrypted to one by one."""
+    actions = (parse_action(each.action) for each in scope.fields)
+    return {action.argument for action in actions if action.kind is ActionKind.ENCRYPT}
 
 
 def is_short(key_set: KeySet, kids: frozenset[str], known: KeySetNow | None) -> bool:

@@ -41,7 +41,12 @@ from dispatcher.stages.gates.credentials import LACKS_NOTHING, Lacks
 from dispatcher.stages.gates.lanes import judge_lane, lane_targets, plain_target
 from dispatcher.stages.gates.listing import Ground, Listing, judge_listing
 from dispatcher.stages.gates.ownership import Ownership
-from dispatcher.stages.gates.partner_keys import LetterKeys, choose_key, keys_of
+from dispatcher.stages.gates.partner_keys import (
+    PartnerKeys,
+    choose_key,
+    handed_keys_of,
+    keys_of,
+)
 from dispatcher.stages.revising.key_routes import plan_key_routes
 from dispatcher.stages.shaping.scopes import resolve_scope
 
@@ -57,17 +62,17 @@ def compile_snapshot(
     loopback: frozenset[tuple[str, int]],
     identities: frozenset[str] | None = frozenset(),
     lacks: Lacks = LACKS_NOTHING,
-    letter_keys: LetterKeys | None = None,
+    partner_keys: PartnerKeys | None = None,
 ) -> Snapshot:
     """Make the snapshot of one revision and epoch; `today` decides what has expired.
 
-    `identities` are the client certificates that the worker has, `letter_keys` what partners
+    `identities` are the client certificates that the worker has, `partner_keys` what partners
     publish; `None` where none is asked. `lacks` says which subscriptions have no key to sign with,
     or no stored header for where they lead.
     """
     event_types = {each.name: each for each in registry.event_types}
     ownership = Ownership.of(registry.policy, loopback, proofs, today)
-    ground = Ground(registry.policy, today, loopback, identities, ownership, lacks, letter_keys)
+    ground = Ground(registry.policy, today, loopback, identities, ownership, lacks, partner_keys)
     parts = list(plan_routes(registry, ground))
     by_type: dict[str, list[Route]] = defaultdict(list)
     for _, route, _ in parts:
@@ -153,6 +158,7 @@ def plan_routes(registry: Registry, ground: Ground) -> Iterable[tuple[Connector,
                 route,
                 leak_rules=leak_rules,
                 encrypt_from=encrypt_from,
+                keys=handed_keys_of(connector, ground.partner_keys),
                 letter_key=_letter_key(subscription, connector, ground),
             )
             yield connector, route, listing
@@ -163,7 +169,7 @@ def _letter_key(
 ) -> PartnerKey | None:
     if subscription.encryption is Encryption.NONE:
         return None
-    return choose_key(keys_of(connector, ground.letter_keys), subscription.encryption_kid)
+    return choose_key(keys_of(connector, ground.partner_keys), subscription.encryption_kid)
 
 
 def _judge_lanes(
@@ -224,7 +230,6 @@ def _route(
         limits=Limits(
             subscription.body_bytes_max, _subjects_max(subscription), subscription.records_max
         ),
-        keys=connector.keys,
         encryption=subscription.encryption,
         retry_seconds=tuple(subscription.retry_seconds),
         attempt_seconds=subscription.attempt_seconds,

@@ -67,7 +67,7 @@ def tell_unencrypted(registry: Registry, ground: Ground) -> Iterator[Change]:
     """
     for connector, route, _ in plan_routes(registry, ground):
         for event_type, scope in route.scopes.items():
-            for _, why in judge_encryption(connector, route, scope, ground.letter_keys):
+            for _, why in judge_encryption(connector, route, scope, ground.partner_keys):
                 what = f"{event_type}: closed, for {why}"
                 where = f"subscription {route.subscription}"
                 yield Change(Direction.NEUTRAL, Aspect.TERMS, where, what)

@@ -20,10 +20,11 @@ from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.key_fetch import cache_seconds, may_fetch, read_key_set
 from dispatcher.stages.gates.partner_keys import (
     STALE_US,
+    PartnerKeys,
     choose_key,
     is_short,
     keys_of,
-    list_letter_keys,
+    list_partner_keys,
     next_change_us,
 )
 from dispatcher.stages.revising.compiling import compile_snapshot
@@ -271,7 +272,7 @@ def known(*keys: SeenKey, url: str = URL) -> KeySetNow:
 def usable(key_set: KeySet, *keys: SeenKey, now_us: int = FOUND_US, **more: Any) -> list[str]:
     terms = {"clearance": Sensitivity.INTERNAL, **more}
     connector = builders.connector(key_set=key_set, **terms)
-    listed = list_letter_keys((connector,), {"acme": known(*keys)}, now_us)
+    listed = list_partner_keys((connector,), {"acme": known(*keys)}, now_us)
     return [each.kid for each in keys_of(connector, listed)]
 
 
@@ -317,7 +318,7 @@ def test_a_set_counts_for_a_while_though_it_cannot_be_fetched_and_no_longer():
 def test_a_set_that_was_found_elsewhere_does_not_count():
     connector = builders.connector(key_set=PINNED)
     elsewhere = {"acme": known(seen(OTHER, "k"), url="https://hooks.acme.example/old")}
-    assert () == list_letter_keys((connector,), elsewhere, FOUND_US)["acme"]
+    assert () == list_partner_keys((connector,), elsewhere, FOUND_US).letters["acme"]
 
 
 def test_a_key_that_was_handed_over_does_not_count_once_its_private_half_was_published():
@@ -327,10 +328,10 @@ def test_a_key_that_was_handed_over_does_not_count_once_its_private_half_was_pub
         for kid, pair in pairs.items()
     )
     connector = builders.connector(keys=keys)
-    assert keys == keys_of(connector, list_letter_keys((connector,), {}, FOUND_US))
+    assert keys == keys_of(connector, list_partner_keys((connector,), {}, FOUND_US))
     exposed = frozenset({PAIRS["EC"].thumbprint()})
     held = {"acme": replace(known(), exposed=exposed)}
-    assert keys[1:] == keys_of(connector, list_letter_keys((connector,), held, FOUND_US))
+    assert keys[1:] == keys_of(connector, list_partner_keys((connector,), held, FOUND_US))
 
 
 def test_time_changes_what_counts_when_a_wait_ends_and_when_a_set_grows_old():
@@ -360,7 +361,7 @@ def test_a_set_that_lacks_what_is_wanted_is_looked_at_again_soon():
     assert not is_short(PINNED, frozenset(), known(seen(OTHER, "k")))
 
 
-def compiled(*stops: str, letter_keys: Any = None, **more: Any) -> Snapshot:
+def compiled(*stops: str, partner_keys: Any = None, **more: Any) -> Snapshot:
     entry = Destination(host="hooks.acme.example", reason="orders")
     terms = {"destinations": (entry,), "key_set": PINNED, **more}
     held = builders.registry(
@@ -375,16 +376,16 @@ def compiled(*stops: str, letter_keys: Any = None, **more: Any) -> Snapshot:
         proofs=builders.proofs_of(held),
         today=builders.TODAY,
         loopback=builders.NO_LOOPBACK,
-        letter_keys=letter_keys,
+        partner_keys=partner_keys,
     )
 
 
 def test_a_lane_without_a_key_to_encrypt_to_is_closed_and_opens_with_it():
-    closed = compiled(letter_keys={"acme": ()})
+    closed = compiled(partner_keys=PartnerKeys({"acme": ()}))
     (refusal,) = closed.closed.values()
     assert ((Reason.ENCRYPTION_KEY_MISSING,), True) == (refusal.reasons, refusal.is_hold)
     key = PartnerKey(kid="k", jwk=json.dumps(OTHER.as_dict(private=False)))
-    opened = compiled(letter_keys={"acme": (key,)})
+    opened = compiled(partner_keys=PartnerKeys({"acme": (key,)}))
     assert {} == opened.closed
     assert key == opened.routes["acme-orders"].letter_key
 
@@ -413,6 +414,43 @@ def test_a_lane_with_a_field_that_leaves_encrypted_alone_is_closed_and_opens_wit
     assert [] == closed(Policy(encrypt_from="never"))
     assert [] == closed(scope={"order.paid": ("$.id", "$.iban mask(last=4)")})
     assert [] == closed(scope={"order.paid": ("$.id", "$.iban encrypt(k)")})
+
+
+@pytest.mark.parametrize("key_set", [None, PINNED])
+def test_a_lane_whose_fields_are_encrypted_to_a_key_that_was_exposed_is_closed_as_for_letters(
+    key_set: KeySet | None,
+):
+    pairs = {"k1": PAIRS["EC"], "k2": OTHER}
+    keys = tuple(
+        PartnerKey(kid=kid, jwk=json.dumps(pair.as_dict(private=False)))
+        for kid, pair in pairs.items()
+    )
+    entry = Destination(host="hooks.acme.example", reason="orders")
+    connector = builders.connector(destinations=(entry,), keys=keys, key_set=key_set)
+    known_now = replace(known(seen(OTHER, "k2")), exposed=frozenset({PAIRS["EC"].thumbprint()}))
+
+    def judged(scope: str, held: dict[str, KeySetNow]) -> tuple[list[Any], Snapshot]:
+        subscription = builders.subscription(scope={"order.paid": (scope,)})
+        registry = builders.registry(connectors=(connector,), subscriptions=(subscription,))
+        snapshot = compile_snapshot(
+            registry,
+            revision=builders.snapshot().revision,
+            epoch=builders.snapshot().epoch,
+            switches=(),
+            proofs=builders.proofs_of(registry),
+            today=builders.TODAY,
+            loopback=builders.NO_LOOPBACK,
+            partner_keys=list_partner_keys((connector,), held, FOUND_US),
+        )
+        return [each.reasons for each in snapshot.closed.values()], snapshot
+
+    exposed = {"acme": known_now}
+    assert [] == judged("$.id encrypt(k1)", {"acme": replace(known_now, exposed=frozenset())})[0]
+    closed, snapshot = judged("$.id encrypt(k1)", exposed)
+    assert [(Reason.ENCRYPTION_KEY_MISSING,)] == closed
+    assert keys[1:] == snapshot.routes["acme-orders"].keys, "nothing that is left can use it"
+    assert [] == judged("$.id encrypt(k2)", exposed)[0]
+    assert [] == judged("$.id", exposed)[0]
 
 
 STOPS = {
