@@ -39,7 +39,8 @@ class ErasureView(View):
 async def erase(plane: Plane, ask: Ask) -> ErasedPerson:
     """Erase a person from the vault, and answer once no letter can bear a token of theirs.
 
-    To ask again erases what has come since, and says 0 where nothing has.
+    To ask again erases what has come since, and says 0 where nothing has. Refused under a legal
+    hold.
     """
     body: Erase = ask.body
     if ask.principal.tenant not in (None, body.tenant):
@@ -61,7 +62,7 @@ ROUTES: Final = (
         answer=erase,
         body=Erase,
         reply=ErasureView,
-        refusals=(422, 504),
+        refusals=(409, 422, 504),
         is_tenant_bound=True,
     ),
 )

@@ -143,6 +143,7 @@ def front(house: House) -> Front:
             tokens=VaultStore(house.outbox_database),
             audit=house.audit,
             vault=house.vault,
+            wall_us=house.clock.wall_us,
         ),
         replaying=Replaying(
             replays=ReplayStore(house.outbox_database), audit=house.audit, mint=mint_webhook_id

@@ -62,7 +62,7 @@ def erase(
 
     Nobody can turn those tokens back afterwards, and the person's next event gets new ones. A value
     that several people share goes for all of them. Returns once no worker can still send an erased
-    token. It takes the role privacy.
+    token. It takes the role privacy, and is refused under a legal hold.
 
     Pseudonyms in the ledger stay, and payloads stay until their retention ends.
     """

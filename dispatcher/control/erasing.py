@@ -6,9 +6,11 @@ bears one can still begin. It is put on the record before and after, by pseudony
 touch: the ledger's pseudonyms, which are the proof of what left, and payloads within retention.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dispatcher.control.confirming import confirmed
+from dispatcher.control.legal_holds import require_unheld
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
@@ -44,17 +46,20 @@ class Erasing:
     tokens: VaultStore
     audit: AuditLog
     vault: Vault
+    wall_us: Callable[[], int]
 
     async def erase(
         self, tenant: str, subject: str, *, reason: str, by: Principal, wait_seconds: float
     ) -> ErasedPerson:
         """Erase a person of a tenant, and return once no worker can still give out their tokens.
 
-        To do it again erases what has come since. Raises `NotConfirmed` when workers have not
+        To do it again erases what has come since. Raises `Conflict` (`legal_hold`), with nothing
+        erased, and `NotConfirmed` when workers have not
         answered in time: the rows are gone all the same.
         """
         require(by, Right.ERASE)
         require_reason(reason)
+        await require_unheld(self.registry, tenant, self.wall_us())
         name = self.vault.pseudonym(tenant, subject)
         terms = {"actor": by.name, "about": f"subject {name}", "reason": reason}
         await self.audit.record(Entry(kind="subject.erasing", detail={"tenant": tenant}, **terms))

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from dispatcher.control.confirming import confirmed
+from dispatcher.control.legal_holds import require_unheld
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
-from dispatcher.model.days import day_of
 from dispatcher.model.epoch_key import EpochKey
 from dispatcher.model.errors import (
     Conflict,
@@ -170,7 +170,7 @@ class VaultKeys:
         require(by, Right.ERASE)
         require_reason(asked.reason)
         keys = await self._doomed(asked)
-        await self._require_unheld(asked.tenant)
+        await require_unheld(self.registry, asked.tenant, self.wall_us())
         starts = [start_of(key.id) for key in keys]
         needing = await self.outbox.needing(asked.tenant, starts)
         undelivered = sum(needing.values())
@@ -240,20 +240,6 @@ class VaultKeys:
                 code="nothing_to_shred",
             )
         return keys
-
-    async def _require_unheld(self, tenant: str) -> None:
-        """Refuse what a legal hold forbids; one on an event type may be about any tenant."""
-        retention = (await self.registry.active()).registry.policy.retention
-        today = day_of(self.wall_us())
-        for hold in retention.holds:
-            if hold.is_in_force(today) and hold.tenant in ("", tenant):
-                raise Conflict(
-                    f"the legal hold {hold.name} keeps these payloads through {hold.until}",
-                    where="tenant",
-                    fix=f"ask {hold.owner}, who answers for it; two people may end it in "
-                    "[[policy.retention.holds]]",
-                    code="legal_hold",
-                )
 
     async def _drop(self, asked: ShredAsked, starts: Sequence[bytes], by: Principal) -> int:
         dropped = await self.outbox.drop(asked.tenant, starts)

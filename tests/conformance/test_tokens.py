@@ -10,17 +10,20 @@ from unittest.mock import MagicMock
 import pytest
 
 from dispatcher.control.auditing import verify
+from dispatcher.model.days import day_of
 from dispatcher.model.disclosure import Direction
 from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.letter import Shaped
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.people import Role
 from dispatcher.model.registry import Registry
+from dispatcher.model.retention import LegalHold, Retention
 from dispatcher.model.verdict import Reason, hold, refuse
 from dispatcher.store.database import Database
 from dispatcher.store.tables import OUTBOX_TABLES, REGISTRY_TABLES
 from dispatcher.worker.tokens import LetterTokens
 from dispatcher.worker.upkeep import Upkeep
+from tests.support.databases import wall_us
 from tests.support.letters import change, rows
 from tests.support.planes import READS_PER_HOUR, person
 from tests.support.tokens import PRIVACY, Office, asked, held, partner
@@ -308,6 +311,33 @@ async def test_an_erasure_that_a_worker_does_not_confirm_says_so_and_has_happene
     refused = await office.api.refused("POST", "/v1/erasures", body, by=PRIVACY)
     assert refused == (504, "erasure_unconfirmed")
     assert await office.refused(token) == (404, "partner_token_erased")
+
+
+@pytest.mark.parametrize(
+    ("of", "is_held"),
+    [
+        ({"tenant": "north"}, True),
+        ({"event_type": "order.paid"}, True),
+        ({"tenant": "south"}, False),
+    ],
+)
+async def test_nobody_is_erased_whom_a_legal_hold_covers(
+    office: Office, of: dict[str, str], is_held: bool
+):
+    token = (await office.send(ANN, "ann-1"))["data"]["email"]
+    first = day_of(wall_us())
+    hold = LegalHold(name="case-7", owner="lea", reason="a drill", since=first, until=first, **of)
+    registry = held()
+    policy = replace(registry.policy, retention=Retention(holds=(hold,)))
+    await office.apply(replace(registry, policy=policy))
+    body = {"tenant": "north", "subject": "ann-1", "reason": "r"}
+    if is_held:
+        refused = await office.api.refused("POST", "/v1/erasures", body, by=PRIVACY)
+        assert refused == (409, "legal_hold")
+        assert (await office.ask(token))["value"] == "ann@x.example"
+    else:
+        async with office.obeying():
+            assert (await office.erase("ann-1"))["tokens"] >= 1
 
 
 async def test_a_retired_partners_tokens_mean_nothing_to_anybody(

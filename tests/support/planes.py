@@ -196,6 +196,7 @@ def plane_of(database: Database) -> Plane:
             tokens=VaultStore(database),
             audit=audit,
             vault=standing_vault(),
+            wall_us=wall_us,
         ),
         replaying=Replaying(replays=ReplayStore(database), audit=audit, mint=mint_webhook_id),
         vault_keys=vault_keys_of(database),
