@@ -100,9 +100,15 @@ class ProofView(View):
 
 
 class ShreddedView(View):
-    """What was destroyed, with a proof for each key, or would be, where `is_done` is false."""
+    """What was destroyed, with a proof for each key, or would be, where `is_done` is false.
+
+    `undelivered`, `dropped`, `payloads` and the events of proofs are of this `outbox` alone. Of the
+    workers and partner listeners, `confirmed` have forgotten the keys, `fenced` have lost their
+    policy lease; the API looks before it opens anything.
+    """
 
     tenant: str
+    outbox: str
     is_done: bool
     keys: int
     undelivered: int
@@ -110,7 +116,8 @@ class ShreddedView(View):
     payloads: int
     proofs: tuple[ProofView, ...]
     epoch: int | None
-    workers: int
+    confirmed: tuple[str, ...]
+    fenced: tuple[str, ...]
 
 
 async def read_vault(plane: Plane, _ask: Ask) -> VaultStatus:
@@ -176,7 +183,7 @@ ROUTES: Final = (
         answer=end_epoch,
         body=EndEpoch,
         reply=EndedView,
-        refusals=(422,),
+        refusals=(404, 422),
     ),
     Route(
         method="POST",

@@ -122,8 +122,10 @@ def shred(
 
     That reaches every copy of the payloads, for without the keys they are noise; a backup of the
     registry still has the keys until it ends. It is refused under a legal hold, and while
-    deliveries wait for those events. It takes the role privacy, asks before it begins, and shows
-    for each key that a payload which opened before opens no more: exit status 1 if one still does.
+    deliveries wait for those events, in the outbox of whoever answers: what waits in others is lost
+    unseen. It takes the role privacy, asks before it begins, names the workers and partner
+    listeners that have forgotten the keys, and shows for each key that a payload which opened
+    before opens no more: exit status 1 if one still does.
     """
     body: dict[str, Any] = {
         "tenant": tenant,
@@ -136,7 +138,8 @@ def shred(
         plan = where.ask("POST", "/v1/vault/shred", {**body, "is_rehearsal": True})
         lost = f", and {plan['undelivered']} deliveries with them" if plan["undelivered"] else ""
         click.confirm(
-            f"destroy {plan['keys']} keys of {tenant}{lost}? This cannot be undone",
+            f"destroy {plan['keys']} keys of {tenant}{lost}? Only {plan['outbox']} was looked at. "
+            "This cannot be undone",
             abort=True,
             err=True,
         )
@@ -150,9 +153,11 @@ def shred(
 
 def _print_shredded(done: dict[str, Any]) -> None:
     click.echo(
-        f"{done['tenant']}: {done['keys']} keys destroyed, {done['payloads']} payloads dropped, "
-        f"{done['dropped']} deliveries lost"
+        f"{done['tenant']}: {done['keys']} keys destroyed; in {done['outbox']} alone: "
+        f"{done['payloads']} payloads dropped, {done['dropped']} deliveries lost"
     )
+    fenced = f"; lost their lease: {', '.join(done['fenced'])}" if done["fenced"] else ""
+    click.echo(f"  forgotten by: {', '.join(done['confirmed']) or 'nobody else ran'}{fenced}")
     for proof in done["proofs"]:
         what = proof["event"] or "the key"
         what += ", which opened before," if proof["opened_before"] else ""

@@ -76,9 +76,15 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shredded:
-    """What was destroyed, or would be: `is_done` is false when it was only asked."""
+    """What was destroyed, or would be: `is_done` is false when it was only asked.
+
+    Deliveries and payloads are those of one `outbox`; where there are others of this registry,
+    nobody looked. `confirmed` processes have forgotten the keys, `fenced` ones have lost their
+    policy lease.
+    """
 
     tenant: str
+    outbox: str
     is_done: bool
     keys: int
     undelivered: int
@@ -86,7 +92,8 @@ class Shredded:
     payloads: int
     proofs: tuple[Proof, ...]
     epoch: int | None = None
-    workers: int = 0
+    confirmed: tuple[str, ...] = ()
+    fenced: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,9 +144,14 @@ class VaultKeys:
         return made
 
     async def end_epoch(self, tenant: str | None, *, reason: str, by: Principal) -> tuple[int, int]:
-        """Begin new epochs for a tenant, or for all; give how many ended, and the policy epoch."""
+        """Begin new epochs for a tenant, or for all; give how many ended, and the policy epoch.
+
+        Raises `NotFound` (`tenant_without_keys`).
+        """
         require(by, Right.KEYS)
         require_reason(reason)
+        if tenant is not None:
+            _of_known(tenant, await self.keys.all())
         about = "every tenant" if tenant is None else f"tenant {tenant}"
         ended, epoch = await self.keys.end(tenant, _entry("vault.epoch_ended", by, about, reason))
         self.vault.forget()
@@ -163,9 +175,9 @@ class VaultKeys:
     async def shred(self, asked: ShredAsked, *, by: Principal) -> Shredded:
         """Destroy a tenant's keys of periods that are over, and show that nothing opens any more.
 
-        Raises `NotFound` (`nothing_to_shred`), `Conflict` (`legal_hold`, `undelivered_events`,
-        `deliveries_under_way`), and `NotConfirmed` when workers have not answered in time: the keys
-        are gone all the same.
+        Raises `NotFound` (`tenant_without_keys`, `nothing_to_shred`), `Conflict` (`legal_hold`,
+        `undelivered_events`, `deliveries_under_way`), and `NotConfirmed` when workers have not
+        answered in time: the keys are gone all the same.
         """
         require(by, Right.ERASE)
         require_reason(asked.reason)
@@ -175,7 +187,7 @@ class VaultKeys:
         needing = await self.outbox.needing(asked.tenant, starts)
         undelivered = sum(needing.values())
         if asked.is_rehearsal:
-            return _told(asked, keys, undelivered)
+            return self._told(asked, keys, undelivered)
         if undelivered and not asked.drop_waiting:
             raise _undelivered(undelivered)
         dropped = await self._drop(asked, starts, by) if undelivered else 0
@@ -207,6 +219,7 @@ class VaultKeys:
         )
         return Shredded(
             tenant=asked.tenant,
+            outbox=self.outbox.place,
             is_done=True,
             keys=len(gone),
             undelivered=undelivered,
@@ -214,7 +227,8 @@ class VaultKeys:
             payloads=payloads,
             proofs=tuple(proofs),
             epoch=epoch,
-            workers=len(rows),
+            confirmed=tuple(row.id for row in rows if not row.is_fenced),
+            fenced=tuple(row.id for row in rows if row.is_fenced),
         )
 
     async def _doomed(self, asked: ShredAsked) -> list[EpochKey]:
@@ -227,19 +241,29 @@ class VaultKeys:
             )
         keys = [
             key
-            for key in await self.keys.all()
-            if key.tenant == asked.tenant
-            and key.wrapped is not None
-            and key.ends_us <= asked.before_us
+            for key in _of_known(asked.tenant, await self.keys.all())
+            if key.wrapped is not None and key.ends_us <= asked.before_us
         ]
-        if not keys or not asked.tenant:
+        if not keys:
             raise NotFound(
-                f"{asked.tenant or 'nobody'} has no key whose period ended before that",
+                f"{asked.tenant} has no key whose period ended before that",
                 where="tenant",
                 fix="'dispatcher vault status' lists periods; 'vault rotate --epoch' ends one now",
                 code="nothing_to_shred",
             )
         return keys
+
+    def _told(self, asked: ShredAsked, keys: Sequence[EpochKey], undelivered: int) -> Shredded:
+        return Shredded(
+            tenant=asked.tenant,
+            outbox=self.outbox.place,
+            is_done=False,
+            keys=len(keys),
+            undelivered=undelivered,
+            dropped=0,
+            payloads=0,
+            proofs=(),
+        )
 
     async def _drop(self, asked: ShredAsked, starts: Sequence[bytes], by: Principal) -> int:
         dropped = await self.outbox.drop(asked.tenant, starts)
@@ -267,16 +291,17 @@ class VaultKeys:
         return True
 
 
-def _told(asked: ShredAsked, keys: Sequence[EpochKey], undelivered: int) -> Shredded:
-    return Shredded(
-        tenant=asked.tenant,
-        is_done=False,
-        keys=len(keys),
-        undelivered=undelivered,
-        dropped=0,
-        payloads=0,
-        proofs=(),
-    )
+def _of_known(tenant: str, stored: Iterable[EpochKey]) -> list[EpochKey]:
+    """Give a tenant's keys, destroyed ones too. A tenant without any was never sealed for."""
+    own = [key for key in stored if key.tenant == tenant]
+    if not own or not tenant:
+        raise NotFound(
+            f"the tenant {tenant[:100]!r} has no key, and never had one",
+            where="tenant",
+            fix="'dispatcher vault status' lists the tenants that have; is it spelled like there?",
+            code="tenant_without_keys",
+        )
+    return own
 
 
 def _undelivered(count: int) -> DispatcherError:

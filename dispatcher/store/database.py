@@ -70,6 +70,15 @@ class Database:
         """The host of the server; `None` for a file or a local socket."""
         return self.engine.url.host
 
+    @property
+    def place(self) -> str:
+        """Which database this is: its server and name, or its file. No user, no password."""
+        url = self.engine.url
+        bare = URL.create(
+            url.get_backend_name(), host=url.host, port=url.port, database=url.database
+        )
+        return bare.render_as_string()
+
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction: committed at the end of the block, rolled back on an error."""

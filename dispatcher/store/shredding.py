@@ -51,6 +51,11 @@ class ShredStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @property
+    def place(self) -> str:
+        """Which outbox this is."""
+        return self._database.place
+
     async def needing(self, tenant: str, starts: Sequence[bytes]) -> dict[str, int]:
         """Count the deliveries that could not be made without these keys, by state."""
         counts: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """Keys at rest are renewed, wrapped anew and destroyed; what a destroyed one sealed stays shut."""
 
+import asyncio
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -11,10 +12,13 @@ import pytest
 from dispatcher.model.days import day_of
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import KeyDestroyed
+from dispatcher.model.ids import Revision, WorkerId
 from dispatcher.model.people import Role
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.model.retention import LegalHold, Retention
 from dispatcher.store.database import Database
+from dispatcher.store.registry import RegistryStore
+from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.local import LocalProvider
@@ -24,7 +28,7 @@ from dispatcher.vault.sealer import Vault
 from tests.support.databases import wall_us
 from tests.support.letters import Road, change, rows
 from tests.support.planes import EVERYBODY, Caller, control_of, person, plane_of
-from tests.support.records import KEYRING
+from tests.support.records import KEYRING, audit_of
 from tests.support.vaults import Fickle, content_of
 from tests.unit.stages.builders import leaf, record, text_of
 
@@ -181,11 +185,50 @@ async def test_only_periods_that_are_over_are_shredded_and_only_once(cellar: Cel
     started = wall_us() - 1
     await cellar.end()
     assert await cellar.refused(before_us=started) == (404, "nothing_to_shred")
-    assert await cellar.refused(tenant="south") == (404, "nothing_to_shred")
     await cellar.shred()
     assert await cellar.refused() == (404, "nothing_to_shred")
     status = await cellar.api.ask("GET", "/v1/vault")
     assert [(each["keys"], each["destroyed"]) for each in status["tenants"]] == [(0, 1)]
+
+
+async def test_a_tenant_that_never_had_a_key_is_told_of_and_nothing_changes(cellar: Cellar):
+    await cellar.store()
+    before = await rows(cellar.database, "SELECT entry FROM {audit_log}")
+    ending = {"tenant": "nroth", **WHY}
+    told = await cellar.api.refused("POST", "/v1/vault/epochs/end", ending, by=SRE)
+    assert told == (404, "tenant_without_keys")
+    assert await cellar.refused(tenant="nroth") == (404, "tenant_without_keys")
+    assert await rows(cellar.database, "SELECT entry FROM {audit_log}") == before
+    assert (await cellar.end())["ended"] == 1
+    assert (await cellar.end())["ended"] == 0
+    await cellar.settle()
+    await cellar.shred()
+    assert (await cellar.end())["ended"] == 0, "its keys are destroyed, but it had some"
+
+
+async def test_a_shred_says_which_processes_forgot_and_at_which_outbox_it_looked(cellar: Cellar):
+    await cellar.store()
+    await cellar.settle()
+    await cellar.end()
+    workers = WorkerStore(cellar.database)
+    for name, lease_us in (("w1", 600_000_000), ("w2", 1)):
+        await workers.register(WorkerId(name), host="h", pid=1, lease_us=lease_us)
+
+    async def obey() -> None:
+        while True:
+            epoch = (await RegistryStore(cellar.database, audit_of(cellar.database)).active()).epoch
+            await workers.beat(WorkerId("w1"), confirmed=epoch, revision=Revision(0), in_flight=0)
+            await asyncio.sleep(0.01)
+
+    plan = await cellar.shred(is_rehearsal=True)
+    assert plan["outbox"] == cellar.database.place
+    obeying = asyncio.create_task(obey())
+    done = await cellar.shred()
+    obeying.cancel()
+    assert (done["confirmed"], done["fenced"]) == (["w1"], ["w2"])
+    assert done["outbox"] == cellar.database.place
+    password = cellar.database.engine.url.password
+    assert password is None or password not in done["outbox"]
 
 
 async def test_each_asks_for_its_own_right(cellar: Cellar):

@@ -23,6 +23,7 @@ TERMS = ("--tenant", "north", "--before", "2026-11-01", "--reason", "r", "--yes"
 def answer(monkeypatch: pytest.MonkeyPatch, **proof: Any) -> None:
     """Answer in the API's place."""
     told = {"keys": 1, "payloads": 2, "dropped": 0, "proofs": [{**PROOF, **proof}]}
+    told |= {"outbox": "sqlite:///out.db", "confirmed": ["web-1-ab", "web-2-cd"], "fenced": ["x-3"]}
     monkeypatch.setattr(Where, "ask", lambda *_: {"tenant": "north", **told})
 
 
@@ -40,6 +41,8 @@ def test_a_shred_says_what_opened_before_and_opens_no_more(
     answer(monkeypatch, **proof)
     done = CliRunner().invoke(shred, TERMS)
     assert done.stdout.endswith(f"{says}\n")
+    assert "in sqlite:///out.db alone: 2 payloads dropped" in done.stdout
+    assert "forgotten by: web-1-ab, web-2-cd; lost their lease: x-3\n" in done.stdout
 
 
 @pytest.mark.parametrize(("opens", "status"), [(False, 0), (True, 1)])

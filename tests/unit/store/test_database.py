@@ -68,3 +68,14 @@ async def test_an_error_in_the_block_rolls_everything_back(sqlite_url: str):
         found = await database.execute(connection, "SELECT count(*) FROM {scopes}")
         assert found.scalar() == 0
     await database.aclose()
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("postgresql://app:hunter2@db.example:5433/shop?x=1", "postgresql://db.example:5433/shop"),
+        ("sqlite:///data/outbox.db", "sqlite:///data/outbox.db"),
+    ],
+)
+async def test_a_database_says_which_it_is_and_not_how_one_gets_in(url: str, place: str):
+    assert open_database(url, lambda: 0, name="outbox").place == place
