@@ -124,14 +124,15 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
 async def _ready_for(plane: Plane, submission: Submission) -> Vault | None:
     """Give the vault once it can seal the event; nothing where the intake's key must do.
 
-    No key is made for the tenant of an event that is refused.
+    No key is made for the tenant of an event that is refused, and none seals that has ended.
     """
     vault = plane.vault
-    if vault.is_ready(submission.tenant):
-        return vault
-    async with plane.outbox.view() as connection:
-        await connection.run_sync(check, submission)
     try:
+        await vault.renew()
+        if vault.is_ready(submission.tenant):
+            return vault
+        async with plane.outbox.view() as connection:
+            await connection.run_sync(check, submission)
         await vault.ready(submission.tenant)
     except (KeyMissing, KeyUnavailable):
         return None

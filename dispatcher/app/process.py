@@ -6,9 +6,9 @@ process then ends with status 0.
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from dispatcher.api.server import Api, Probe, serve
 from dispatcher.app.checkpoints import follow_checkpoints
@@ -29,6 +29,8 @@ from dispatcher.worker.watching import watch_policy
 
 REPLIES_KEPT_US: Final = 86_400_000_000
 FORGET_SECONDS: Final = 3600.0
+RENEW_SECONDS: Final = 1.0
+"""How often a process that reads no policy looks whether keys at rest were destroyed."""
 
 
 async def run_worker(
@@ -67,8 +69,8 @@ async def run_api(config: Config, on_ready: Callable[[str], None]) -> None:
     async with open_house(config) as house:
         await house.check_schema()
         probe = Probe(lambda: _registry_answers(house), metrics.render)
-        api = _served(house, metrics)
-        async with _kept(house), serve(config.api.host, config.api.port, probe, api) as at:
+        api, chore = _served(house, metrics), _renew_keys(house)
+        async with _kept(house, chore), serve(config.api.host, config.api.port, probe, api) as at:
             calm_collector()
             on_ready(at)
             await stop.wait()
@@ -112,12 +114,10 @@ def _served(house: House, metrics: Metrics) -> Api:
 
 
 @asynccontextmanager
-async def _kept(house: House) -> AsyncIterator[None]:
+async def _kept(house: House, *more: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Keep copies of the audit log's checkpoints meanwhile, and forget old answers of the API."""
-    chores = [
-        asyncio.create_task(follow_checkpoints(house.audit, house.config.checkpoint_path)),
-        asyncio.create_task(_forget_replies(house)),
-    ]
+    copying = follow_checkpoints(house.audit, house.config.checkpoint_path)
+    chores = [asyncio.create_task(each) for each in (copying, _forget_replies(house), *more)]
     try:
         yield
     finally:
@@ -131,6 +131,14 @@ async def _forget_replies(house: House) -> None:
         with suppress(DispatcherError):  # the database is away: next time
             await ReplyStore(house.registry_database).forget(REPLIES_KEPT_US)
         await asyncio.sleep(FORGET_SECONDS)
+
+
+async def _renew_keys(house: House) -> None:
+    """Have a destroyed key leave the memory, though nothing is asked that it would open."""
+    while True:
+        with suppress(DispatcherError):  # the registry is away: nothing is opened meanwhile
+            await house.vault.renew()
+        await asyncio.sleep(RENEW_SECONDS)
 
 
 async def _registry_answers(house: House) -> bool:

@@ -209,6 +209,7 @@ class PreviewControl:
 
     async def filed(self, delivery: int, subscription: str, tenant: str | None) -> Case:
         """Give the event of a delivery of this subscription. Raises `NotFound`."""
+        await self.vault.renew()
         found = await self.payloads.filed(delivery)
         if found is None or tenant not in (None, found.event.tenant):
             raise NotFound(
@@ -233,6 +234,7 @@ class PreviewControl:
 
     async def recent(self, types: Collection[str], tenants: Collection[str]) -> Case:
         """Give the newest event of these types and tenants. Raises `NotFound`."""
+        await self.vault.renew()
         event = await self.payloads.recent(types, tenants)
         event = await unlock(self.vault, event) if event is not None else None
         if event is None or event.payload is None:

@@ -87,6 +87,10 @@ class _OneKey:
         """Give the key."""
         return self._key
 
+    async def changes(self) -> int:
+        """Give none."""
+        return 0
+
 
 async def _at_rest() -> Sequence[Line]:
     """Seal and open a payload as it lies in the outbox, its tenant's key at hand."""

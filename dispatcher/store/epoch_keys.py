@@ -49,6 +49,7 @@ _DESTROY: Final = """
 UPDATE {epoch_keys} SET wrapped = NULL, destroyed_us = {now}
 WHERE tenant = :tenant AND id = :id AND ends_us <= {now} AND destroyed_us IS NULL
 """
+_CHANGES: Final = "SELECT key_changes FROM {policy} WHERE id = 1"
 _BUMP: Final = """
 UPDATE {policy} SET epoch = epoch + 1, key_changes = key_changes + 1 WHERE id = 1 RETURNING epoch
 """
@@ -84,6 +85,12 @@ class EpochKeyStore:
         """Give every key there ever was, by tenant and time."""
         async with self._database.look() as connection:
             return [_key(row) for row in await self._database.execute(connection, _LIST)]
+
+    async def changes(self) -> int:
+        """Count how often keys were destroyed, or ended before their time."""
+        async with self._database.look() as connection:
+            count: int = (await self._database.execute(connection, _CHANGES)).scalar_one()
+        return count
 
     async def rewrap(self, key: EpochKey, wrapped: bytes, kek: str) -> bool:
         """Put a newly wrapped key in the place of what `key` holds; `False` if it moved."""

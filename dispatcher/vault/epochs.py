@@ -45,6 +45,9 @@ class EpochStore(Protocol):
     async def find(self, key_id: str) -> EpochKey | None:
         """Give a key by its name."""
 
+    async def changes(self) -> int:
+        """Count how often keys were destroyed, or ended before their time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -85,6 +88,7 @@ class EpochKeys:
         self._asking: dict[str, asyncio.Task[None]] = {}
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._forgotten = 0
+        self._changes: int | None = None
 
     def sealing(self, tenant: str) -> Held:
         """Give the key that seals a tenant's records now. Raises `KeyUnavailable`."""
@@ -130,6 +134,22 @@ class EpochKeys:
         self._held.clear()
         self._current.clear()
         self._failed.clear()
+
+    async def renew(self) -> None:
+        """Drop tenants' opened keys where any was destroyed or ended since this was last asked.
+
+        The registry's own end too, but are never destroyed, and still open what they sealed. Raises
+        `KeyUnavailable` where nobody can say.
+        """
+        try:
+            changes = await self._store.changes()
+        except DispatcherError as error:
+            raise _told(error) from None
+        if changes != self._changes:
+            self._changes = changes
+            own = {held.id: held for held in self._held.values() if not held.tenant}
+            self.forget()
+            self._held.update(own)
 
     async def _once(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         """Ask once for all who want the same, and not at once again where that failed."""

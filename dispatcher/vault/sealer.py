@@ -93,6 +93,13 @@ class Vault:
         """Drop every key that is at hand: one of them was destroyed, or is no longer the newest."""
         self._keys.forget()
 
+    async def renew(self) -> None:
+        """Drop tenants' keys if that has come to pass: for whoever reads no policy that tells it.
+
+        Raises `KeyUnavailable` where nobody can say.
+        """
+        await self._keys.renew()
+
     async def seal_soon(self, plaintext: bytes, place: Place) -> bytes:
         """Seal as soon as the key is at hand."""
         await self._keys.ready(place.tenant)

@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from dispatcher.api.plane import Plane
 from dispatcher.model.days import day_of
 from dispatcher.model.delivery import State
-from dispatcher.model.errors import KeyDestroyed
+from dispatcher.model.errors import KeyDestroyed, NotFound
 from dispatcher.model.ids import Revision, WorkerId
 from dispatcher.model.people import Role
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.model.retention import LegalHold, Retention
 from dispatcher.store.database import Database
+from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.epochs import EpochKeys
@@ -74,6 +76,18 @@ class Cellar:
             "POST", "/v1/vault/shred", self.asked(**more), by=PRIVACY
         )
         return found
+
+    def another_api(self) -> Plane:
+        """Give what another process would serve, with keys of its own at hand."""
+        plane = plane_of(self.database)
+        vault = plane.vault_keys.vault
+
+        def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
+            return vault.open(blob, payload_place(tenant, event_id))
+
+        payloads = PayloadStore(self.database, opened)
+        previews = replace(plane.previews, vault=vault, payloads=payloads)
+        return replace(plane, vault=vault, previews=previews)
 
     async def blobs(self) -> dict[str, bytes | None]:
         found = await rows(self.database, "SELECT id, payload FROM {events} ORDER BY seq")
@@ -206,6 +220,44 @@ async def test_a_tenant_that_never_had_a_key_is_told_of_and_nothing_changes(cell
     assert (await cellar.end())["ended"] == 0, "its keys are destroyed, but it had some"
 
 
+@pytest.mark.parametrize("how", ["filed", "recent"])
+async def test_another_process_of_the_api_shows_nothing_any_more_that_was_shredded(
+    cellar: Cellar, how: str
+):
+    (event,) = await cellar.store(count=1)
+    (delivery,) = await rows(cellar.database, "SELECT id FROM {deliveries}")
+    other = cellar.another_api().previews
+
+    async def look() -> bytes | None:
+        if how == "filed":
+            return (await other.filed(delivery["id"], "acme", None)).event.payload
+        try:
+            return (await other.recent(["order.placed"], ["north"])).event.payload
+        except NotFound:
+            return None
+
+    await cellar.settle()
+    before = (await cellar.blobs())[event]
+    await cellar.end()
+    assert await look() == b'{"id":"o0"}', "its key is at hand there"
+    await cellar.shred()
+    back = "UPDATE {events} SET payload = :blob WHERE id = :id"
+    await change(cellar.database, back, blob=before, id=event)
+    assert await look() is None
+
+
+async def test_another_process_of_the_api_seals_under_no_key_whose_period_was_ended(cellar: Cellar):
+    await cellar.road.publish()
+    other = Caller(cellar.another_api())
+    body = {"type": "order.placed", "tenant": "north", "subjects": [], "payload": {"id": "n"}}
+    for _ in range(2):
+        await other.ask("POST", "/v1/events", body)
+    await cellar.end()
+    await other.ask("POST", "/v1/events", body)
+    first, second, third = (blob and blob[:15] for blob in (await cellar.blobs()).values())
+    assert first == second != third
+
+
 async def test_a_shred_says_which_processes_forgot_and_at_which_outbox_it_looked(cellar: Cellar):
     await cellar.store()
     await cellar.settle()
@@ -214,8 +266,10 @@ async def test_a_shred_says_which_processes_forgot_and_at_which_outbox_it_looked
     for name, lease_us in (("w1", 600_000_000), ("w2", 1)):
         await workers.register(WorkerId(name), host="h", pid=1, lease_us=lease_us)
 
+    is_over = asyncio.Event()
+
     async def obey() -> None:
-        while True:
+        while not is_over.is_set():
             epoch = (await RegistryStore(cellar.database, audit_of(cellar.database)).active()).epoch
             await workers.beat(WorkerId("w1"), confirmed=epoch, revision=Revision(0), in_flight=0)
             await asyncio.sleep(0.01)
@@ -224,7 +278,8 @@ async def test_a_shred_says_which_processes_forgot_and_at_which_outbox_it_looked
     assert plan["outbox"] == cellar.database.place
     obeying = asyncio.create_task(obey())
     done = await cellar.shred()
-    obeying.cancel()
+    is_over.set()
+    await obeying
     assert (done["confirmed"], done["fenced"]) == (["w1"], ["w2"])
     assert done["outbox"] == cellar.database.place
     password = cellar.database.engine.url.password

@@ -54,6 +54,7 @@ class MemoryEpochs:
     now_us: int = 1_000_000
     keys: dict[str, EpochKey] = field(default_factory=dict)
     reads: int = 0
+    counted: int = 0
 
     async def current(self, tenant: str) -> tuple[EpochKey, int] | None:
         self.reads += 1
@@ -72,7 +73,11 @@ class MemoryEpochs:
         self.reads += 1
         return self.keys.get(key_id)
 
+    async def changes(self) -> int:
+        return self.counted
+
     def destroy(self, key_id: str) -> None:
+        self.counted += 1
         self.keys[key_id] = replace(self.keys[key_id], wrapped=None, destroyed_us=self.now_us)
 
 

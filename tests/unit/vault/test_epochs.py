@@ -135,6 +135,30 @@ async def test_a_key_may_be_had_later_whatever_is_away(error: DispatcherError) -
     await desk.keys.fetch(name)
 
 
+async def test_who_reads_no_policy_forgets_a_destroyed_key_when_it_looks_and_else_keeps_all():
+    desk = Desk()
+    await desk.keys.renew()
+    await desk.keys.ready("acme", "bolt", "")
+    name, own = desk.keys.sealing("acme").id, desk.keys.sealing("").id
+    await desk.keys.renew()
+    assert desk.keys.opening(name)
+    desk.epochs.destroy(name)
+    await desk.keys.renew()
+    for forgotten in ("acme", "bolt", ""):
+        with pytest.raises(KeyUnavailable):
+            desk.keys.sealing(forgotten)
+    assert desk.keys.opening(own), "the registry's keys end, but are never destroyed"
+    with pytest.raises(KeyDestroyed):
+        await desk.keys.fetch(name)
+
+
+async def test_where_nobody_can_say_what_was_destroyed_a_key_counts_as_not_to_be_had():
+    desk = Desk()
+    desk.epochs.changes = Raising(StoreUnavailable("away"))  # type: ignore[method-assign]
+    with pytest.raises(KeyUnavailable, match="away"):
+        await desk.keys.renew()
+
+
 class Raising:
     def __init__(self, error: Exception) -> None:
         self.error = error
