@@ -17,14 +17,16 @@ from dispatcher.model.replay import REPLAYS_MAX
 from dispatcher.store.replays import Ended
 
 Number = Annotated[int, Field(ge=1, le=NUMBER_MAX), BeforeValidator(whole_number)]
+_FILTERS: Final = frozenset({"state", "since_us", "until_us"})
 Moment = Annotated[int, Field(ge=0, le=NUMBER_MAX), BeforeValidator(whole_number)]
 
 
 class Replay(View):
     """What to send again: `deliveries`, or what of a `subscription` ended in a `state`; and why.
 
-    `since_us` and `until_us` bound when it ended. More than `limit` is refused. With `new_ids`
-    partners get a new `webhook-id`, and take it for another message.
+    `since_us` and `until_us` bound when it ended; they and `state` go with a subscription alone.
+    More than `limit` is refused. With `new_ids` partners get a new `webhook-id`, and take it for
+    another message.
     """
 
     deliveries: Annotated[list[Number], Field(min_length=1, max_length=1000)] | None = None
@@ -89,6 +91,13 @@ def _ended(body: Replay) -> Ended | None:
             code="replay_unclear",
         )
     if body.subscription is None:
+        if not _FILTERS.isdisjoint(body.model_fields_set):
+            raise InvalidInput(
+                "deliveries are named, so nothing else chooses among them",
+                where=", ".join(sorted(_FILTERS & body.model_fields_set)),
+                fix="leave it out, or name the subscription instead of deliveries",
+                code="replay_unclear",
+            )
         return None
     until_us = body.until_us if body.until_us is not None else 2**62
     return Ended(

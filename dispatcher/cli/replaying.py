@@ -74,7 +74,7 @@ def replay(
 
     A replay takes the road of every delivery: it waits where its lane is held, and tells what
     today's policy allows of what every earlier letter might tell. What may still be sent is not
-    sent beside itself, and what was dropped when its retention ended is gone ('payload_gone').
+    sent beside itself, and a payload that retention or 'vault shred' took is gone ('payload_gone').
     """
     body = {
         "deliveries": deliveries or None,

@@ -31,7 +31,7 @@ _WHY: Final = {
         "wait for that one; where a switch or a refusal keeps it, lift that: it goes on by itself",
     ),
     Reason.DELIVERY_DROPPED: ("it was given up for good", _ANEW),
-    Reason.PAYLOAD_GONE: ("its payload was dropped at the end of its retention", _ANEW),
+    Reason.PAYLOAD_GONE: ("its payload is gone: its retention ended, or it was shredded", _ANEW),
     Reason.SCOPE_UNKNOWN: ("the scope of an earlier attempt is not known any more", _ANEW),
 }
 

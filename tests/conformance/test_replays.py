@@ -368,6 +368,8 @@ async def test_what_is_to_be_sent_again_must_be_said_in_one_way(desk: Desk):
     (leased,) = await desk.ended()
     assert await desk.refused() == (422, "replay_unclear")
     assert await desk.refused(leased.id, subscription="acme") == (422, "replay_unclear")
+    for more in ({"state": "dead"}, {"since_us": 1}, {"until_us": 1}):
+        assert await desk.refused(leased.id, **more) == (422, "replay_unclear")
     assert await desk.refused(leased.id, reason=" ") == (400, "malformed")
     assert await desk.refused(leased.id, reason="a\nb") == (422, "reason_unreadable")
     assert await desk.refused(leased.id, state="parked") == (400, "malformed")

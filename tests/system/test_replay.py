@@ -80,7 +80,7 @@ def test_what_died_of_a_partners_bad_day_is_sent_again_by_one_command(sqlite_hom
     assert gone.status == 2
     assert json.loads(gone.err)["error"] == {
         "code": "payload_gone",
-        "why": "its payload was dropped at the end of its retention",
+        "why": "its payload is gone: its retention ended, or it was shredded",
         "where": "delivery 1",
         "fix": "enqueue the event anew",
     }
