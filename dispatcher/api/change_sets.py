@@ -64,7 +64,8 @@ class DiffView(View):
 class OutcomeView(DiffView):
     """What became of a proposal; `change_set` is the number it waits under, if it waits.
 
-    `secrets` are the signing secrets of new subscriptions, given this once.
+    `secrets` are the signing secrets of new subscriptions, given this once; `public_keys` are those
+    of new Ed25519 keys.
     """
 
     revision: int
@@ -73,6 +74,7 @@ class OutcomeView(DiffView):
     active: bool
     change_set: int | None
     secrets: dict[str, str]
+    public_keys: dict[str, str]
 
 
 class ChangeSetQuery(NumberPageQuery):
@@ -169,6 +171,7 @@ def outcome_view(outcome: Outcome) -> dict[str, Any]:
         "active": outcome.is_active,
         "change_set": outcome.change_set,
         "secrets": outcome.secrets,
+        "public_keys": outcome.public_keys,
         **diff_view(outcome.diff),
     }
 

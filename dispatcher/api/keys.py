@@ -5,7 +5,6 @@ Client certificates are listed and revoked beside signing keys.
 A secret is answered once, when it is made, and nothing answers it again.
 """
 
-import base64
 from operator import itemgetter
 from typing import Annotated, Any, Final, Literal
 
@@ -28,6 +27,7 @@ from dispatcher.api.views import (
 from dispatcher.control.identities import ListedCertificate
 from dispatcher.control.key_changes import Turn
 from dispatcher.control.keys import Aim, ListedKey
+from dispatcher.control.signing_keys import public_text
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind, KeyState
 from dispatcher.model.people import Right
@@ -36,8 +36,6 @@ from dispatcher.stages.sealing.rotation import (
     OVERLAP_SECONDS,
     OVERLAP_SECONDS_MAX,
 )
-from dispatcher.stages.sealing.standard_webhooks import format_public
-from dispatcher.store.signing_keys import StoredKey
 
 Overlap = Annotated[int, Field(ge=0, le=OVERLAP_SECONDS_MAX), BeforeValidator(whole_number)]
 Ahead = Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX), BeforeValidator(whole_number)]
@@ -181,7 +179,7 @@ async def rotate_key(plane: Plane, ask: Ask) -> dict[str, Any]:
         "fingerprint": done.key.fingerprint,
         "kind": done.key.kind,
         "secret": done.secret,
-        "public_key": _public(done.key),
+        "public_key": public_text(done.key),
         "active_us": done.key.times.active_us or done.key.times.created_us,
         "ending": [{"name": e.name, "until_us": e.times.until_us} for e in done.ending],
         "epoch": done.epoch,
@@ -225,7 +223,7 @@ def _listed(listed: ListedKey) -> dict[str, Any]:
         "fingerprint": key.fingerprint,
         "kind": key.kind,
         "state": listed.state,
-        "public_key": _public(key),
+        "public_key": public_text(key),
         "created_us": times.created_us,
         "active_us": times.active_us or times.created_us,
         "until_us": times.until_us,
@@ -252,10 +250,6 @@ def _listed_certificate(listed: ListedCertificate) -> dict[str, Any]:
         "revoked_us": listed.revoked_us,
         "age_days": listed.age_days,
     }
-
-
-def _public(key: StoredKey) -> str:
-    return format_public(base64.b64decode(key.public)) if key.public else ""
 
 
 ROUTES: Final = (

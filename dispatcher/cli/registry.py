@@ -59,7 +59,7 @@ def apply(
     The files are the whole registry: what they do not list stops flowing. All faults are reported
     together and nothing is changed. What lets nothing more flow is active at once; what does waits
     as a change set until another person has approved it (exit status 3). New subscriptions get a
-    signing secret, shown once.
+    signing key: the secret for the partner is shown once, or its public key.
     """
     body = {"registry": _document(paths), "reason": reason}
     method, path = "POST", "/v1/change-sets"

@@ -60,4 +60,6 @@ def show_outcome(outcome: dict[str, Any], as_json: bool, *, was_shown: bool = Fa
             click.echo(f"  they run: dispatcher approve {number}")
         for subscription, secret in outcome["secrets"].items():
             click.echo(f"signing secret of {subscription}, shown this once: {secret}")
+        for subscription, key in outcome["public_keys"].items():
+            click.echo(f"public key of {subscription}, for the partner: {key}")
     return 0 if outcome["active"] else NEEDS_APPROVAL

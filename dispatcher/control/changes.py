@@ -16,7 +16,7 @@ from typing import Any
 from dispatcher.control.approving import nobody_knows_who, require_another
 from dispatcher.control.documents import invalid
 from dispatcher.control.people import require
-from dispatcher.control.signing_keys import new_keys
+from dispatcher.control.signing_keys import new_keys, public_text
 from dispatcher.control.texts import require_reason
 from dispatcher.control.token_keys import new_token_keys
 from dispatcher.model.change_set import ChangeSet, ChangeState, change_hash
@@ -52,7 +52,8 @@ from dispatcher.vault.sealer import Vault
 class Outcome:
     """What became of a proposal: `change_set` is the number it waits under, if it waits.
 
-    `secrets` are the new subscriptions' signing secrets, shown this once.
+    `secrets` are the new subscriptions' signing secrets, shown this once; `public_keys` those of
+    new Ed25519 keys.
     """
 
     revision: Revision
@@ -61,6 +62,7 @@ class Outcome:
     is_active: bool
     change_set: int | None = None
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
+    public_keys: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +285,12 @@ class ChangeControl:
         revision, epoch = await self.registry.activate(new, keys, token_keys)
         await self._publish(new.registry, revision)
         return Outcome(
-            revision=revision, epoch=epoch, diff=new.diff, is_active=True, secrets=secrets
+            revision=revision,
+            epoch=epoch,
+            diff=new.diff,
+            is_active=True,
+            secrets=secrets,
+            public_keys={key.subscription: public_text(key) for key in keys if key.public},
         )
 
     async def _publish(self, registry: Registry, revision: Revision) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dispatcher.model.keys import KeyKind
 from dispatcher.model.registry import Registry
 from dispatcher.stages.sealing.ed25519 import public_half
-from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret
+from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_public, format_secret
 from dispatcher.store.signing_keys import StoredKey
 from dispatcher.vault.places import signing_key_place
 from dispatcher.vault.sealer import Vault
@@ -48,3 +48,8 @@ def seal_key(subscription: str, kind: KeyKind, secret: bytes, vault: Vault) -> S
         kind=kind,
         public=base64.b64encode(public_half(secret)).decode() if is_pair else "",
     )
+
+
+def public_text(key: StoredKey) -> str:
+    """Write the public half of an Ed25519 key as partners receive it; empty for a shared secret."""
+    return format_public(base64.b64decode(key.public)) if key.public else ""
