@@ -16,8 +16,6 @@ from dispatcher.model.mac import Mac
 from dispatcher.stages.sealing.ed25519 import pair_of, public_half
 
 KEYS_CACHED_MAX: Final = 4096
-SECRET_BYTES_MIN: Final = 24
-SECRET_BYTES_MAX: Final = 64
 _SHARED_PREFIX: Final = "whsec_"
 _PUBLIC_PREFIX: Final = "whpk_"
 
@@ -48,19 +46,6 @@ def format_secret(secret: bytes) -> str:
 def format_public(public: bytes) -> str:
     """Write a public key as partners receive it."""
     return _PUBLIC_PREFIX + base64.b64encode(public).decode()
-
-
-def parse_secret(text: str) -> bytes:
-    """Read a `whsec_` secret; `ValueError` says what is wrong without repeating it."""
-    if not text.startswith(_SHARED_PREFIX):
-        raise ValueError(f"a signing secret starts with {_SHARED_PREFIX!r}")
-    try:
-        secret = base64.b64decode(text.removeprefix(_SHARED_PREFIX), validate=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("the signing secret is not standard base64") from None
-    if not SECRET_BYTES_MIN <= len(secret) <= SECRET_BYTES_MAX:
-        raise ValueError(f"a signing secret has {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes")
-    return secret
 
 
 def fingerprint(kind: KeyKind, secret: bytes) -> str:

@@ -1,5 +1,6 @@
 """The final body, its hash and its signature."""
 
+import base64
 import hashlib
 import json
 import pickle
@@ -17,7 +18,7 @@ from dispatcher.stages.gates.preflight import preflight
 from dispatcher.stages.sealing.ed25519 import public_half
 from dispatcher.stages.sealing.seal import seal
 from dispatcher.stages.sealing.signature import depart
-from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret, parse_secret
+from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret
 from dispatcher.vault.partner_encryption import encrypt
 from tests.unit.stages import builders
 
@@ -49,7 +50,7 @@ def headers_of(letter: Sealed, *keys: SigningKey, now: int | None = None) -> dic
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["note"])
 def test_published_signatures_are_met(vector):
-    key = SigningKey("known", parse_secret(vector["secret"]))
+    key = SigningKey("known", base64.b64decode(vector["secret"].removeprefix("whsec_")))
     letter = sealed(vector["body"].encode(), vector["id"])
     assert {
         "webhook-id": vector["id"],
@@ -82,23 +83,12 @@ def test_the_body_is_the_plaintext_itself_and_the_hash_is_of_the_body():
     assert "application/json" == letter.content_type
 
 
-def test_a_secret_survives_its_text_form_and_is_named_by_eight_hex_digits():
-    assert NEW.secret == parse_secret(format_secret(NEW.secret))
+def test_a_secret_is_named_by_eight_hex_digits():
     assert 8 == len(fingerprint(KeyKind.HMAC, NEW.secret))
     assert fingerprint(KeyKind.HMAC, OLD.secret) != fingerprint(KeyKind.HMAC, NEW.secret)
     public = hashlib.sha256(public_half(NEW.secret)).hexdigest()[:8]
     assert public == fingerprint(KeyKind.ED25519, NEW.secret)
     assert public != fingerprint(KeyKind.HMAC, NEW.secret)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "canary", "whsec_", "whsec_canary!", format_secret(b"x" * 23), format_secret(b"x" * 65)],
-)
-def test_a_bad_secret_is_refused_without_being_repeated(text):
-    with pytest.raises(ValueError, match="signing secret") as caught:
-        parse_secret(text)
-    assert "canary" not in str(caught.value)
 
 
 def test_a_signing_key_shows_no_secret_and_cannot_be_pickled():
