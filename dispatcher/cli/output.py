@@ -1,17 +1,21 @@
 """Options and output that commands share: `--config`, `--json`, tables that degrade when piped."""
 
 import json
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
 from dispatcher.model.switch import WAIT_SECONDS_MAX
+
+_PIPE_WIDTH: Final = 10_000
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,13 +62,20 @@ def print_json(document: Any) -> None:
 
 
 def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table; an empty cell for `None`."""
+    """Print a table; an empty cell for `None`.
+
+    The first column is what people copy, so no line breaks it; in a pipe a row is a line.
+    """
     table = Table(title=title, box=box.SIMPLE, title_justify="left")
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if cell is None else str(cell) for cell in row))
-    Console().print(table)
+    console = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
+    first = table.columns[0]
+    widest = max((cell_len(str(cell)) for cell in first.cells), default=0)
+    first.no_wrap = widest <= console.width // 2
+    console.print(table)
 
 
 def moment(microseconds: int | None) -> str | None:
