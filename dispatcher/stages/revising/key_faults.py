@@ -29,11 +29,17 @@ def check_keys(of: str, keys: tuple[PartnerKey, ...]) -> Iterator[Fault]:
             fix = "write 1 to 64 letters, digits, dots, dashes or underscores"
             yield Fault(where, "its kid is not one that a grant can name", fix)
     for key in keys:
+        where = f"{of}: keys {key.kid!r}"
         try:
-            check_public_key(read_jwk(key.jwk))
+            jwk = read_jwk(key.jwk)
+            check_public_key(jwk)
         except ValueError as error:
             fix = "paste the partner's public JWK: EC P-256, OKP X25519, or RSA of 2048 bits"
-            yield Fault(f"{of}: keys {key.kid!r}", f"no key to encrypt to: {error}", fix)
+            yield Fault(where, f"no key to encrypt to: {error}", fix)
+            continue
+        if jwk.get("kid", key.kid) != key.kid:  # the partner looks for it by the kid it gave it
+            fix = "write the JWK's own kid, or take that out of it"
+            yield Fault(where, "the JWK bears another kid", fix)
 
 
 def check_key_set(of: str, connector: Connector) -> Iterator[Fault]:

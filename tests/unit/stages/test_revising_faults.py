@@ -428,6 +428,7 @@ NO_POINT = f'{{"kty":"EC","crv":"P-256",{POINT},"y":{POINT[4:]}}}'
         ("k1", GOOD_JWK[:-1] + ',"d":"c2VjcmV0"}'),
         ("k1", GOOD_JWK[:-1] + ',"alg":"ECDH-ES"}'),
         ("k1", GOOD_JWK[:-1] + ',"use":"sig"}'),
+        ("k1", GOOD_JWK[:-1] + ',"kid":"k2"}'),
         ("k1", GOOD_JWK[:-1] + ',"key_ops":["sign"]}'),
         ("k1", GOOD_JWK[:-1] + ',"x5u":"https://keys.example/"}'),
         ("k1", '{"kty":"OKP","crv":"X25519","x":"AAAA"}'),
@@ -447,7 +448,7 @@ def test_what_is_no_key_to_encrypt_to_is_a_fault_that_repeats_nothing_of_it(kid,
 
 
 def test_a_good_key_is_no_fault_and_a_grant_may_name_it():
-    keys = (PartnerKey(kid="k1", jwk=GOOD_JWK),)
+    keys = (PartnerKey(kid="k1", jwk=GOOD_JWK[:-1] + ',"kid":"k1"}'),)
     scope = {"order.paid": ("$.id encrypt(k1)",)}
     wanted = (subscription(scope=scope),)
     assert [] == places(connectors=(connector(keys=keys),), subscriptions=wanted)
