@@ -15,7 +15,7 @@ from dispatcher.model.ids import WorkerId
 from dispatcher.model.keys import SigningProfile
 from dispatcher.model.registry import Registry
 from dispatcher.model.tls import Tls
-from dispatcher.stages.sealing.standard_webhooks import parse_secret
+from dispatcher.stages.sealing.standard_webhooks import format_secret
 from dispatcher.store.database import Database
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import signing_key_place
@@ -96,15 +96,26 @@ async def test_a_new_key_signs_at_once_and_the_old_one_beside_it_for_a_day(
     )
     place = signing_key_place(NAME, made["fingerprint"])
     opened = standing_vault().open(bytes(stored[0]["sealed"]), place)
-    assert opened == parse_secret(made["secret"])
+    assert format_secret(opened) == made["secret"]
     await age(database, DAY_US)
+    assert await states(api) == {old["fingerprint"]: "retired", made["fingerprint"]: "active"}
+
+
+async def test_a_key_that_opens_no_more_is_replaced_at_once_without_being_opened(
+    api: Caller, database: Database
+):
+    old = await only_key(api)
+    await change(database, "UPDATE {signing_keys} SET sealed = :blob", blob=b"of an earlier build")
+    made = await rotate(api, overlap_seconds=0)
+    assert made["secret"].startswith("whsec_")
     assert await states(api) == {old["fingerprint"]: "retired", made["fingerprint"]: "active"}
 
 
 async def test_an_ed25519_key_is_told_of_a_day_before_it_signs(api: Caller, database: Database):
     signed = builders.subscription(signing=SigningProfile.V1A)
-    await activate(api, builders.registry(subscriptions=(signed,)))
+    done = await activate(api, builders.registry(subscriptions=(signed,)))
     old = next(e for e in (await api.ask("GET", "/v1/keys"))["items"] if e["kind"] == "ed25519")
+    assert (done["secrets"], done["public_keys"]) == ({}, {NAME: old["public_key"]})
     made = await rotate(api)
     assert (made["kind"], made["secret"]) == ("ed25519", "")
     assert made["ending"] == [{"name": old["name"], "until_us": made["active_us"] + DAY_US}]
