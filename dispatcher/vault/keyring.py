@@ -110,7 +110,10 @@ def load_keyring(path: Path) -> Keyring:
             text = file.read(FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         raise KeyMissing(
-            "there is no keyring", where=str(path), fix="run 'dispatcher init', or name the file"
+            "there is no keyring",
+            where=str(path),
+            fix="put its backup back, or name the file in [vault] keyring; a first one is made by "
+            "'dispatcher init' in an empty folder",
         ) from None
     except OSError as error:
         raise ConfigInvalid(

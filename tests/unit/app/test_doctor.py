@@ -10,7 +10,7 @@ import trustme
 from dispatcher.app import doctor
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import load_config
-from dispatcher.model.errors import ConfigInvalid
+from dispatcher.model.errors import ConfigInvalid, StoreUnavailable
 from tests.support.certificates import write_identity
 from tests.support.databases import migrate_now
 from tests.support.letters import change
@@ -43,6 +43,16 @@ async def test_a_clock_far_from_a_databases_is_told(config, monkeypatch: pytest.
     monkeypatch.setattr(doctor, "database_us", ahead)
     with pytest.raises(ConfigInvalid, match="registry database are 3600 s apart"):
         await doctor._look_at_clock(config)
+
+
+async def test_a_clock_without_a_database_to_compare_it_with_is_not_called_good(
+    config, monkeypatch: pytest.MonkeyPatch
+):
+    async def away(_database: object) -> int:
+        raise StoreUnavailable("away", where="here")
+
+    monkeypatch.setattr(doctor, "database_us", away)
+    assert await doctor._look_at_clock(config) == "not compared: see the databases"
 
 
 async def test_keys_that_have_signed_for_too_long_are_named(config):
