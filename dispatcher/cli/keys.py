@@ -45,8 +45,8 @@ class Span(click.ParamType[int]):
 def keys() -> None:
     """List the keys that letters are signed with, and have them take turns.
 
-    A key is pending until it signs, active while it does, retiring while another signs beside it
-    already, and retired after that. A revoked one is destroyed. No secret is shown twice: a key is
+    A key is pending until it signs, active while it does, retiring when another is to take its
+    place, and retired after that. A revoked one is destroyed. No secret is shown twice: a key is
     named by its fingerprint, or by SUBSCRIPTION/FINGERPRINT.
 
     Client certificates are files, named in the configuration: they are listed and revoked here, and
@@ -59,7 +59,10 @@ def keys() -> None:
 @click.option("--ended", is_flag=True, help="Also those that are retired or revoked.")
 @where_options
 def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool) -> None:
-    """List keys and client certificates: whose, in which state, until when, and how old."""
+    """List keys and client certificates, and their states.
+
+    Whose they are, from when until when they sign or are shown, and how old they are.
+    """
     query = {"subscription": subscription, "ended": "true" if ended else "false"}
     found = where.list("/v1/keys", ROWS_MAX, query)
     if as_json:
@@ -115,10 +118,11 @@ def rotate(
     where: Where,
     as_json: bool,
 ) -> None:
-    """Make a new key for SUBSCRIPTION, and show it once: the secret, or the public key.
+    """Make a new key for SUBSCRIPTION.
 
-    During the overlap letters are signed with both, so the partner may change over at any moment of
-    it. At most three keys of a kind are live. Nothing else about the subscription changes.
+    What the partner needs is shown: the secret, this once, or the public key. During the overlap
+    letters are signed with both, so the partner may change over at any moment of it. At most three
+    keys of a kind are live. Nothing else about the subscription changes.
     """
     if now and ahead is not None:
         raise InvalidInput(
@@ -149,7 +153,7 @@ def rotate(
 @why_option
 @where_options
 def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
-    """End the retiring KEY now: the partner has changed over."""
+    """End the retiring KEY: the partner has changed over."""
     done = where.ask("POST", "/v1/keys/retirements", {"key": key, "reason": reason})
     if as_json:
         print_json(done)
@@ -175,11 +179,12 @@ def revoke(
     where: Where,
     as_json: bool,
 ) -> None:
-    """Destroy KEY, or all of a subscription or connector, and return once nothing is signed by it.
+    """Destroy KEY, or all of a subscription or connector.
 
-    Where no key is left letters wait, and no retry is spent, until 'dispatcher keys rotate' makes
-    a new one. With --connector what it may fetch by ticket ends too, and it stays held until
-    'dispatcher release': new keys may be made and handed over meanwhile.
+    It returns once nothing is signed by them any more. Where no key is left letters wait, and no
+    retry is spent, until 'dispatcher keys rotate' makes a new one. With --connector what it may
+    fetch by ticket ends too, and it stays held until 'dispatcher release': new keys may be made and
+    handed over meanwhile.
 
     With --identity no worker shows the client certificate any more, for good: what needs it waits
     until another one is there.

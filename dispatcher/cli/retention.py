@@ -36,6 +36,8 @@ def purges(store: str | None, is_due: bool, limit: int, where: Where, as_json: b
         names = ("store", "rule", "due", "held", "moving")
         due = [(*(row[name] for name in names), moment(row["oldest_us"])) for row in rows]
         print_table("due now", (*names, "oldest"), due)
+    elif not rows:
+        click.echo("nothing was removed so far", err=True)
     else:
         for row in rows:
             _print_purge(row)

@@ -24,7 +24,7 @@ def vault() -> None:
 @vault.command()
 @where_options
 def status(where: Where, as_json: bool) -> None:
-    """Say which key of keys wraps now, and which keys each tenant has."""
+    """Say which key of keys wraps now, and what tenants have."""
     found = where.ask("GET", "/v1/vault")
     if as_json:
         print_json(found)
@@ -51,7 +51,7 @@ def status(where: Where, as_json: bool) -> None:
 @why_option
 @where_options
 def rotate(of_epoch: bool, tenant: str | None, reason: str, where: Where, as_json: bool) -> None:
-    """Make a new key of keys; or, with --epoch, new keys for the tenants from now on.
+    """Make a new key of keys or, with --epoch, end a period.
 
     The keyring gets a new primary key, AWS KMS and Vault make a new version. What is wrapped
     already stays as it is until 'vault rewrap'. With --epoch the period that is now ends, so that
@@ -80,7 +80,8 @@ def rewrap(where: Where, as_json: bool) -> None:
     'vault status' names it no more.
     """
     count, after, total = 0, "", 0
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("rewrapping", total=None)
         while True:
             done = where.ask("POST", "/v1/vault/rewrap", {"after": after})
@@ -118,14 +119,14 @@ def shred(
     where: Where,
     as_json: bool,
 ) -> int:
-    """Destroy a tenant's keys of periods that are over: nothing they sealed opens ever again.
+    """Destroy a tenant's keys of periods that are over.
 
-    That reaches every copy of the payloads, for without the keys they are noise; a backup of the
-    registry still has the keys until it ends. It is refused under a legal hold, and while
-    deliveries wait for those events, in the outbox of whoever answers: what waits in others is lost
-    unseen. It takes the role privacy, asks before it begins, names the workers and partner
-    listeners that have forgotten the keys, and shows for each key that a payload which opened
-    before opens no more: exit status 1 if one still does.
+    Nothing they sealed opens ever again. That reaches every copy of the payloads, for without the
+    keys they are noise; a backup of the registry still has the keys until it ends. It is refused
+    under a legal hold, and while deliveries wait for those events, in the outbox of whoever
+    answers: what waits in others is lost unseen. It takes the role privacy, asks before it begins,
+    names the workers and partner listeners that have forgotten the keys, and shows for each key
+    that a payload which opened before opens no more: exit status 1 if one still does.
     """
     body: dict[str, Any] = {
         "tenant": tenant,

@@ -89,7 +89,8 @@ def retire_key(
         ended = replace(key, times=replace(key.times, until_us=_whole(now_us)))
         return KeyChange(entry=entry, turned=[ended])
     if key.times.is_signing(now_us):
-        why, fix = "nothing else signs in its place", "rotate first; to stop at once, revoke it"
+        first = "wait for the next key" if state is KeyState.RETIRING else "rotate first"
+        why, fix = "nothing else signs in its place", f"{first}; to stop at once, revoke it"
     elif state is KeyState.PENDING:
         why, fix = "it is yet to sign", "revoke it: the one it was to replace signs on"
     else:
