@@ -99,25 +99,30 @@ capabilities:
 {{- end }}
 
 {{/*
-A mounted secret is owned by root and readable by the pod's group. The keyring must be its owner's
-alone, so it is copied into memory as the user that reads it.
+Copies files out of a mounted secret: (list $ "keyring" "keyring.json" ...). A mounted secret is owned
+by root and readable by the pod's group. A key must be its owner's alone, so it is copied into memory
+as the user that reads it.
 */}}
-{{- define "dispatcher.keyringCopy" -}}
-- name: keyring
-  image: {{ include "dispatcher.image" . }}
-  imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{- define "dispatcher.privateCopy" -}}
+{{- $root := index . 0 -}}
+{{- $secret := index . 1 -}}
+- name: {{ $secret }}
+  image: {{ include "dispatcher.image" $root }}
+  imagePullPolicy: {{ $root.Values.image.pullPolicy }}
   command:
     - install
     - --mode=0600
-    - /run/keyring/keyring.json
-    - /run/dispatcher/keyring.json
+    - --target-directory=/run/dispatcher
+    {{- range slice . 2 }}
+    - /run/{{ $secret }}/{{ . }}
+    {{- end }}
   securityContext:
-    {{- include "dispatcher.containerSecurity" . | nindent 4 }}
+    {{- include "dispatcher.containerSecurity" $root | nindent 4 }}
   resources:
     requests: {cpu: 10m, memory: 16Mi}
     limits: {memory: 64Mi}
   volumeMounts:
-    - {name: keyring, mountPath: /run/keyring, readOnly: true}
+    - {name: {{ $secret }}, mountPath: /run/{{ $secret }}, readOnly: true}
     - {name: private, mountPath: /run/dispatcher}
 {{- end }}
 
@@ -199,5 +204,21 @@ tolerations:
 {{- with .affinity }}
 affinity:
   {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* What every pod behind a policy may reach: networkPolicy of the values. */}}
+{{- define "dispatcher.inwardEgress" -}}
+- ports:
+    - {port: {{ .databases.port }}, protocol: TCP}
+  to:
+    {{- if not .databases.to }}{{ fail "networkPolicy.databases.to must say where the databases are" }}{{ end }}
+    {{- toYaml .databases.to | nindent 4 }}
+{{- with .nameServers.to }}
+- ports:
+    - {port: 53, protocol: UDP}
+    - {port: 53, protocol: TCP}
+  to:
+    {{- toYaml . | nindent 4 }}
 {{- end }}
 {{- end }}

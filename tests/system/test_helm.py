@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dispatcher.app.config import CONFIG_VARIABLE, load_config
+from dispatcher.app.config import CONFIG_VARIABLE, Config, load_config
 from dispatcher.stages.gates.firewall import list_openings
 
 pytestmark = pytest.mark.helm
@@ -41,13 +41,35 @@ CUSTOM: dict[str, Any] = {
         "affinity": {"nodeAffinity": {}},
     },
     "control": {"service": {"type": "LoadBalancer", "annotations": {"example.org/a": "b"}}},
+    "partner": {
+        "enabled": True,
+        "replicas": 3,
+        "baseUrl": "https://fetch.example:8443",
+        "tls": {"existingSecret": "fetch-tls", "certificate": "chain.pem", "key": "own.pem"},
+        "port": 9443,
+        "podAnnotations": {"example.org/scrape": "yes"},
+        "service": {"type": "LoadBalancer", "annotations": {"example.org/a": "b"}},
+    },
     "serviceAccount": {"annotations": {"example.org/role": "dispatcher"}},
     "networkPolicy": {
         "enabled": True,
         "partnerPorts": [443, 8443],
         "databases": {"to": [{"ipBlock": {"cidr": "10.1.0.5/32"}}]},
         "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.9.0.0/24"}}]}],
+        "partnerListener": {
+            "from": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
+            "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.7.0.1/32"}}]}],
+        },
     },
+}
+POLICY: dict[str, Any] = {
+    "enabled": True,
+    "databases": {"to": [{"ipBlock": {"cidr": "10.1.0.5/32"}}]},
+}
+PARTNER: dict[str, Any] = {
+    "enabled": True,
+    "baseUrl": "https://fetch.example",
+    "tls": {"existingSecret": "fetch-tls"},
 }
 BARE: dict[str, Any] = {
     "config": "",
@@ -148,6 +170,16 @@ def test_a_misspelt_field_of_a_manifest_would_be_caught(
         {"runAs": {"user": 0}},
         {"image": {"digest": "sha256:short"}},
         {"networkPolicy": {"partnerPorts": []}},
+        {"networkPolicy": {"partnerListener": {"from": [{}]}}},
+        {"partner": {"enabled": True}},
+        {"partner": PARTNER | {"baseUrl": ""}},
+        {"partner": PARTNER | {"baseUrl": "http://fetch.example"}},
+        {"partner": PARTNER | {"baseUrl": "https://fetch.example/path"}},
+        {"partner": PARTNER | {"tls": {"existingSecret": ""}}},
+        {"partner": PARTNER | {"tls": {"existingSecret": "s", "cert": "tls.crt"}}},
+        {"partner": PARTNER | {"maxUnavailable": 0}},
+        {"partner": PARTNER | {"service": {"externalTrafficPolicy": "Near"}}},
+        {"partner": PARTNER | {"drainSeconds": 5}},
     ],
 )
 def test_a_wrong_value_is_refused(engine: Any, render: Render, values: Document) -> None:
@@ -211,7 +243,7 @@ def test_secrets_are_only_referred_to(render: Render, values: Document) -> None:
     assert "Secret" not in {one["kind"] for one in documents}
     for _, pod in pods(documents):
         for entry in pod["containers"][0]["env"]:
-            if entry["name"].endswith("URL"):
+            if entry["name"].endswith("__URL"):
                 assert set(entry) == {"name", "valueFrom"}
                 assert set(entry["valueFrom"]) == {"secretKeyRef"}
 
@@ -229,32 +261,46 @@ def test_the_token_for_vault_lies_where_the_process_reads_it(render: Render) -> 
         assert mount["readOnly"]
 
 
-def test_the_keyring_reaches_the_process_as_its_owner_alone(render: Render) -> None:
-    for _, pod in pods(render({})):
-        [copy] = pod["initContainers"]
-        assert copy["command"][:2] == ["install", "--mode=0600"]
-        source, target = copy["command"][2:]
-        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
-        assert target == environment["DISPATCHER__VAULT__KEYRING"]
-        mounts = {one["name"]: one["mountPath"] for one in copy["volumeMounts"]}
-        assert source.startswith(mounts["keyring"])
-        assert target.startswith(mounts["private"])
+@VALUES
+def test_keys_reach_the_process_as_their_owners_alone(render: Render, values: Document) -> None:
+    for plane, pod in pods(render(values)):
         volumes = {one["name"]: one for one in pod["volumes"]}
         assert volumes["private"]["emptyDir"]["medium"] == "Memory"
-        assert volumes["keyring"]["secret"]["secretName"] == "dispatcher-keyring"
-        assert "keyring" not in {one["name"] for one in pod["containers"][0]["volumeMounts"]}
+        environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
+        read = {str(value) for value in environment.values() if "/run/dispatcher/" in str(value)}
+        copied = set()
+        for copy in pod["initContainers"]:
+            assert copy["command"][:2] == ["install", "--mode=0600"]
+            folder = copy["command"][2].removeprefix("--target-directory=")
+            mounts = {one["name"]: one["mountPath"] for one in copy["volumeMounts"]}
+            assert mounts.pop("private") == folder
+            [(name, place)] = mounts.items()
+            items = volumes[name]["secret"]["items"]
+            sources = copy["command"][3:]
+            assert sources == [f"{place}/{item['path']}" for item in items]
+            copied |= {f"{folder}/{item['path']}" for item in items}
+            assert name not in {one["name"] for one in pod["containers"][0]["volumeMounts"]}
+        assert read == copied
+        assert len(copied) == (3 if plane == "partner" else 1)
 
 
 @VALUES
 def test_each_plane_runs_its_command_and_answers_probes(render: Render, values: Document) -> None:
-    commands = {"worker": ["dispatcher", "worker"], "control": ["dispatcher", "api"]}
+    commands = {
+        "worker": ["dispatcher", "worker"],
+        "control": ["dispatcher", "api"],
+        "partner": ["dispatcher", "partner"],
+    }
     port = values.get("listen", {}).get("port", 9464)
     found = {plane: pod for plane, pod in pods(render(values)) if plane != "migration"}
-    assert set(found) == set(commands)
+    is_listening = "partner" in values
+    assert set(found) == set(commands) - (set() if is_listening else {"partner"})
     for plane, pod in found.items():
         [container] = pod["containers"]
         assert container["command"] == commands[plane]
-        assert container["ports"] == [{"name": "http", "containerPort": port, "protocol": "TCP"}]
+        own = {"name": "http", "containerPort": port, "protocol": "TCP"}
+        more = [{"name": "partners", "containerPort": 9443, "protocol": "TCP"}]
+        assert container["ports"] == [own, *(more if plane == "partner" else [])]
         assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
         assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "http"}
 
@@ -272,13 +318,90 @@ def test_selectors_meet_exactly_the_pods_of_their_plane(render: Render, values: 
         return [name for name, given in labels.items() if selector.items() <= given.items()]
 
     prefix = values.get("fullnameOverride", "demo-dispatcher")
-    for kind, plane in (("Deployment", "worker"), ("Deployment", "control")):
-        deployment = find(documents, kind, f"-{plane}")
+    listening = ["partner"] if "partner" in values else []
+    for plane in ["worker", "control", *listening]:
+        deployment = find(documents, "Deployment", f"-{plane}")
         assert selected(deployment["spec"]["selector"]["matchLabels"]) == [f"{prefix}-{plane}"]
-    service = find(documents, "Service", "-control")
-    assert selected(service["spec"]["selector"]) == [f"{prefix}-control"]
-    budget = find(documents, "PodDisruptionBudget", "-worker")
-    assert selected(budget["spec"]["selector"]["matchLabels"]) == [f"{prefix}-worker"]
+    for plane in ["control", *listening]:
+        service = find(documents, "Service", f"-{plane}")
+        assert selected(service["spec"]["selector"]) == [f"{prefix}-{plane}"]
+    for plane in ["worker", *listening]:
+        budget = find(documents, "PodDisruptionBudget", f"-{plane}")
+        assert selected(budget["spec"]["selector"]["matchLabels"]) == [f"{prefix}-{plane}"]
+
+
+def test_the_listener_for_partners_is_there_once_it_is_asked_for(
+    render: Render, check: Check
+) -> None:
+    named = [one["metadata"]["name"] for one in render({"networkPolicy": POLICY})]
+    assert [name for name in named if "partner" in name] == []
+    documents = render({"partner": PARTNER, "networkPolicy": POLICY})
+    for document in documents:
+        check(document, NEWEST)
+    deployment = find(documents, "Deployment", "-partner")
+    assert deployment["spec"]["replicas"] == 2
+    pod = deployment["spec"]["template"]["spec"]
+    assert pod["containers"][0]["resources"]["limits"] == {"memory": "512Mi"}
+    [volume] = [one for one in pod["volumes"] if one["name"] == "certificate"]
+    assert volume["secret"]["secretName"] == "fetch-tls"
+    keys = {one["path"]: one["key"] for one in volume["secret"]["items"]}
+    assert keys == {"partner.pem": "tls.crt", "partner-key.pem": "tls.key"}
+    service = find(documents, "Service", "-partner")["spec"]
+    assert service["type"] == "ClusterIP"
+    assert [(one["port"], one["targetPort"]) for one in service["ports"]] == [(443, "partners")]
+    assert "externalTrafficPolicy" not in service
+    assert find(documents, "PodDisruptionBudget", "-partner")["spec"]["maxUnavailable"] == 1
+
+
+def test_from_outside_the_listener_sees_the_address_that_a_partner_calls_from(
+    render: Render,
+) -> None:
+    service = find(render(CUSTOM), "Service", "-partner")["spec"]
+    assert (service["type"], service["externalTrafficPolicy"]) == ("LoadBalancer", "Local")
+
+
+def test_a_stopping_listener_answers_until_nobody_is_sent_to_it(render: Render) -> None:
+    [pod] = [pod for plane, pod in pods(render(CUSTOM)) if plane == "partner"]
+    [container] = pod["containers"]
+    _, seconds = container["lifecycle"]["preStop"]["exec"]["command"]
+    assert pod["terminationGracePeriodSeconds"] > float(seconds) + Config().partner.request_seconds
+
+
+def test_two_listeners_of_one_pod_do_not_share_a_port(engine: Any, render: Render) -> None:
+    with pytest.raises(engine.HelmError, match=r"listen\.port"):
+        render({"partner": PARTNER | {"port": 9464}})
+
+
+def test_a_policy_lets_the_listener_reach_databases_and_name_servers_alone(render: Render) -> None:
+    documents = render({"partner": PARTNER, "networkPolicy": POLICY})
+    policy = find(documents, "NetworkPolicy", "-partner")["spec"]
+    deployment = find(documents, "Deployment", "-partner")["spec"]
+    assert policy["podSelector"] == deployment["selector"]
+    assert policy["policyTypes"] == ["Ingress", "Egress"]
+    databases, names = policy["egress"]
+    assert databases["to"] == POLICY["databases"]["to"]
+    assert {each["port"] for each in names["ports"]} == {53}
+    partners, own = policy["ingress"]
+    assert [each["port"] for each in partners["ports"]] == ["partners"]
+    assert "from" not in partners
+    assert [each["port"] for each in own["ports"]] == ["http"]
+    assert own["from"] == [{"namespaceSelector": {}}]
+    said = CUSTOM["networkPolicy"]["partnerListener"]
+    custom = find(render(CUSTOM), "NetworkPolicy", "-partner")["spec"]
+    assert custom["ingress"][0]["from"] == said["from"]
+    assert custom["egress"][2:] == said["extraEgress"]
+
+
+def test_the_notes_say_how_to_look_at_the_listener(engine: Any) -> None:
+    def notes(values: Document) -> str:
+        with engine.Chart.load(str(CHART)) as loaded:
+            manifests = loaded.render(values, name="demo", namespace="prod")
+        [found] = [text for name, text in manifests.items() if name.endswith("NOTES.txt")]
+        return str(found)
+
+    asked = "deploy/demo-dispatcher-partner -- dispatcher doctor"
+    assert asked not in notes({})
+    assert asked in notes({"partner": PARTNER})
 
 
 def test_c11_a_policy_lets_workers_reach_partners_databases_and_name_servers_alone(
@@ -330,7 +453,7 @@ def test_the_product_accepts_the_configuration_it_is_given(
     render: Render, values: Document, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents = render(values)
-    for _, pod in pods(documents):
+    for plane, pod in pods(documents):
         volumes = {one["name"]: one for one in pod["volumes"]}
         name = volumes["config"]["configMap"]["name"]
         [content] = [
@@ -351,3 +474,7 @@ def test_the_product_accepts_the_configuration_it_is_given(
         assert config.api.port == values.get("listen", {}).get("port", 9464)
         assert str(config.keyring_path) == "/run/dispatcher/keyring.json"
         assert config.database_url(config.outbox) == "postgresql://db.example/d"
+        assert config.partner.is_on == (plane == "partner")
+        if config.partner.is_on:
+            assert config.partner.port == 9443
+            assert config.partner.base_url == "https://fetch.example:8443"
