@@ -110,9 +110,12 @@ def read_pair(name: str, files: Identity) -> Pair:
             where = files.certificate
             chain, _ = _read(files.certificate)
             pair = Pair(_describe(name, chain), chain, key)
-            pair.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+            try:
+                pair.show(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+            except OSError:  # of two that do not fit OpenSSL says that their pipes cannot be sought
+                raise ValueError from None
             return pair
-    except (ssl.SSLError, ValueError):
+    except ValueError:
         why = "certificate and key are not a pair, or not PEM without a password"
     except OSError as error:
         why = f"a file cannot be read: {error.strerror}"

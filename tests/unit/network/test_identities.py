@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from dispatcher.model.errors import ConfigInvalid
 from dispatcher.network.identities import Identities, read_certificates, read_pair
 from dispatcher.network.settings import Identity
 from tests.support.certificates import write_identity
@@ -37,6 +38,12 @@ def test_a_pair_put_in_the_place_of_another_is_read(tmp_path: Path, files: Ident
     found = identities.look()
     assert (found.is_changed, found.faults) == (True, ())
     assert prints(identities) == [print_of(TWO, tmp_path / "two")] != old
+
+
+def test_a_key_of_another_certificate_is_told_as_that(tmp_path: Path, files: Identity):
+    Path(files.key).write_bytes(TWO.private_key_pem.bytes())
+    with pytest.raises(ConfigInvalid, match="are not a pair"):
+        read_pair("acme", files)
 
 
 def test_a_half_written_pair_leaves_the_old_one_until_it_is_whole(tmp_path: Path, files: Identity):
