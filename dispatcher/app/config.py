@@ -157,6 +157,14 @@ class Config(BaseSettings):
         file = self.audit.checkpoint_file
         return self.base / file if file is not None else None
 
+    @property
+    def partner_files(self) -> tuple[Path, Path] | None:
+        """Where the partner listener's certificate and key are; `None` where it is off."""
+        certificate, key = self.partner.certificate, self.partner.key
+        if certificate is None or key is None:
+            return None
+        return self.base / certificate, self.base / key
+
     def database_url(self, section: _DatabaseSection) -> str:
         """Give a section's URL in clear, SQLite files placed under the config's folder."""
         url = section.url.get_secret_value()

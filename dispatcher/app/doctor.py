@@ -1,20 +1,21 @@
 """Checks each thing that a deployment needs, without starting anything or changing anything.
 
 Called by `dispatcher doctor`. Every check is told, also after one that failed, with what was found
-or what to do. It asks databases and name servers alone, the latter for nothing that has a name; no
-packet goes to a partner.
+or what to do. It asks databases and name servers alone, the latter for nothing that has a name, and
+what listens at its own address for partners; no packet goes to a partner.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config, OutboxSection, RegistrySection, load_config
+from dispatcher.app.finding import Finding, Remark
 from dispatcher.app.key_providers import key_providers
+from dispatcher.app.partner_checks import look_at_address, look_at_identity, look_at_need
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.way_out import name_source, network_settings
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, SealBroken, StoreUnavailable
@@ -42,17 +43,7 @@ RELEASED_US: Final = 1_767_225_600_000_000
 PROBE: Final = "doctor"
 """The name of a key that is wrapped and opened once, and kept by nobody."""
 
-Look = Callable[[], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check: what was found, or what is wrong and how to put it right."""
-
-    check: str
-    is_ok: bool
-    said: str
-    fix: str = ""
+Look = Callable[[], Awaitable[str | Remark]]
 
 
 async def examine(path: Path | None) -> tuple[Finding, ...]:
@@ -74,20 +65,26 @@ async def examine(path: Path | None) -> tuple[Finding, ...]:
         ("client identities", partial(_look_at_identities, config)),
         ("name servers", partial(_look_at_name_servers, config)),
         ("source address", partial(_look_at_source, config)),
+        ("partner listener", partial(look_at_need, config)),
+        ("listener identity", partial(look_at_identity, config)),
+        ("listener address", partial(look_at_address, config)),
     )
     return tuple(await asyncio.gather(*(_finding(check, look) for check, look in looks)))
 
 
 async def _finding(check: str, look: Look) -> Finding:
     try:
-        return Finding(check, True, await look())
+        found = await look()
     except DispatcherError as error:
         return _failed(check, error)
+    if isinstance(found, Remark):
+        return Finding(check, True, found.said, found.fix, found.code)
+    return Finding(check, True, found)
 
 
 def _failed(check: str, error: DispatcherError) -> Finding:
     place = f" ({error.where})" if error.where else ""
-    return Finding(check, False, f"{error.why}{place}", error.fix)
+    return Finding(check, False, f"{error.why}{place}", error.fix, error.reason)
 
 
 async def _look_at_configuration(config: Config) -> str:

@@ -20,12 +20,12 @@ async def served_partners(
     config: Config, kit: Kit, policy: PolicyWatch, *, is_here: bool = True
 ) -> AsyncIterator[int | None]:
     """Listen for partners until the block ends, and give the port; do nothing where that is off."""
-    section = config.partner
-    if not is_here or section.certificate is None or section.key is None:
+    section, files = config.partner, config.partner_files
+    if not is_here or files is None:
         yield None
         return
-    identity = Identity(str(config.base / section.certificate), str(config.base / section.key))
-    context = make_listening_context(identity, lambda: policy.snapshot.callers)
+    certificate, key = map(str, files)
+    context = make_listening_context(Identity(certificate, key), lambda: policy.snapshot.callers)
     partner = Partner(
         reader=Reader(kit, policy),
         published=PublishedKeys(policy, kit.clock.wall_us),

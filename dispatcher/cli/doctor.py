@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from dispatcher.app.config import load_config
-from dispatcher.app.doctor import Finding, examine
+from dispatcher.app.doctor import examine
+from dispatcher.app.finding import Finding
 from dispatcher.app.firewall_facts import describe_egress
 from dispatcher.app.running import run_async
 from dispatcher.cli.output import config_option, json_option, print_json
@@ -29,9 +30,9 @@ from dispatcher.network.own_addresses import list_own
 def doctor(
     wants_egress: bool, wants_backstop: bool, config_path: Path | None, as_json: bool
 ) -> int:
-    """Check what a deployment needs: one line each, ok or FAIL with the fix. Changes nothing.
+    """Check what a deployment needs: a line each, ok, warn or FAIL with the fix. Changes nothing.
 
-    Exit status 1 when a check failed.
+    Exit status 1 when a check failed; a warning fails nothing. Each has a code (--json).
 
     With --egress: the addresses that partners must let in, and the table of forbidden networks for
     a firewall of your own.
@@ -60,17 +61,28 @@ def _tell(findings: Sequence[Finding], as_json: bool) -> int:
     is_well = all(each.is_ok for each in findings)
     if as_json:
         checks = [
-            {"check": each.check, "ok": each.is_ok, "found": each.said, "fix": each.fix}
+            {
+                "check": each.check,
+                "ok": each.is_ok,
+                "code": each.code,
+                "found": each.said,
+                "fix": each.fix,
+            }
             for each in findings
         ]
         print_json({"ok": is_well, "checks": checks})
         return 0 if is_well else 1
     for each in findings:
-        mark = click.style("ok  ", fg="green") if each.is_ok else click.style("FAIL", fg="red")
-        click.echo(f"{mark}  {each.check:17}  {each.said}")
+        click.echo(f"{_mark(each)}  {each.check:17}  {each.said}")
         if each.fix:
             click.echo(f"{'':25}fix: {each.fix}")
     return 0 if is_well else 1
+
+
+def _mark(finding: Finding) -> str:
+    if finding.is_warning:
+        return click.style("warn", fg="yellow")
+    return click.style("ok  ", fg="green") if finding.is_ok else click.style("FAIL", fg="red")
 
 
 def _tell_egress(document: dict[str, Any], as_json: bool) -> int:

@@ -28,6 +28,7 @@ PARTNER = "a partner's vetted addresses, or the operator's proxy to them: the on
 DESCRIBED = "nowhere: it describes what the dialer is to connect to"
 NAMES = "the name servers of the machine, or those that the operator configured"
 CANARY = "forbidden addresses, on purpose: for the person who typed 'doctor --backstop'"
+OURSELVES = "this machine's own address of [partner], once something else cannot be bound there"
 DATABASE = "the databases that the operator configured"
 OPERATOR = "the API that the operator's own variable names; nothing a partner could name"
 KEYS = "the key provider that the operator configured; nothing a partner could name"
@@ -52,6 +53,7 @@ WAYS_OUT: Final[dict[Way, str]] = {
     Way("network.liveness", "does_answer", "loop.sock_sendall"): NAMES,
     Way("network.backstop", "_try", "socket.socket"): CANARY,
     Way("network.backstop", "_try", "loop.sock_connect"): CANARY,
+    Way("network.own_listener", "is_ours", "asyncio.open_connection"): OURSELVES,
     Way("store.database", "open_database", "sqlalchemy.create_async_engine"): DATABASE,
     Way("store.database", "_sqlite_engine", "sqlalchemy.create_async_engine"): DATABASE,
     Way("store.database", "_try_file", "sqlite3.connect"): DATABASE,

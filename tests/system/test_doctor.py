@@ -35,6 +35,9 @@ CHECKS = (
     "client identities",
     "name servers",
     "source address",
+    "partner listener",
+    "listener identity",
+    "listener address",
 )
 
 
@@ -98,7 +101,7 @@ def failed(home: Home, **env: str) -> dict[str, Any]:
     wrong = {each["check"]: each for each in document["checks"] if not each["ok"]}
     assert document["ok"] == (not wrong)
     assert done.status == (1 if wrong else 0), done
-    assert all(each["fix"] for each in wrong.values())
+    assert all(each["fix"] and each["code"] for each in wrong.values())
     return wrong
 
 
@@ -144,6 +147,12 @@ def test_each_thing_that_is_wrong_is_told_with_its_fix_and_so_is_the_rest(well: 
             "ca_file": str(home.folder / "gone.pem"),
         }
         home.settings["outbox"] = {"url": f"sqlite:///{home.folder}/gone.db"}
+        home.settings["partner"] = {
+            "host": "203.0.113.7",
+            "base_url": "https://fetch.example",
+            "certificate": "gone.pem",
+            "key": "gone-key.pem",
+        }
         home.write_config()
         wrong = failed(home, SSLKEYLOGFILE=str(home.folder / "keys"))
     assert set(wrong) == {
@@ -153,6 +162,8 @@ def test_each_thing_that_is_wrong_is_told_with_its_fix_and_so_is_the_rest(well: 
         "outbox database",
         "trusted roots",
         "name servers",
+        "listener identity",
+        "listener address",
     }
     assert "SSLKEYLOGFILE" in wrong["environment"]["found"]
     assert str(home.folder / "keys") not in wrong["environment"]["found"]
@@ -160,6 +171,8 @@ def test_each_thing_that_is_wrong_is_told_with_its_fix_and_so_is_the_rest(well: 
     assert "dispatcher migrate" in wrong["outbox database"]["fix"]
     assert "ca_file" in wrong["trusted roots"]["fix"]
     assert "none answers" in wrong["name servers"]["found"]
+    assert wrong["listener identity"]["code"] == "client_identity"
+    assert wrong["listener address"]["code"] == "address_unusable"
     assert not (home.folder / "gone.db").exists()
     done = home.command("doctor")
     assert "FAIL  keyring            others than its owner" in done.out

@@ -10,6 +10,7 @@ import trustme
 from dispatcher.app import doctor
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import load_config
+from dispatcher.app.finding import Finding, Remark
 from dispatcher.model.errors import ConfigInvalid, StoreUnavailable
 from tests.support.certificates import write_identity
 from tests.support.databases import migrate_now
@@ -24,6 +25,14 @@ def config(tmp_path: Path):
     url = f'url = "sqlite:///{tmp_path}/d.db"'
     (tmp_path / "dispatcher.toml").write_text(f"[registry]\n{url}\n[outbox]\n{url}\n")
     return load_config(tmp_path / "dispatcher.toml")
+
+
+async def test_a_remark_fails_nothing_and_keeps_its_code_and_fix():
+    async def look() -> Remark:
+        return Remark("ends_soon", "ends in 3 days", "put a new one")
+
+    found = await doctor._finding("identity", look)
+    assert found == Finding("identity", True, "ends in 3 days", "put a new one", "ends_soon")
 
 
 async def test_a_clock_that_agrees_with_the_databases_is_well(config):
