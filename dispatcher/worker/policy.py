@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final
 
+from dispatcher.model.credential import Credential
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import DispatcherError, KeyUnavailable
 from dispatcher.model.ids import Epoch, Revision
@@ -138,62 +139,81 @@ class PolicyWatch:
                 self.lease_ends = max(self.lease_ends, began + kit.settings.policy_lease_seconds)
 
     async def _reload(self) -> None:
-        kit = self._kit
+        """Read the policy, and obey it from the instant its snapshot replaces the last one."""
         await self._identities.look()
-        now = await kit.registry.policy_now()
-        active, key_sets, connectors = now.active, now.key_sets, now.active.registry.connectors
-        today, now_us = self._date(), kit.clock.wall_us()
-        await self._fetch_keys(active.key_changes, now)
+        now = await self._kit.registry.policy_now()
+        await self._fetch_keys(now.active.key_changes, now)
+        # No await from here on: nobody sees one half of a policy without the other.
+        registry, today, now_us = now.active.registry, self._date(), self._kit.clock.wall_us()
         self._known, self._opened, self._lacks = self._opened, {}, False
         keys = self._open_keys(now.keys)
-        credentials, headers = open_credentials(kit, active.registry, now.credentials, self._open)
-        self._keys_again = kit.clock.boot() + KEYS_AGAIN_SECONDS
+        held, headers = open_credentials(self._kit, registry, now.credentials, self._open)
+        self._keys_again = self._kit.clock.boot() + KEYS_AGAIN_SECONDS
+        snapshot = self._compile(now, keys, held, today, now_us)
+        is_new = snapshot.revision != self.snapshot.revision
+        if is_new:
+            self._kit.resolver.forget()
+        if is_new or today != self.today:
+            self._warn_of_paper(registry, today)
+        remind_of_keys(self._kit, keys, now_us, is_new_day=today != self.today)
+        self._identities.show()
+        self.today, self.keys, self.credentials, self.snapshot = today, keys, headers, snapshot
+        self._keep(now)
+        self._changes_us = self._next_change_us(now, keys, now_us)
+        self._kit.metrics.epoch.set(snapshot.epoch)
+        self._kit.metrics.revision.set(snapshot.revision)
+        self._say_what_is_reported(snapshot)
+        self._kit.log.info("policy_obeyed", epoch=snapshot.epoch, revision=snapshot.revision)
+
+    def _compile(
+        self,
+        now: PolicyNow,
+        keys: Mapping[str, tuple[SigningKey, ...]],
+        held: Iterable[Credential],
+        today: date,
+        now_us: int,
+    ) -> Snapshot:
+        """Make the snapshot of what was read and of what this worker can do: its keys and files."""
+        active, registry = now.active, now.active.registry
         opened = [(name, key.kind, key.times) for name, each in keys.items() for key in each]
-        snapshot = compile_snapshot(
-            active.registry,
+        return compile_snapshot(
+            registry,
             revision=active.revision,
             epoch=active.epoch,
             switches=now.switches,
             proofs=now.proofs,
             today=today,
-            loopback=kit.settings.address_rules.loopback,
+            loopback=self._kit.settings.address_rules.loopback,
             identities=self._identities.choose(now.revoked_identities, now_us),
-            lacks=Lacks(
-                unsigned(active.registry, opened, now_us),
-                find_unbound(active.registry, credentials),
-            ),
-            partner_keys=list_partner_keys(connectors, key_sets, now_us),
+            lacks=Lacks(unsigned(registry, opened, now_us), find_unbound(registry, held)),
+            partner_keys=list_partner_keys(registry.connectors, now.key_sets, now_us),
         )
-        is_new = active.revision != self.snapshot.revision
-        if is_new:
-            kit.resolver.forget()
-        if is_new or today != self.today:
-            self._warn_of_paper(active.registry, today)
-        remind_of_keys(kit, keys, now_us, is_new_day=today != self.today)
-        self._identities.show()
-        self.today, self.keys, self.snapshot = today, keys, snapshot
-        self.key_sets = key_sets
-        moments = (
-            next_turn_us((times for _, _, times in opened), now_us),
-            next_change_us(connectors, key_sets, now_us),
-            self._identities.changes_us,
-        )
-        self._changes_us = min(filter(None, moments), default=None)
-        self.credentials = headers
+
+    def _keep(self, now: PolicyNow) -> None:
+        """Keep, beside the snapshot, what letters are made by and how long they may take."""
+        self.key_sets = now.key_sets
         self.token_keys = {
             (each.connector, each.version): each.sealed
             for each in now.token_keys
             if each.sealed is not None
         }
         self.retired = frozenset(each.connector for each in now.token_keys if each.is_destroyed)
-        self.erasures = active.erasures
+        self.erasures = now.active.erasures
         # A lease shorter than an attempt would never let that attempt begin.
-        longest = max((route.attempt_seconds for route in snapshot.routes.values()), default=0.0)
-        self.delivery_lease_seconds = max(kit.settings.lease_seconds, 2 * longest)
-        kit.metrics.epoch.set(snapshot.epoch)
-        kit.metrics.revision.set(snapshot.revision)
-        self._say_what_is_reported(snapshot)
-        kit.log.info("policy_obeyed", epoch=snapshot.epoch, revision=snapshot.revision)
+        routes = self.snapshot.routes.values()
+        longest = max((route.attempt_seconds for route in routes), default=0.0)
+        self.delivery_lease_seconds = max(self._kit.settings.lease_seconds, 2 * longest)
+
+    def _next_change_us(
+        self, now: PolicyNow, keys: Mapping[str, tuple[SigningKey, ...]], now_us: int
+    ) -> int | None:
+        """Give when the same policy will say something else by the mere passing of time."""
+        moments = (
+            next_turn_us((key.times for each in keys.values() for key in each), now_us),
+            next_change_us(now.active.registry.connectors, now.key_sets, now_us),
+            self._identities.changes_us,
+        )
+        return min(filter(None, moments), default=None)
 
     def _say_what_is_reported(self, snapshot: Snapshot) -> None:
         """Say where letters go that nothing lists, while a connector only reports that."""
