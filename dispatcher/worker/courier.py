@@ -6,6 +6,7 @@ happens, the turn ends in exactly one settlement, unless the process dies.
 """
 
 import asyncio
+from typing import NamedTuple
 
 from dispatcher.model.errors import DispatcherError
 from dispatcher.model.ids import Epoch, ScopeId
@@ -15,6 +16,7 @@ from dispatcher.model.letter import (
     Cleared,
     Departure,
     Leased,
+    Sealed,
     Settlement,
     Stopped,
     Trouble,
@@ -41,6 +43,14 @@ from dispatcher.worker.reaching import reach
 from dispatcher.worker.shaping import shape_letter
 from dispatcher.worker.tokens import LetterTokens, TokenDesk
 from dispatcher.worker.unlocking import unlock_letter
+
+
+class _Made(NamedTuple):
+    """A letter that may leave, as far as was judged so far, and what it was judged and made by."""
+
+    sealed: Sealed
+    filed: Scope
+    tokens: LetterTokens
 
 
 class Courier:
@@ -75,51 +85,52 @@ class Courier:
             self._settle(leased, snapshot, unlocked)
             return Health.UNSAID
         leased = unlocked
-        filed = await self._scope(leased)
-        if filed is None:
-            self._settle(leased, snapshot, refuse(Reason.SCOPE_UNKNOWN))
-            return Health.UNSAID
-        cleared = preflight(leased, snapshot, filed)
-        if isinstance(cleared, Refusal):
-            self._settle(leased, snapshot, cleared)
-            return Health.UNSAID
-        stopped = self._may_begin(cleared, filed)
-        if stopped is not None:
-            self._settle(leased, snapshot, hold(stopped.reason))
-            return Health.UNSAID
-        admitted = await reach(self._kit, cleared)
-        if not isinstance(admitted, Admitted):
-            self._settle(leased, snapshot, admitted)
-            return Health.UNSAID  # who answers for names is not the destination
-        step(Step.SHAPE)
-        tokens = self._tokens.of(cleared)
-        shaped = await shape_letter(self._kit, self._tokens, admitted, tokens)
-        if isinstance(shaped, Refusal):
-            self._settle(leased, snapshot, shaped)
-            return Health.UNSAID
-        step(Step.SEAL)
-        sealed = seal(shaped, encrypt)
-        if isinstance(sealed, Refusal):
-            self._settle(leased, snapshot, sealed)
-            return Health.UNSAID
+        made = await self._make(leased, snapshot)
+        if not isinstance(made, _Made):
+            self._settle(leased, snapshot, made)
+            return Health.UNSAID  # also without an address: who answers for names is another
         step(Step.DISCLOSE)
-        row = disclosure_of(self._kit, self._policy, sealed)
+        row = disclosure_of(self._kit, self._policy, made.sealed)
         if not await self._disclose(row, snapshot):
             return Health.UNSAID
         step(Step.POST)
-        result, seconds = await self._post(row, filed, tokens, snapshot)
+        route = made.sealed.cleared.route
+        result, seconds = await self._post(row, made.filed, made.tokens, snapshot)
         step(Step.SETTLE)
         met = None
         try:
-            met = await self._peers.meet(cleared.route, result)
+            met = await self._peers.meet(route, result)
         finally:
-            settlement = self._settle(leased, snapshot, result, cleared.scope, met)
+            settlement = self._settle(leased, snapshot, result, made.sealed.cleared.scope, met)
         if settlement.is_endpoint_gone:
             # A partner answered 410.
             await self._policy.hold((leased.subscription,), Reason.ENDPOINT_GONE)
         if isinstance(result, Stopped):
             return Health.UNSAID
-        return health_of(result, seconds, cleared.route.attempt_seconds)
+        return health_of(result, seconds, route.attempt_seconds)
+
+    async def _make(self, leased: Leased, snapshot: Snapshot) -> _Made | Refusal | Trouble:
+        """Steps 3 to 7: make what may leave, or say why nothing may. None of it is told anybody."""
+        filed = await self._scope(leased)
+        if filed is None:
+            return refuse(Reason.SCOPE_UNKNOWN)
+        cleared = preflight(leased, snapshot, filed)
+        if isinstance(cleared, Refusal):
+            return cleared
+        stopped = self._may_begin(cleared, filed)
+        if stopped is not None:
+            return hold(stopped.reason)
+        admitted = await reach(self._kit, cleared)
+        if not isinstance(admitted, Admitted):
+            return admitted
+        self._kit.step(Step.SHAPE)
+        tokens = self._tokens.of(cleared)
+        shaped = await shape_letter(self._kit, self._tokens, admitted, tokens)
+        if isinstance(shaped, Refusal):
+            return shaped
+        self._kit.step(Step.SEAL)
+        sealed = seal(shaped, encrypt)
+        return sealed if isinstance(sealed, Refusal) else _Made(sealed, filed, tokens)
 
     def give_back(self, leased: Leased, reason: Reason) -> None:
         """Return a delivery that was not begun; no retry is spent."""
