@@ -116,7 +116,7 @@ def papers(kind: type, **more: Any) -> st.SearchStrategy[Any]:
 
 K1, K2 = (
     PartnerKey(kid=kid, jwk=json.dumps({"kty": "OKP", "crv": "X25519", "x": sign * 43}))
-    for kid, sign in (("k1", "E"), ("k2", "I"))
+    for kid, sign in (("k1", "E"), ("k2", "U"))
 )
 PINS = tuple(f"sha256/{letter * 43}=" for letter in "AEI")
 BLOCKS = tuple(
