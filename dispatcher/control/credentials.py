@@ -17,6 +17,7 @@ from dispatcher.model.errors import InvalidInput, NotFound
 from dispatcher.model.headers import find_credential_faults, folded
 from dispatcher.model.people import Principal, PrincipalKind, Right
 from dispatcher.model.registry import Registry, Subscription
+from dispatcher.stages.gates.credentials import header_names
 from dispatcher.store.credentials import CredentialStore, StoredCredential
 from dispatcher.store.registry import RegistryStore
 from dispatcher.vault.places import credential_place
@@ -103,8 +104,7 @@ class CredentialControl:
 
     def _check(self, held: Subscription, header: str, value: str) -> None:
         faults = list(find_credential_faults(header, value))
-        compat = (held.compat_signature.header,) if held.compat_signature is not None else ()
-        if folded(header) in map(folded, (*held.headers, *compat)):
+        if folded(header) in header_names(held):
             faults.append("the registry has a header of this name for the subscription")
         if faults:
             raise InvalidInput(

@@ -13,6 +13,8 @@ from dispatcher.model.paper import STRICT
 
 HOLD_HOURS_HIGH: Final = 24
 HOUR_US: Final = 3_600_000_000
+EXPOSED_MAX: Final = 100
+"""How many published private keys of a partner are remembered; with so many, none of its counts."""
 
 
 class KeySetMode(StrEnum):
@@ -91,3 +93,8 @@ class KeySetNow:
     good_us: int
     keys: tuple[SeenKey, ...] = field(default=())
     exposed: frozenset[str] = frozenset()
+
+    @property
+    def is_lost(self) -> bool:
+        """True where more private keys may have been published than are remembered."""
+        return len(self.exposed) >= EXPOSED_MAX

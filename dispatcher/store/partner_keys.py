@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import LeaseToken
-from dispatcher.model.key_set import FoundKey, FoundKeys
+from dispatcher.model.key_set import EXPOSED_MAX, FoundKey, FoundKeys
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.database import Database
 from dispatcher.store.epoch import announce, bump_epoch
@@ -150,7 +150,9 @@ class PartnerKeyStore:
         Raises `Conflict` where the claim is no longer ours: somebody else is at it.
         """
         known = await self._known(claim.connector)
-        burned = known.exposed | {each.thumbprint for each in found.exposed}
+        new = [each for each in found.exposed if each.thumbprint not in known.exposed]
+        exposed = tuple(new[: max(EXPOSED_MAX - len(known.exposed), 0)])
+        burned = known.exposed | {each.thumbprint for each in exposed}
         listed = tuple(each for each in found.keys if each.thumbprint not in burned)
         fault = EXPOSED if found.is_exposed else ""
         good = {
@@ -170,7 +172,7 @@ class PartnerKeyStore:
             won = await self._database.execute(connection, _GOOD, **good)
             if not won.rowcount:
                 raise Conflict("somebody else fetches this set by now", code="claim_lost")
-            await self._write(connection, claim.connector, listed, found.exposed)
+            await self._write(connection, claim.connector, listed, exposed)
             epoch = (await bump_epoch(self._database, connection)).epoch
             recording.note(_entry(claim, known, listed, found, epoch))
             await announce(self._database, connection)

@@ -9,7 +9,7 @@ import pytest
 from dispatcher.control.auditing import verify
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import LeaseToken
-from dispatcher.model.key_set import FoundKey, FoundKeys, KeySetNow
+from dispatcher.model.key_set import EXPOSED_MAX, FoundKey, FoundKeys, KeySetNow
 from dispatcher.store.database import Database
 from dispatcher.store.epoch import POLICY_CHANNEL
 from dispatcher.store.partner_keys import EXPOSED, GONE_MAX, REFRESH_US, Claim, PartnerKeyStore
@@ -150,6 +150,19 @@ async def test_a_key_exposed_while_another_was_already_is_never_used_again_eithe
     assert await find(store, exposed=(first, second), is_exposed=True)
     await find(store, A, B, C)
     assert ["k3"] == await kids(database)
+
+
+async def test_a_partner_that_publishes_ever_new_private_keys_fills_nothing_and_loses_all(
+    store: PartnerKeyStore, database: Database
+):
+    many = [FoundKey(f"k{n}", f"lost-{n}", "", False) for n in range(EXPOSED_MAX + 5)]
+    assert await find(store, A, exposed=tuple(many[:-6]), is_exposed=True)
+    assert not (await read(database))["acme"].is_lost
+    assert await find(store, A, exposed=tuple(many), is_exposed=True)
+    assert not await find(store, A, exposed=tuple(many), is_exposed=True), "nothing moves any more"
+    now = (await read(database))["acme"]
+    assert (EXPOSED_MAX, True) == (len(now.exposed), now.is_lost)
+    assert 2 == len(await entries(database))
 
 
 async def test_a_set_is_left_alone_until_it_is_due_or_lacks_what_is_wanted(

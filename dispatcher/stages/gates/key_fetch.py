@@ -9,6 +9,7 @@ import base64
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from joserfc.jwk import import_key
 
 from dispatcher.model.event import Event
 from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId
-from dispatcher.model.key_set import FoundKey, FoundKeys
+from dispatcher.model.key_set import EXPOSED_MAX, FoundKey, FoundKeys
 from dispatcher.model.letter import Cleared, Leased, Stopped
 from dispatcher.model.partner_key import PRIVATE, read_jwk, thumbprint, without_more
 from dispatcher.model.schema import read_json
@@ -103,9 +104,9 @@ def read_key_set(body: bytes) -> FoundKeys | str:
     # Anywhere in it: a copy of a secret is no less one for standing beside the keys.
     private = [each for each in _objects(document) if not PRIVATE.isdisjoint(each)]
     if private:
-        halves = [each for each in map(_public_half, private) if each is not None]
-        exposed = tuple({each.thumbprint: each for each in halves[:KEYS_MAX]}.values())
-        return FoundKeys(exposed=exposed, is_exposed=True)
+        halves = (each for each in map(_public_half, private) if each is not None)
+        exposed = {each.thumbprint: each for each in islice(halves, EXPOSED_MAX)}
+        return FoundKeys(exposed=tuple(exposed.values()), is_exposed=True)
     return _read_keys(listed) if len(listed) <= KEYS_MAX else TOO_MANY
 
 

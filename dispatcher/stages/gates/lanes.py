@@ -52,7 +52,8 @@ def judge_lane(
         findings.append((Reason.SIGNING_KEY_MISSING, f"no key of {route.subscription} signs now"))
     findings += judge_encryption(connector, route, scope, ground.partner_keys)
     if route.subscription in ground.lacks.unbound:
-        findings.append((Reason.CREDENTIALS_UNBOUND, "its stored headers are not for this place"))
+        what = "a stored header of it is not for this place, or has the name of a plain one"
+        findings.append((Reason.CREDENTIALS_UNBOUND, what))
     reach = reach_of(event_type, endpoint, entries, scope)
     findings += judge_paper(connector, scope, entries, ground.policy, ground.today, reach)
     if not findings:

@@ -47,7 +47,7 @@ def list_partner_keys(
             if each.key_set is not None
         },
         {
-            each.name: tuple(_unexposed(each.keys, known[each.name].exposed))
+            each.name: tuple(_unexposed(each.keys, known[each.name]))
             for each in connectors
             if each.name in known and known[each.name].exposed
         },
@@ -127,21 +127,23 @@ def is_short(key_set: KeySet, kids: frozenset[str], known: KeySetNow | None) -> 
     return not found or not kids.issubset(each.kid for each in found)
 
 
-def _unexposed(keys: Iterable[PartnerKey], exposed: frozenset[str]) -> Iterator[PartnerKey]:
+def _unexposed(keys: Iterable[PartnerKey], known: KeySetNow) -> Iterator[PartnerKey]:
     """Leave out keys that were handed over, and whose private half was published all the same."""
-    for key in keys:
+    for key in () if known.is_lost else keys:
         try:
             _, named = describe(key)
         except ValueError:  # written by hand: nothing can be encrypted to it
             continue
-        if named not in exposed:
+        if named not in known.exposed:
             yield key
 
 
 def _usable(
     key_set: KeySet, connector: Connector, known: KeySetNow | None, now_us: int
 ) -> Iterator[PartnerKey]:
-    if known is None or known.url != key_set.url or now_us >= known.good_us + STALE_US:
+    if known is None or known.url != key_set.url or known.is_lost:
+        return
+    if now_us >= known.good_us + STALE_US:
         return
     if key_set.mode is KeySetMode.PINNED:
         found = {each.found.thumbprint: each for each in known.keys}

@@ -10,7 +10,15 @@ import pytest
 from joserfc.jwk import ECKey, Key, OctKey
 
 from dispatcher.model.classification import Sensitivity
-from dispatcher.model.key_set import FoundKey, FoundKeys, KeySet, KeySetMode, KeySetNow, SeenKey
+from dispatcher.model.key_set import (
+    EXPOSED_MAX,
+    FoundKey,
+    FoundKeys,
+    KeySet,
+    KeySetMode,
+    KeySetNow,
+    SeenKey,
+)
 from dispatcher.model.letter import Stopped
 from dispatcher.model.paper import Assessment
 from dispatcher.model.partner_key import PartnerKey
@@ -332,6 +340,17 @@ def test_a_key_that_was_handed_over_does_not_count_once_its_private_half_was_pub
     exposed = frozenset({PAIRS["EC"].thumbprint()})
     held = {"acme": replace(known(), exposed=exposed)}
     assert keys[1:] == keys_of(connector, list_partner_keys((connector,), held, FOUND_US))
+
+
+def test_no_key_counts_of_a_partner_that_published_more_private_ones_than_are_remembered():
+    lost = frozenset(f"print-{number}" for number in range(EXPOSED_MAX))
+    handed = PartnerKey(kid="k1", jwk=json.dumps(OTHER.as_dict(private=False)))
+    key_set = KeySet(url=URL, thumbprints=(OTHER.thumbprint(),))
+    for connector in (builders.connector(keys=(handed,)), builders.connector(key_set=key_set)):
+        held = {"acme": replace(known(seen(OTHER, "k")), exposed=lost - {"print-0"})}
+        assert keys_of(connector, list_partner_keys((connector,), held, FOUND_US))
+        held = {"acme": replace(known(seen(OTHER, "k")), exposed=lost)}
+        assert () == keys_of(connector, list_partner_keys((connector,), held, FOUND_US))
 
 
 def test_time_changes_what_counts_when_a_wait_ends_and_when_a_set_grows_old():
