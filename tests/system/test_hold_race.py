@@ -66,8 +66,15 @@ def assert_only_a_checked_letter_began(home: Home, confirmed_us: int, frozen_s: 
 
 
 def until_nothing_is_leased(home: Home) -> Counter[str]:
-    until(lambda: not home.states()["leased"], lambda: f"still leased: {home.states()}")
-    return home.states()
+    """Give the states of one look. At the next, a relay that began before may have leased more."""
+    looks: list[Counter[str]] = []
+
+    def is_over() -> bool:
+        looks.append(home.states())
+        return not looks[-1]["leased"]
+
+    until(is_over, lambda: f"still leased: {looks[-1:]}")
+    return looks[-1]
 
 
 def assert_each_arrived_once(home: Home, events: int) -> None:
