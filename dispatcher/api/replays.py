@@ -17,8 +17,9 @@ from dispatcher.model.replay import REPLAYS_MAX
 from dispatcher.store.replays import Ended
 
 Number = Annotated[int, Field(ge=1, le=NUMBER_MAX), BeforeValidator(whole_number)]
-_FILTERS: Final = frozenset({"state", "since_us", "until_us"})
 Moment = Annotated[int, Field(ge=0, le=NUMBER_MAX), BeforeValidator(whole_number)]
+
+_FILTERS: Final = frozenset({"state", "since_us", "until_us"})
 
 
 class Replay(View):

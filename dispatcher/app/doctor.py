@@ -18,6 +18,7 @@ from dispatcher.app.key_providers import key_providers
 from dispatcher.app.partner_checks import look_at_address, look_at_identity, look_at_need
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.way_out import name_source, network_settings
+from dispatcher.model.days import DAY_US
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, SealBroken, StoreUnavailable
 from dispatcher.model.keys import KeyState
 from dispatcher.network.identities import read_pair
@@ -35,7 +36,6 @@ from dispatcher.vault.provider import KeyContext
 CLOCK_SECONDS_MAX: Final = 5.0
 IDENTITY_DAYS: Final = 30
 """How long before its end a client certificate is reminded of."""
-_DAY_US: Final = 86_400_000_000
 _NAMES_MAX: Final = 20
 RELEASED_US: Final = 1_767_225_600_000_000
 """The first of January 2026. A clock that stands before it was never set."""
@@ -175,7 +175,7 @@ async def _look_at_identities(config: Config) -> str:
     for name, identity in sorted(network_settings(config).identities.items()):
         found = [read_pair(name, pair).certificate for pair in identity.pairs]
         last = max(found, key=lambda each: each.not_after_us)
-        days = (last.not_after_us - now_us) // _DAY_US
+        days = (last.not_after_us - now_us) // DAY_US
         if days < 0:
             raise ConfigInvalid(
                 f"the certificate of identity {name} ({last.fingerprint}) has ended",

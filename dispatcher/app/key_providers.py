@@ -7,14 +7,13 @@ named in `[vault] provider` wraps.
 from collections.abc import Callable
 
 from dispatcher.app.config import Config
+from dispatcher.model.days import DAY_US
 from dispatcher.vault.aws import AwsProvider, AwsTerms
 from dispatcher.vault.epochs import EpochKeys, EpochStore
 from dispatcher.vault.keyring import Keyring
 from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.provider import KeyProvider, KeyProviders
 from dispatcher.vault.transit import TransitProvider, TransitTerms
-
-DAY_US = 86_400_000_000
 
 
 def key_providers(config: Config, keyring: Keyring) -> KeyProviders:

@@ -12,6 +12,7 @@ from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config
 from dispatcher.app.finding import Remark
 from dispatcher.app.house import open_house
+from dispatcher.model.days import DAY_US
 from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.errors import ConfigInvalid, DispatcherError
 from dispatcher.model.keys import KeyKind
@@ -24,7 +25,6 @@ from dispatcher.network.settings import Identity
 OFF: Final = "off"
 ENDS_SOON_DAYS: Final = 30
 HANDSHAKE_SECONDS: Final = 5.0
-_DAY_US: Final = 86_400_000_000
 _NAMES_MAX: Final = 20
 _REPLACE: Final = "put a new one and its key in the place of it, and start the listener anew"
 
@@ -72,7 +72,7 @@ async def look_at_identity(config: Config) -> str | Remark:
     if pair is None:
         return OFF
     certificate, now_us = pair.certificate, SystemClock().wall_us()
-    named, days = certificate.fingerprint, (certificate.not_after_us - now_us) // _DAY_US
+    named, days = certificate.fingerprint, (certificate.not_after_us - now_us) // DAY_US
     if days < 0:
         raise _unfit(f"the certificate {named} has ended", "certificate_ended")
     if now_us < certificate.not_before_us:

@@ -54,8 +54,8 @@ class Erasing:
         """Erase a person of a tenant, and return once no worker can still give out their tokens.
 
         To do it again erases what has come since. Raises `Conflict` (`legal_hold`), with nothing
-        erased, and `NotConfirmed` when workers have not
-        answered in time: the rows are gone all the same.
+        erased, and `NotConfirmed` when workers have not answered in time: the rows are gone all the
+        same.
         """
         require(by, Right.ERASE)
         require_reason(reason)

@@ -16,6 +16,7 @@ from dispatcher.control.keys import Revoked
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
+from dispatcher.model.days import DAY_US
 from dispatcher.model.errors import NotFound
 from dispatcher.model.identity import (
     FINGERPRINT_CHARACTERS,
@@ -30,7 +31,6 @@ from dispatcher.store.identities import IdentityStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
 
-_DAY_US: Final = 86_400_000_000
 _WHOLE: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -66,7 +66,7 @@ class IdentityControl:
                 certificate=each,
                 state=state_of(each, shown, revoked, now_us),
                 revoked_us=revoked.get(each.fingerprint),
-                age_days=max(0, now_us - each.not_before_us) // _DAY_US,
+                age_days=max(0, now_us - each.not_before_us) // DAY_US,
                 destinations=_users(registry, each.identity),
             )
             for each in sorted(set(found), key=lambda each: each.name)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
+from dispatcher.model.days import DAY_US
 from dispatcher.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from dispatcher.model.people import (
     DAYS_DEFAULT,
@@ -27,7 +28,6 @@ from dispatcher.store.people import NewToken, PeopleStore
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.@-]{0,63}\Z")
 _TOKEN: Final = re.compile(r"dsp_(?P<id>[0-9a-f]{12})_(?P<secret>[0-9a-f]{64})\Z")
-_DAY_US: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +118,7 @@ class People:
             id=token_id,
             principal=name,
             secret_sha256=_digest(secret),
-            life_us=days * _DAY_US,
+            life_us=days * DAY_US,
             tenant=tenant,
         )
         return token, f"dsp_{token_id}_{secret}"

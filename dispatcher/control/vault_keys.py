@@ -88,9 +88,9 @@ class Shredded:
     is_done: bool
     keys: int
     undelivered: int
-    dropped: int
-    payloads: int
-    proofs: tuple[Proof, ...]
+    dropped: int = 0
+    payloads: int = 0
+    proofs: tuple[Proof, ...] = ()
     epoch: int | None = None
     confirmed: tuple[str, ...] = ()
     fenced: tuple[str, ...] = ()
@@ -187,7 +187,13 @@ class VaultKeys:
         needing = await self.outbox.needing(asked.tenant, starts)
         undelivered = sum(needing.values())
         if asked.is_rehearsal:
-            return self._told(asked, keys, undelivered)
+            return Shredded(
+                tenant=asked.tenant,
+                outbox=self.outbox.place,
+                is_done=False,
+                keys=len(keys),
+                undelivered=undelivered,
+            )
         if undelivered and not asked.drop_waiting:
             raise _undelivered(undelivered)
         dropped = await self._drop(asked, starts, by) if undelivered else 0
@@ -252,18 +258,6 @@ class VaultKeys:
                 code="nothing_to_shred",
             )
         return keys
-
-    def _told(self, asked: ShredAsked, keys: Sequence[EpochKey], undelivered: int) -> Shredded:
-        return Shredded(
-            tenant=asked.tenant,
-            outbox=self.outbox.place,
-            is_done=False,
-            keys=len(keys),
-            undelivered=undelivered,
-            dropped=0,
-            payloads=0,
-            proofs=(),
-        )
 
     async def _drop(self, asked: ShredAsked, starts: Sequence[bytes], by: Principal) -> int:
         dropped = await self.outbox.drop(asked.tenant, starts)

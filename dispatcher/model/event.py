@@ -19,6 +19,7 @@ SEALED_SUBJECTS: Final = "*"
 
 INTAKE_FORMAT: Final = 2
 """The first byte of a payload that was sealed to the intake: a worker seals it anew."""
+INTAKE_MARK: Final = bytes([INTAKE_FORMAT])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,12 +11,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, ClassVar, Final, NoReturn
 
+from dispatcher.model.days import DAY_US
 from dispatcher.model.paper import STRICT
 
 SIGNATURE_TAG: Final = "dispatcher"
 """What RFC 9421 signatures of ours bear as their tag."""
-
-_DAY_US: Final = 86_400_000_000
 
 
 class KeyKind(StrEnum):
@@ -93,7 +92,7 @@ class KeyTimes:
 
     def age_days(self, now_us: int) -> int:
         """Say for how many days it has signed, or was to; 0 while it is yet to."""
-        return max(0, now_us - max(self.created_us, self.active_us)) // _DAY_US
+        return max(0, now_us - max(self.created_us, self.active_us)) // DAY_US
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
+from dispatcher.model import base64url
 from dispatcher.model.paper import STRICT
 from dispatcher.model.schema import read_json
 
@@ -90,7 +91,7 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     """Name a key by its content (RFC 7638, SHA-256): the same wherever it lies, under any kid."""
     names = {"kty", *_MEMBERS[jwk["kty"]], *({"crv"} if jwk["kty"] in _CURVES else ())}
     digest = hashlib.sha256(msgspec.json.encode({name: jwk[name] for name in sorted(names)}))
-    return _encode(digest.digest())
+    return base64url.encode(digest.digest())
 
 
 @lru_cache(maxsize=4096)
@@ -109,14 +110,14 @@ def _rewrite(kind: str, name: str, octets: bytes) -> str:
     if kind in _PRIMES:
         if number >= _PRIMES[kind]:
             raise ValueError("it is no point of its curve")
-        return _encode(number.to_bytes(_POINT_BYTES, order))
+        return base64url.encode(number.to_bytes(_POINT_BYTES, order))
     if name == "n" and number.bit_length() < RSA_BITS_MIN:
         raise ValueError(f"it has fewer than {RSA_BITS_MIN} bits")
     if number.bit_length() > _RSA_BITS_MAX[name]:
         raise ValueError(f"its {name} has more than {_RSA_BITS_MAX[name]} bits")
     if not number % 2:
         raise ValueError(f"its {name} is even")
-    return _encode(number.to_bytes(-(-number.bit_length() // 8), order))
+    return base64url.encode(number.to_bytes(-(-number.bit_length() // 8), order))
 
 
 def _read_octets(text: object) -> bytes:
@@ -127,7 +128,3 @@ def _read_octets(text: object) -> bytes:
     except (binascii.Error, ValueError):
         pass
     raise ValueError("a member of it is not base64url")
-
-
-def _encode(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

@@ -14,7 +14,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.model.delivery import State
-from dispatcher.model.event import INTAKE_FORMAT, SEALED_SUBJECTS, Event, read_subjects
+from dispatcher.model.event import INTAKE_MARK, SEALED_SUBJECTS, Event, read_subjects
 from dispatcher.model.ids import INTAKE, DeliveryId, Epoch, LeaseToken, ScopeId, WebhookId
 from dispatcher.model.letter import Planned
 from dispatcher.model.scope import Scope
@@ -77,7 +77,6 @@ _KNOWN_SCOPE: Final = """
 INSERT INTO {scopes} (id, fields) VALUES (:id, :fields) ON CONFLICT DO NOTHING
 """
 _SCOPE: Final = "SELECT fields FROM {scopes} WHERE id = :id"
-_INTAKE: Final = bytes([INTAKE_FORMAT])
 _scope = msgspec.json.Decoder(Scope)
 
 
@@ -196,7 +195,7 @@ class Intake:
 
     async def seal(self, blobs: Sequence[tuple[int, bytes]]) -> None:
         """Put sealed records in the place of what came in clear, or was sealed to the intake."""
-        fixed = {"intake": _INTAKE, "subjects": SEALED_SUBJECTS}
+        fixed = {"intake": INTAKE_MARK, "subjects": SEALED_SUBJECTS}
         rows = [{"seq": seq, "blob": blob, **fixed} for seq, blob in blobs]
         await self._database.execute_many(self._connection, _SEAL, rows)
 
@@ -234,7 +233,7 @@ class OutboxStore:
         return NewEvent(
             event,
             slot=row[11],
-            is_sealed=bool(row[8]) and bytes(row[7] or b"")[:1] != _INTAKE,
+            is_sealed=bool(row[8]) and bytes(row[7] or b"")[:1] != INTAKE_MARK,
             due_us=row[12],
             is_parked_before=row[13] is not None,
             has_subjects=event.is_locked or read_subjects(event.subjects_text) is not None,

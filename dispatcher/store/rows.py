@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 
 from dispatcher.model.errors import KeyDestroyed, KeyUnavailable
 from dispatcher.model.event import (
-    INTAKE_FORMAT,
+    INTAKE_MARK,
     SEALED_SUBJECTS,
     UNREADABLE,
     Content,
@@ -27,7 +27,6 @@ EVENT_COLUMNS: Final = (
 DELIVERY_COLUMNS: Final = (
     "d.id, d.attempt, d.failures, d.webhook_id, d.subscription, d.scope_id, d.window_id"
 )
-_INTAKE: Final = bytes([INTAKE_FORMAT])
 
 
 class PayloadOpener(Protocol):
@@ -58,7 +57,7 @@ def event_from(
     is_locked = False
     if payload is not None:
         payload = bytes(payload)
-        if is_filed and (not is_sealed or payload.startswith(_INTAKE)):
+        if is_filed and (not is_sealed or payload.startswith(INTAKE_MARK)):
             payload = UNREADABLE
         elif is_sealed:
             try:

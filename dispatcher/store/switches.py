@@ -4,6 +4,7 @@ Read with the policy. Written by `store.registry`, in transactions that move the
 was done; a row is never removed.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,15 +52,7 @@ async def trip_switch(
         recording.connection, _TRIP, target=str(target), reason=reason, actor=actor
     )
     switch = int(tripped.scalar_one())
-    recording.note(
-        Entry(
-            kind="switch.tripped",
-            actor=actor,
-            about=f"switch {target}",
-            reason=reason,
-            detail={"switch": switch, "epoch": epoch},
-        )
-    )
+    recording.note(_entry("tripped", target, actor, reason, {"switch": switch, "epoch": epoch}))
     return switch
 
 
@@ -84,13 +77,11 @@ async def release_switches(
             fix="'dispatcher switches' lists those that are on",
             code="switch_unknown",
         )
-    recording.note(
-        Entry(
-            kind="switch.released",
-            actor=actor,
-            about=f"switch {target}",
-            reason=reason,
-            detail={"switches": done.rowcount, "epoch": epoch},
-        )
-    )
+    detail = {"switches": done.rowcount, "epoch": epoch}
+    recording.note(_entry("released", target, actor, reason, detail))
     return done.rowcount
+
+
+def _entry(verb: str, target: Target, actor: str, reason: str, detail: Mapping[str, int]) -> Entry:
+    about = f"switch {target}"
+    return Entry(kind=f"switch.{verb}", actor=actor, about=about, reason=reason, detail=detail)

@@ -7,7 +7,6 @@ or by `RSA-OAEP-256` (RFC 7518). It never says what it encrypts, and never falls
 key. Composed here of whole primitives, for half of what a library takes: decision 0007.
 """
 
-import base64
 import os
 from collections.abc import Mapping
 from functools import lru_cache
@@ -31,6 +30,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
+from dispatcher.model import base64url
 from dispatcher.model.partner_key import CONTENT_ALGORITHM, PartnerKey, describe, read_jwk
 
 KEYS_CACHED_MAX: Final = 4096
@@ -61,16 +61,16 @@ def encrypt(key: PartnerKey, header: Mapping[str, str], plaintext: bytes) -> str
         protected, wrapped = _wrap(_import(key.jwk), header, content_key)
     except (JoseError, ValueError):  # a point of small order, for one, shows only here
         return None
-    first = _encode(msgspec.json.encode(protected))
-    sealed = AESGCM(content_key).encrypt(nonce, plaintext, first)
-    parts = (first, *map(_encode, (wrapped, nonce, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])))
-    return b".".join(parts).decode()
+    first = base64url.encode(msgspec.json.encode(protected))
+    sealed = AESGCM(content_key).encrypt(nonce, plaintext, first.encode())
+    parts = (wrapped, nonce, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
+    return ".".join((first, *map(base64url.encode, parts)))
 
 
 def derive(secret: bytes, algorithm: str, header: Mapping[str, str], key_bytes: int) -> bytes:
     """Derive a key for an algorithm from an agreed secret: Concat KDF, RFC 7518, 4.6.2."""
-    said = (algorithm.encode(), _decode(header.get("apu", "")), _decode(header.get("apv", "")))
-    info = b"".join(len(each).to_bytes(4, "big") + each for each in said)
+    parties = (base64url.decode(header.get(name, "")) for name in ("apu", "apv"))
+    info = b"".join(len(each).to_bytes(4, "big") + each for each in (algorithm.encode(), *parties))
     bits = (key_bytes * 8).to_bytes(4, "big")
     return ConcatKDFHash(SHA256(), key_bytes, info + bits).derive(secret)
 
@@ -98,17 +98,9 @@ def _agree(public: EllipticCurvePublicKey | X25519PublicKey) -> tuple[dict[str, 
     """Draw an ephemeral key: give its public JWK, and the secret it shares with the partner."""
     if isinstance(public, X25519PublicKey):
         mine = X25519PrivateKey.generate()
-        x = _encode(mine.public_key().public_bytes_raw()).decode()
+        x = base64url.encode(mine.public_key().public_bytes_raw())
         return {"kty": "OKP", "crv": "X25519", "x": x}, mine.exchange(public)
     own = generate_private_key(SECP256R1())
     point = own.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    x, y = (_encode(half).decode() for half in (point[1:33], point[33:]))
+    x, y = map(base64url.encode, (point[1:33], point[33:]))
     return {"kty": "EC", "crv": "P-256", "x": x, "y": y}, own.exchange(ECDH(), public)
-
-
-def _encode(octets: bytes) -> bytes:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=")
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -22,6 +22,7 @@ from tests.support.certificates import pem_of, pin_of, serving, write_identity
 from tests.support.hostile import (
     Receiver,
     Request,
+    Script,
     answers,
     depart,
     go,
@@ -60,6 +61,14 @@ def door_to(ca_file: str) -> Callable[..., Transport]:
 
 def letter_to(partner: Receiver, tls: Tls | None = None, **more: Any) -> Sealed:
     return make_letter(partner.url(HOST), "127.0.0.1", tls=tls or Tls(), **more)
+
+
+def answers_after(moment: asyncio.Event) -> Script:
+    async def script(request: Request, writer: asyncio.StreamWriter) -> None:
+        await moment.wait()
+        await answers(200)(request, writer)
+
+    return script
 
 
 def pinned(*pins: str, **more: Any) -> Tls:
@@ -306,12 +315,8 @@ async def test_t5_a_letter_on_its_way_ends_under_the_old_certificate_and_no_othe
     clients, answered = trustme.CA(), asyncio.Event()
     identity = write_identity(tmp_path, clients.issue_cert("one.client"))
 
-    async def script(request: Request, writer: asyncio.StreamWriter) -> None:
-        await answered.wait()
-        await answers(200)(request, writer)
-
     tls = serving(authority.issue_cert(HOST), clients=clients)
-    async with receiver(script, tls=tls) as partner:
+    async with receiver(answers_after(answered), tls=tls) as partner:
         door = door_to(partner, identities={"one": identity})
         letter = letter_to(partner, Tls(identity="one"))
         first = asyncio.create_task(door.post(letter, depart, go))
@@ -333,12 +338,8 @@ async def test_t5_a_letter_that_waits_while_a_certificate_is_revoked_never_goes_
     clients, answered = trustme.CA(), asyncio.Event()
     identity = write_identity(tmp_path, clients.issue_cert("one.client"))
 
-    async def script(request: Request, writer: asyncio.StreamWriter) -> None:
-        await answered.wait()
-        await answers(200)(request, writer)
-
     tls = serving(authority.issue_cert(HOST), clients=clients)
-    async with receiver(script, tls=tls) as partner:
+    async with receiver(answers_after(answered), tls=tls) as partner:
         door = door_to(partner, identities={"one": identity}, connections_per_partner_max=1)
         letter = letter_to(partner, Tls(identity="one"))
         first = asyncio.create_task(door.post(letter, depart, go))

@@ -5,7 +5,6 @@ and with what came back. The set is hostile input: what is not plainly a public 
 refused, and where a private one was published the whole set is. It is stricter than any library.
 """
 
-import base64
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X
 from joserfc.errors import JoseError
 from joserfc.jwk import import_key
 
+from dispatcher.model import base64url
 from dispatcher.model.event import Event
 from dispatcher.model.ids import DeliveryId, EventId, LeaseToken, ScopeId, WebhookId
 from dispatcher.model.key_set import EXPOSED_MAX, FoundKey, FoundKeys
@@ -115,7 +115,7 @@ def check_public_key(jwk: dict[str, Any]) -> None:
     try:
         import_key(jwk)
         if jwk["kty"] == "OKP":
-            _FIXED_SCALAR.exchange(X25519PublicKey.from_public_bytes(_bytes_of(jwk["x"])))
+            _FIXED_SCALAR.exchange(X25519PublicKey.from_public_bytes(base64url.decode(jwk["x"])))
     except (JoseError, ValueError):
         raise ValueError("it is no key of its kind") from None
 
@@ -170,7 +170,3 @@ def _objects(found: object) -> Iterator[dict[str, Any]]:
 
 def _written(jwk: dict[str, Any]) -> str:
     return msgspec.json.encode(jwk, order="sorted").decode()
-
-
-def _bytes_of(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -5,7 +5,6 @@ thumbprint (RFC 7638), which tells nothing of whose letters it signs: the set of
 read by every partner.
 """
 
-import base64
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dispatcher.model import base64url
 from dispatcher.model.keys import KeyKind, KeyState, SigningKey
 
 PAIRS_CACHED_MAX: Final = 4096
@@ -35,9 +35,9 @@ def pair_of(seed: bytes) -> Pair:
     private = Ed25519PrivateKey.from_private_bytes(seed)
     public = private.public_key().public_bytes_raw()
     # The members a thumbprint is made of, in the order RFC 7638 wants them.
-    members = f'"crv":"Ed25519","kty":"OKP","x":"{_encode(public)}"'
+    members = f'"crv":"Ed25519","kty":"OKP","x":"{base64url.encode(public)}"'
     thumbprint = hashlib.sha256(f"{{{members}}}".encode()).digest()
-    return Pair(private, public, _encode(thumbprint))
+    return Pair(private, public, base64url.encode(thumbprint))
 
 
 def public_half(seed: bytes) -> bytes:
@@ -59,12 +59,8 @@ def _jwk(pair: Pair) -> dict[str, str]:
     return {
         "kty": "OKP",
         "crv": "Ed25519",
-        "x": _encode(pair.public),
+        "x": base64url.encode(pair.public),
         "kid": pair.thumbprint,
         "use": "sig",
         "alg": "EdDSA",
     }
-
-
-def _encode(octets: bytes) -> str:
-    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

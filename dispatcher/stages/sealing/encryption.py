@@ -5,12 +5,12 @@ fault on the way here can send a letter in clear. The outside names the key, who
 which subscription and id it was made; never the event's type. It never encrypts.
 """
 
-import base64
 import binascii
 from typing import Any, Final
 
 import msgspec
 
+from dispatcher.model import base64url
 from dispatcher.model.letter import Cleared, Sealed, Shaped, Stopped
 from dispatcher.model.partner_key import CONTENT_ALGORITHM, PartnerKey, describe
 from dispatcher.model.registry import Encryption
@@ -40,8 +40,9 @@ def header_of(cleared: Cleared, key: PartnerKey, content_type: str) -> dict[str,
     if algorithm.startswith("ECDH-ES"):
         leased = cleared.leased
         if leased.event.tenant:
-            header["apu"] = _encode(leased.event.tenant)
-        header["apv"] = _encode(f"{cleared.route.subscription}|{leased.webhook_id}")
+            header["apu"] = base64url.encode(leased.event.tenant.encode())
+        bound = f"{cleared.route.subscription}|{leased.webhook_id}"
+        header["apv"] = base64url.encode(bound.encode())
     return header
 
 
@@ -101,11 +102,7 @@ def _is_other(part: bytes) -> bool:
 
 def _decode(part: bytes) -> dict[str, Any]:
     try:
-        header = msgspec.json.decode(base64.urlsafe_b64decode(part + b"=" * (-len(part) % 4)))
+        header = msgspec.json.decode(base64url.decode(part.decode()))
     except (binascii.Error, msgspec.MsgspecError, ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}
-
-
-def _encode(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
