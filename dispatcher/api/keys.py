@@ -51,9 +51,10 @@ class KeyQuery(NamePageQuery):
 class KeyView(View):
     """A key, by its fingerprint. It signs from `active_us` until `until_us`, if that is known.
 
-    `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key. A
-    client certificate has an `identity` and the `destinations` that ask for it in place of a
-    subscription.
+    `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key. Its
+    endpoint has proven a key `proofs` times in a row; `trial_fault` says why it did not when last
+    asked. A client certificate has an `identity` and the `destinations` that ask for it in place of
+    a subscription.
     """
 
     name: str
@@ -70,19 +71,23 @@ class KeyView(View):
     until_us: int | None
     revoked_us: int | None
     age_days: int
+    proofs: int
+    trial_fault: str
 
 
 class Rotation(View):
     """Whose key, and when it signs.
 
     The new key signs in `ahead_seconds` (default: at once; a day for an Ed25519 key that another
-    one signs until), and the others `overlap_seconds` beside it. `kind` where there are several.
+    one signs until), and the others `overlap_seconds` beside it: at most, unless `keep_overlap`,
+    for they end once the endpoint has proven the new one. `kind` where there are several.
     """
 
     subscription: Text
     kind: KeyKind | None = None
     overlap_seconds: Overlap = OVERLAP_SECONDS
     ahead_seconds: Ahead | None = None
+    keep_overlap: bool = False
     reason: Why
 
 
@@ -170,6 +175,7 @@ async def rotate_key(plane: Plane, ask: Ask) -> dict[str, Any]:
         kind=body.kind,
         overlap_seconds=body.overlap_seconds,
         ahead_seconds=body.ahead_seconds,
+        is_overlap_kept=body.keep_overlap,
         reason=body.reason,
     )
     done = await plane.keys.rotate(turn, by=ask.principal)
@@ -229,6 +235,8 @@ def _listed(listed: ListedKey) -> dict[str, Any]:
         "until_us": times.until_us,
         "revoked_us": times.revoked_us,
         "age_days": listed.age_days,
+        "proofs": listed.trial.proofs,
+        "trial_fault": listed.trial.fault,
     }
 
 
@@ -249,6 +257,8 @@ def _listed_certificate(listed: ListedCertificate) -> dict[str, Any]:
         "until_us": found.not_after_us,
         "revoked_us": listed.revoked_us,
         "age_days": listed.age_days,
+        "proofs": 0,
+        "trial_fault": "",
     }
 
 

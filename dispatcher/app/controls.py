@@ -84,6 +84,19 @@ def credential_control(house: House) -> CredentialControl:
     )
 
 
+def key_control(house: House) -> KeyControl:
+    """Give what has the signing keys of this house take turns, and ends them."""
+    return KeyControl(
+        registry=house.registry,
+        trials=house.key_trials,
+        workers=house.workers,
+        outbox=house.outbox_database,
+        vault=house.vault,
+        mint_secret=mint_secret,
+        wall_us=house.clock.wall_us,
+    )
+
+
 def identity_control(house: House) -> IdentityControl:
     """Give what lists and revokes the client certificates of this house."""
     return IdentityControl(
@@ -109,14 +122,7 @@ def front(house: House) -> Front:
         switches=SwitchControl(
             registry=house.registry, workers=house.workers, wall_us=house.clock.wall_us
         ),
-        keys=KeyControl(
-            registry=house.registry,
-            workers=house.workers,
-            outbox=house.outbox_database,
-            vault=house.vault,
-            mint_secret=mint_secret,
-            wall_us=house.clock.wall_us,
-        ),
+        keys=key_control(house),
         identities=identity_control(house),
         credentials=credential_control(house),
         proofs=ProofControl(

@@ -20,6 +20,7 @@ from dispatcher.store.database import Database, open_database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
+from dispatcher.store.key_trials import KeyTrialStore
 from dispatcher.store.partner_keys import PartnerKeyStore
 from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
@@ -56,6 +57,11 @@ class House:
     def proofs(self) -> ProofStore:
         """What endpoints have shown."""
         return ProofStore(self.registry_database, self.audit)
+
+    @property
+    def key_trials(self) -> KeyTrialStore:
+        """How trials of new signing keys go."""
+        return KeyTrialStore(self.registry_database)
 
     @property
     def partner_keys(self) -> PartnerKeyStore:

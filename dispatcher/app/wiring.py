@@ -80,6 +80,7 @@ async def open_kit(
         windows=WindowStore(outbox, house.open_payload),
         registry=house.registry,
         proofs=house.proofs,
+        key_trials=house.key_trials,
         partner_keys=house.partner_keys,
         vault_tokens=VaultStore(outbox),
         workers=house.workers,

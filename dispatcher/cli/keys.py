@@ -16,7 +16,7 @@ from dispatcher.stages.sealing.rotation import (
 )
 
 ROWS_MAX: Final = 100_000
-_COLUMNS: Final = ("key", "for", "kind", "state", "from", "until", "days old")
+_COLUMNS: Final = ("key", "for", "kind", "state", "from", "until", "days old", "proven")
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -78,10 +78,16 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
             moment(each["active_us"]),
             moment(each["revoked_us"] or each["until_us"]),
             each["age_days"],
+            _proven(each),
         )
         for each in found
     ]
     print_table("keys", _COLUMNS, cells)
+
+
+def _proven(key: dict[str, Any]) -> str | None:
+    """Say how a key does alone at its endpoint, where that was ever tried."""
+    return f"{key['proofs']} times" if key["proofs"] else key["trial_fault"] or None
 
 
 @keys.command()
@@ -105,6 +111,11 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
     help="How long before the new key signs. Default: at once; an Ed25519 key 24h after its public "
     "half is published.",
 )
+@click.option(
+    "--keep-overlap",
+    is_flag=True,
+    help="Have the old key sign to its end, also where the partner's endpoint proves the new one.",
+)
 @click.option("--now", is_flag=True, help="Sign with the new key at once, of whatever kind.")
 @why_option
 @where_options
@@ -113,6 +124,7 @@ def rotate(
     kind: str | None,
     overlap: int,
     ahead: int | None,
+    keep_overlap: bool,
     now: bool,
     reason: str,
     where: Where,
@@ -121,8 +133,10 @@ def rotate(
     """Make a new key for SUBSCRIPTION.
 
     What the partner needs is shown: the secret, this once, or the public key. During the overlap
-    letters are signed with both, so the partner may change over at any moment of it. At most three
-    keys of a kind are live. Nothing else about the subscription changes.
+    letters are signed with both, so the partner may change over at any moment of it. It is over
+    early once their endpoint has answered three challenges that bear the new key alone, and none
+    that bears a wrong one. At most three keys of a kind are live. Nothing else about the
+    subscription changes.
     """
     if now and ahead is not None:
         raise InvalidInput(
@@ -133,6 +147,7 @@ def rotate(
         "kind": kind,
         "overlap_seconds": overlap,
         "ahead_seconds": 0 if now else ahead,
+        "keep_overlap": keep_overlap,
         "reason": reason,
     }
     made = where.ask("POST", "/v1/keys/rotations", body)
@@ -144,8 +159,9 @@ def rotate(
         click.echo(f"  secret for the partner, shown this once: {made['secret']}")
     else:
         click.echo(f"  public key for the partner: {made['public_key']}")
+    sooner = "" if keep_overlap or not overlap else ", or the endpoint has proven the new key"
     for old in made["ending"]:
-        click.echo(f"  {old['name']} signs until {moment(old['until_us'])}")
+        click.echo(f"  {old['name']} signs until {moment(old['until_us'])}{sooner}")
 
 
 @keys.command()

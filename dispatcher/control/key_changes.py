@@ -13,7 +13,7 @@ from dispatcher.model.errors import Conflict
 from dispatcher.model.keys import KeyKind, KeyState, KeyTimes
 from dispatcher.model.switch import Target
 from dispatcher.stages.sealing import rotation
-from dispatcher.store.signing_keys import KeyChange, StoredKey
+from dispatcher.store.signing_keys import KeyChange, StoredKey, peers_of
 
 _SECOND_US: Final = 1_000_000
 _CLOCKS_APART_US: Final = 3600 * _SECOND_US
@@ -26,13 +26,15 @@ _LIST: Final = "'dispatcher keys list --ended' shows those that ended"
 class Turn:
     """A rotation that is asked for. `kind` and `ahead_seconds` may be left to us.
 
-    The new key signs in `ahead_seconds`, and the others as long as `overlap_seconds` beside it.
+    The new key signs in `ahead_seconds`, and the others as long as `overlap_seconds` beside it: at
+    most, unless `is_overlap_kept`, for they end once the partner's endpoint has proven the new one.
     """
 
     subscription: str
     kind: KeyKind | None
     overlap_seconds: int
     ahead_seconds: int | None
+    is_overlap_kept: bool = False
     reason: str
 
 
@@ -40,7 +42,7 @@ def turn_keys(
     turn: Turn, key: StoredKey, known: Sequence[StoredKey], now_us: int, actor: str
 ) -> KeyChange:
     """Put a new key beside those of its kind, and say until when these sign."""
-    peers = _peers(key, known)
+    peers = peers_of(key, known)
     times = {name: peer.times for name, peer in peers.items()}
     if rotation.with_state(times, now_us, KeyState.PENDING):
         raise _conflict(
@@ -58,8 +60,9 @@ def turn_keys(
     ahead = turn.ahead_seconds
     if ahead is None:
         ahead = rotation.ahead_seconds(key.kind, is_first=not live)
-    starts_us = _whole(now_us) + ahead * _SECOND_US
-    ends = rotation.hand_over(times, now_us, starts_us + turn.overlap_seconds * _SECOND_US)
+    starts_us = rotation.whole_second(now_us) + ahead * _SECOND_US
+    ends_us = starts_us + turn.overlap_seconds * _SECOND_US
+    ends = rotation.hand_over(times, now_us, ends_us)
     made = replace(key, times=KeyTimes(now_us, starts_us if ahead else 0))
     over = [
         replace(peer, sealed=None)
@@ -74,7 +77,12 @@ def turn_keys(
         detail={"key_kind": key.kind.value, "active_us": starts_us, "ending": sorted(ends)},
     )
     turned = [replace(peers[name], times=each) for name, each in ends.items()]
-    return KeyChange(entry=entry, made=[made], turned=[*turned, *over])
+    return KeyChange(
+        entry=entry,
+        made=[made],
+        tried_from_us=ends_us if turn.is_overlap_kept else None,
+        turned=[*turned, *over],
+    )
 
 
 def retire_key(
@@ -82,11 +90,11 @@ def retire_key(
 ) -> KeyChange:
     """End a retiring key now, where another signs in its place."""
     state = key.times.state(now_us)
-    times = {name: peer.times for name, peer in _peers(key, known).items()}
+    times = {name: peer.times for name, peer in peers_of(key, known).items()}
     signing = rotation.with_state(times, now_us, KeyState.ACTIVE, KeyState.RETIRING)
     if state is KeyState.RETIRING and len(signing) > 1:
         entry = Entry(kind="key.retired", actor=actor, about=f"key {key.name}", reason=reason)
-        ended = replace(key, times=replace(key.times, until_us=_whole(now_us)))
+        ended = replace(key, times=replace(key.times, until_us=rotation.whole_second(now_us)))
         return KeyChange(entry=entry, turned=[ended])
     if key.times.is_signing(now_us):
         first = "wait for the next key" if state is KeyState.RETIRING else "rotate first"
@@ -121,24 +129,13 @@ def revoke_keys(
     turned = list(gone.values())
     for key in found:
         if key.name in gone and key.times.state(now_us) is KeyState.PENDING:
-            left = {n: peer for n, peer in _peers(key, known).items() if peer.name not in gone}
+            left = {n: peer for n, peer in peers_of(key, known).items() if peer.name not in gone}
             back = rotation.take_back({n: peer.times for n, peer in left.items()}, now_us)
             turned += [replace(left[name], times=times) for name, times in back.items()]
     detail = {"keys": sorted(gone)[:CHANGES_MAX], "keys_count": len(gone)}
     return KeyChange(
         entry=replace(entry, detail=detail), turned=turned, stripped=stripped, hold=hold
     )
-
-
-def _peers(key: StoredKey, known: Sequence[StoredKey]) -> dict[str, StoredKey]:
-    """Give the keys of the same subscription and kind, by fingerprint."""
-    kin = (key.subscription, key.kind)
-    return {each.fingerprint: each for each in known if (each.subscription, each.kind) == kin}
-
-
-def _whole(now_us: int) -> int:
-    """Give the full second: the ledger counts microseconds, a signature seconds, and they agree."""
-    return now_us - now_us % _SECOND_US
 
 
 def _is_over(times: KeyTimes, now_us: int) -> bool:

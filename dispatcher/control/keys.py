@@ -24,6 +24,7 @@ from dispatcher.model.switch import Target, TargetKind
 from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.stages.sealing.standard_webhooks import format_secret
 from dispatcher.store.database import Database
+from dispatcher.store.key_trials import KeyTrialStore, Standing
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.signing_keys import KeyChange, StoredKey
 from dispatcher.store.tickets import revoke_tickets
@@ -43,11 +44,15 @@ class Aim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedKey:
-    """A key as it stands now, and whose it is. Nothing of its secret is here."""
+    """A key as it stands now, and whose it is. Nothing of its secret is here.
+
+    `trial` is how it does alone at its endpoint, where that was ever tried.
+    """
 
     key: StoredKey
     connector: str | None
     state: KeyState
+    trial: Standing
     age_days: int
 
 
@@ -116,6 +121,7 @@ class KeyControl:
     """The signing keys of one registry, and the tickets of one outbox."""
 
     registry: RegistryStore
+    trials: KeyTrialStore
     workers: WorkerStore
     outbox: Database
     vault: Vault
@@ -126,12 +132,14 @@ class KeyControl:
         """List every key there ever was, by name."""
         now_us = self.wall_us()
         active = (await self.registry.active()).registry
+        trials = await self.trials.standings()
         whose = {each.name: each.connector for each in active.subscriptions}
         return [
             ListedKey(
                 key=key,
                 connector=whose.get(key.subscription),
                 state=key.times.state(now_us),
+                trial=trials.get((key.subscription, key.fingerprint), Standing()),
                 age_days=key.times.age_days(now_us),
             )
             for key in sorted(await self.registry.keys(), key=lambda key: key.name)

@@ -87,6 +87,21 @@ def make_proofs(make: Make) -> None:
     )
 
 
+def make_key_trials(make: Make) -> None:
+    """Make how trials of new keys go: how often one was proven, when next, and who is at it."""
+    make(
+        "key_trials",
+        Column("subscription", Text, primary_key=True),
+        Column("fingerprint", Text, primary_key=True),
+        Column("endpoint", Text, nullable=False),
+        Column("due_us", BigInteger, nullable=False),
+        Column("failures", Integer, nullable=False),
+        Column("proofs", Integer, nullable=False),
+        Column("fault", Text, nullable=False),
+        Column("holder", Text, nullable=False),
+    )
+
+
 def make_signing_keys(make: Make) -> None:
     """Make the keys that letters are signed with, and when each one signs."""
     make(

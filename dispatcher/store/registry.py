@@ -28,6 +28,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.epoch import announce, bump_epoch
 from dispatcher.store.identities import read_revoked_identities
 from dispatcher.store.key_sets import read_key_sets
+from dispatcher.store.key_trials import put_off_trial
 from dispatcher.store.proofs import read_proofs
 from dispatcher.store.revisions import (
     Active,
@@ -171,6 +172,9 @@ class RegistryStore:
             known = await read_signing_keys(self._database, connection)
             change = judge(known, bumped.now_us)
             await add_signing_keys(self._database, connection, change.made)
+            if change.tried_from_us is not None:
+                for key in change.made:
+                    await put_off_trial(self._database, connection, key, change.tried_from_us)
             await turn_signing_keys(self._database, connection, change.turned)
             await destroy_credentials(self._database, connection, change.stripped)
             entry = change.entry

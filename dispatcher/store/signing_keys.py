@@ -55,16 +55,23 @@ class StoredKey:
 class KeyChange:
     """One act on keys, and how it is put on the record.
 
-    Of those `turned` the times are written, and the secret is destroyed of those that come without
-    it. The stored headers of `stripped` subscriptions are destroyed, and `hold` is stopped, in the
-    same act.
+    Nobody tries one that is `made` before `tried_from_us`, where that is said. Of those `turned`
+    the times are written, and the secret is destroyed of those that come without it. The stored
+    headers of `stripped` subscriptions are destroyed, and `hold` is stopped, in the same act.
     """
 
     entry: Entry
     made: Sequence[StoredKey] = ()
+    tried_from_us: int | None = None
     turned: Sequence[StoredKey] = ()
     stripped: Sequence[str] = ()
     hold: Target | None = None
+
+
+def peers_of(key: StoredKey, known: Iterable[StoredKey]) -> dict[str, StoredKey]:
+    """Give the keys of the same subscription and kind, by fingerprint."""
+    kin = (key.subscription, key.kind)
+    return {each.fingerprint: each for each in known if (each.subscription, each.kind) == kin}
 
 
 async def read_signing_keys(

@@ -32,6 +32,7 @@ from dispatcher.store.control_tables import (
     make_audit,
     make_credentials,
     make_epoch_keys,
+    make_key_trials,
     make_partner_keys,
     make_people,
     make_proofs,
@@ -56,6 +57,7 @@ REGISTRY_TABLES: Final = (
     "workers",
     "signing_keys",
     "credentials",
+    "key_trials",
     "revoked_identities",
     "principals",
     "tokens",
@@ -219,6 +221,7 @@ def registry_metadata(dialect: str) -> MetaData:
     make_proofs(make)
     make_signing_keys(make)
     make_credentials(make)
+    make_key_trials(make)
     make_revoked_identities(make)
     make_token_keys(make)
     make_epoch_keys(make, _index)

@@ -126,6 +126,12 @@ class Metrics:
             ("connector", "code"),
             registry=registry,
         )
+        self.key_trials = Counter(
+            "dispatcher_key_trials",
+            "Trials of new signing keys at endpoints, by what came of it: 'proven' or a code.",
+            ("connector", "code"),
+            registry=registry,
+        )
         self.pin_mismatches = Counter(
             "dispatcher_pin_mismatches",
             "Connections to a public key that is not pinned: refused, or only reported.",

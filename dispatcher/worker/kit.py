@@ -27,6 +27,7 @@ from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.findings import FindingStore
+from dispatcher.store.key_trials import KeyTrialStore
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.partner_keys import PartnerKeyStore
@@ -187,6 +188,7 @@ class Kit:
     windows: WindowStore
     registry: RegistryStore
     proofs: ProofStore
+    key_trials: KeyTrialStore
     partner_keys: PartnerKeyStore
     vault_tokens: VaultStore
     workers: WorkerStore

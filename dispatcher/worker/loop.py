@@ -1,10 +1,10 @@
 """One worker's life: start, turn, drain.
 
 Called by `app`. Starts by reading policy, then runs the relay, the leaser, upkeep, purging, the
-prover, the key fetcher and the policy watch side by side until it is told to stop. A drain stops
-claiming, gives back what has not begun, finishes what is in flight within its time, and leaves the
-list of workers. A database that goes away stops nothing for good: every loop tries again, and
-sending stops with the policy lease.
+prover, the key trials, the key fetcher and the policy watch side by side until it is told to stop.
+A drain stops claiming, gives back what has not begun, finishes what is in flight within its time,
+and leaves the list of workers. A database that goes away stops nothing for good: every loop tries
+again, and sending stops with the policy lease.
 """
 
 import asyncio
@@ -21,9 +21,11 @@ from tenacity import (
 from dispatcher.model.errors import DispatcherError, StoreUnavailable
 from dispatcher.store.groupcommit import GroupCommit
 from dispatcher.store.ledger import Settled
+from dispatcher.worker.challenging import Challenger
 from dispatcher.worker.courier import Courier
 from dispatcher.worker.desk import Desk
 from dispatcher.worker.key_fetcher import KeyFetcher
+from dispatcher.worker.key_trials import KeyTrials
 from dispatcher.worker.kit import Kit, Step, rest
 from dispatcher.worker.leaser import Leaser
 from dispatcher.worker.policy import PolicyWatch
@@ -64,7 +66,9 @@ class Worker:
         self._leaser = Leaser(kit, self.policy, self.desk)
         self._upkeep = Upkeep(kit, self.policy, triage)
         self._purging = Purging(kit, self.policy)
-        self._proving = Rounds(kit, self.policy, Prover(kit, self.policy, tokens))
+        challenger = Challenger(kit, self.policy, tokens)
+        self._proving = Rounds(kit, self.policy, Prover(kit, self.policy, challenger))
+        self._trying = Rounds(kit, self.policy, KeyTrials(kit, self.policy, challenger))
         self._fetching = Rounds(kit, self.policy, KeyFetcher(kit, self.policy))
         self._bell = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -80,6 +84,7 @@ class Worker:
             self._upkeep.run(self._stopping),
             self._purging.run(self._stopping),
             self._proving.run(self._stopping),
+            self._trying.run(self._stopping),
             self._fetching.run(self._stopping),
             self._pace(self._relay.turn, self._bell),
             self._pace(self._leaser.turn, asyncio.Event()),

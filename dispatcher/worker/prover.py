@@ -1,41 +1,26 @@
 """Asks endpoints to show that they are their partner's own, before anything real is sent to them.
 
-Runs beside the road and never in its way. A challenge takes the same rooms and the same door as a
-letter; whatever else would stop a letter stops it too, up to the instant before the first byte. It
-must never carry anything of the company, nor take a proof for granted that is not on the record.
+Runs beside the road and never in its way; `challenging` carries what is asked. It must never take a
+proof for granted that is not on the record.
 """
 
 from collections.abc import Sequence
 from typing import Final
 
 from dispatcher.model.errors import Conflict
-from dispatcher.model.letter import Admitted, Answer, Cleared, Departure, Stopped, Trouble
+from dispatcher.model.letter import Departure, Sealed, Stopped, Trouble
 from dispatcher.model.proof import ProofKey, ProofMethod, Unproven, proof_key, txt_name
 from dispatcher.model.snapshot import Route, Snapshot
-from dispatcher.model.verdict import Refusal
-from dispatcher.stages.gates.challenge import (
-    ECHO_BYTES_MAX,
-    clear_challenge,
-    has_token,
-    is_echo,
-    may_challenge,
-)
-from dispatcher.stages.sealing.seal import seal
+from dispatcher.stages.gates.challenge import has_token
 from dispatcher.stages.sealing.signature import depart
-from dispatcher.stages.settling.outcome import code_of, is_success
 from dispatcher.store.proofs import Claim
-from dispatcher.vault.partner_encryption import encrypt
+from dispatcher.worker.challenging import LEASE_MARGIN_SECONDS, Challenger
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
-from dispatcher.worker.reaching import reach
 from dispatcher.worker.rounds import wait_after
-from dispatcher.worker.tokens import TokenDesk
 
 WAITS_SECONDS: Final = (5.0, 30.0, 300.0, 3600.0)
 """How long to wait after each failure in a row, give or take a half; the last one for ever."""
-LEASE_MARGIN_SECONDS: Final = 15.0
-"""How much longer than an attempt a try may take: for names, and for the database."""
-NO_ECHO: Final = "no_echo"
 TXT_MISSING: Final = "txt_missing"
 TXT_UNASKED: Final = "txt_unasked"
 TXT_UNKNOWN: Final = "txt_unknown"
@@ -48,10 +33,10 @@ class Prover:
     fault = "prover_failed"
     again_seconds = WAITS_SECONDS[0]
 
-    def __init__(self, kit: Kit, policy: PolicyWatch, tokens: TokenDesk) -> None:
+    def __init__(self, kit: Kit, policy: PolicyWatch, challenger: Challenger) -> None:
         self._kit = kit
         self._policy = policy
-        self._tokens = tokens
+        self._challenger = challenger
 
     def places(self, snapshot: Snapshot) -> Sequence[tuple[ProofKey, Route]]:
         """Give every route that wants a proof; several may lead to one place."""
@@ -61,12 +46,7 @@ class Prover:
 
     def check(self, route: Route) -> Stopped | None:
         """Say why an endpoint may not be asked now, or nothing if it may."""
-        return may_challenge(
-            route,
-            self._policy.snapshot,
-            now=self._kit.clock.boot(),
-            policy_lease_ends=self._policy.lease_ends,
-        )
+        return self._challenger.check(route)
 
     async def ask(self, key: ProofKey, route: Route) -> float:
         """Ask by both ways, if it is time; give for how many seconds to leave it alone."""
@@ -104,62 +84,24 @@ class Prover:
         return wait
 
     async def _prove(self, route: Route) -> ProofMethod | Unproven | Stopped:
-        echo = await self._echo(route)
-        if isinstance(echo, Stopped):
-            return echo
-        if echo is None:
+        asked = await self._challenger.ask(route, self._sign)
+        if asked is None:
             return ProofMethod.ECHO
-        if isinstance(echo, Refusal):
+        if isinstance(asked, Stopped):
+            return asked
+        if asked.refusal is not None:
             # No letter may go there, so nothing is asked about the host either.
-            return Unproven(echo.code, TXT_UNASKED)
+            return Unproven(asked.code, TXT_UNASKED)
         dns = await self._read_txt(route)
         if isinstance(dns, Stopped):
             return dns
         if dns is None:
             return ProofMethod.DNS
-        return Unproven(echo, dns)
+        return Unproven(asked.code, dns)
 
-    async def _echo(self, route: Route) -> str | Stopped | Refusal | None:
-        """Post a challenge like a letter; nothing where it came back, else why it did not."""
-        kit, snapshot, challenge = self._kit, self._policy.snapshot, self._kit.mint_challenge()
-        stopped = self.check(route)
-        if stopped is not None:
-            return stopped
-        cleared = clear_challenge(
-            route, snapshot, kit.mint_webhook_id(), challenge, kit.clock.wall_us()
-        )
-        result = await self._carry(cleared)
-        if isinstance(result, Stopped):
-            # Not by policy: then it is the key or the certificate, and asking at once is in vain.
-            return result if self.check(route) is not None else result.reason.value
-        if isinstance(result, Refusal):
-            return result
-        if isinstance(result, Answer) and is_success(result.status):
-            return None if is_echo(result, challenge) else NO_ECHO
-        return code_of(result)
-
-    async def _carry(self, cleared: Cleared) -> Answer | Trouble | Stopped | Refusal:
-        """Take a challenge down the road, from the resolver to the door."""
-        kit, route = self._kit, cleared.route
-        admitted = await reach(kit, cleared)
-        if not isinstance(admitted, Admitted):
-            return admitted
-        shaped = await self._tokens.shape(admitted, self._tokens.of(cleared))
-        if isinstance(shaped, Refusal):
-            return shaped
-        sealed = seal(shaped, encrypt)
-        if isinstance(sealed, Refusal):
-            return sealed
-
-        def sign() -> Departure | Stopped:
-            keys = self._policy.keys.get(route.subscription, ())
-            return depart(sealed, keys, kit.clock.wall_us() // 1_000_000)
-
-        self._policy.in_flight += 1
-        try:
-            return await kit.transport.post(sealed, sign, lambda: self.check(route), ECHO_BYTES_MAX)
-        finally:
-            self._policy.in_flight -= 1
+    def _sign(self, sealed: Sealed) -> Departure | Stopped:
+        keys = self._policy.keys.get(sealed.cleared.route.subscription, ())
+        return depart(sealed, keys, self._kit.clock.wall_us() // 1_000_000)
 
     async def _read_txt(self, route: Route) -> str | Stopped | None:
         """Look for the connector's token at the host; nothing where it stands, else why not."""

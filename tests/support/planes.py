@@ -38,6 +38,7 @@ from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.identities import IdentityStore
+from dispatcher.store.key_trials import KeyTrialStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
@@ -151,6 +152,7 @@ def plane_of(database: Database) -> Plane:
         switches=SwitchControl(registry=registry, workers=WorkerStore(database), wall_us=wall_us),
         keys=KeyControl(
             registry=registry,
+            trials=KeyTrialStore(database),
             workers=WorkerStore(database),
             outbox=database,
             vault=standing_vault(),

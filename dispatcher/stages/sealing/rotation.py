@@ -1,8 +1,8 @@
 """How an endpoint's signing keys take turns: which end when another comes, and which may not go.
 
-Asked by `control.keys` of the keys of one kind of one subscription, by fingerprint; and whenever a
-snapshot is compiled, of who has no key to sign with. Only times come in and go out: no secret is
-near here.
+Asked by `control.keys` and `worker.key_trials` of the keys of one kind of one subscription, by
+fingerprint; and whenever a snapshot is compiled, of who has no key to sign with. Only times come in
+and go out: no secret is near here.
 """
 
 from collections.abc import Iterable, Mapping
@@ -12,6 +12,7 @@ from typing import Final
 from dispatcher.model.keys import KeyKind, KeyState, KeyTimes
 from dispatcher.model.registry import Registry
 
+_SECOND_US: Final = 1_000_000
 DAY_SECONDS: Final = 86_400
 OVERLAP_SECONDS: Final = DAY_SECONDS
 OVERLAP_SECONDS_MAX: Final = 7 * DAY_SECONDS
@@ -49,6 +50,30 @@ def hand_over(keys: Times, now_us: int, ends_us: int) -> dict[str, KeyTimes]:
         for name, times in keys.items()
         if times.is_signing(now_us)
     }
+
+
+def provable(keys: Times, now_us: int) -> str | None:
+    """Name the key that others still sign beside, until it is known to do alone."""
+    active = with_state(keys, now_us, KeyState.ACTIVE)
+    return active[0] if active and with_state(keys, now_us, KeyState.RETIRING) else None
+
+
+def end_early(keys: Times, proven: str, now_us: int) -> dict[str, KeyTimes]:
+    """Give new times for those that sign beside a proven key: their end is now.
+
+    None, where that key is no longer what takes their place.
+    """
+    if provable(keys, now_us) != proven:
+        return {}
+    return {
+        name: replace(keys[name], until_us=whole_second(now_us))
+        for name in with_state(keys, now_us, KeyState.RETIRING)
+    }
+
+
+def whole_second(now_us: int) -> int:
+    """Give the full second: the ledger counts microseconds, a signature seconds, and they agree."""
+    return now_us - now_us % _SECOND_US
 
 
 def take_back(keys: Times, now_us: int) -> dict[str, KeyTimes]:

@@ -3,12 +3,12 @@
 `depart` is called for couriers and readers, by the prover and by previews; whichever it is, there
 is no await between it and the write, so the timestamp is that of the attempt. It signs the very
 bytes that are written, with every key that signs at that instant, and gives no headers at all
-where a kind of key is missing.
+where a kind of key is missing. `depart_by` is for trials of one key, of which no letter is made.
 """
 
 from typing import Final
 
-from dispatcher.model.keys import SigningKey, SigningProfile, live_keys
+from dispatcher.model.keys import KeyKind, SigningKey, SigningProfile, live_keys
 from dispatcher.model.letter import Departure, Sealed, Stopped
 from dispatcher.model.verdict import Reason
 from dispatcher.stages.sealing.compat_signature import sign_compat
@@ -27,14 +27,21 @@ def depart(
     `is_answer` signs it as the answer to a partner's fetch. Nothing is signed whose bytes are not
     as the subscription has them.
     """
+    signing = live_keys(keys, sealed.cleared.route.signing, now_seconds * 1_000_000)
+    return depart_by(signing, sealed, now_seconds, is_answer=is_answer)
+
+
+def depart_by(
+    signing: tuple[SigningKey, ...], sealed: Sealed, now_seconds: int, *, is_answer: bool = False
+) -> Departure | Stopped:
+    """Make the headers of this attempt with just these keys, whatever others there are."""
     stopped = check_body(sealed)
     if stopped is not None:
         return stopped
-    cleared, body = sealed.cleared, sealed.body
-    route = cleared.route
-    signing = live_keys(keys, route.signing, now_seconds * 1_000_000)
     if not signing:
         return Stopped(Reason.SIGNING_KEY_MISSING)
+    cleared, body = sealed.cleared, sealed.body
+    route = cleared.route
     webhook_id = cleared.leased.webhook_id
     headers: tuple[tuple[str, str], ...] = (
         ("webhook-id", webhook_id),
@@ -49,7 +56,7 @@ def depart(
         content = f"{webhook_id}.{now_seconds}.".encode() + body
         headers += (("webhook-signature", sign_tokens(signing, content)),)
     compat = route.compat_signature
-    if compat is not None:
+    if compat is not None and signing[0].kind is KeyKind.HMAC:  # a shared key, if any, comes first
         value = sign_compat(compat.style, signing, body, now_seconds)
         headers += ((compat.header, value),)
     return Departure(headers, tuple(key.fingerprint for key in signing))

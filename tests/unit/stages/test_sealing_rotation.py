@@ -3,9 +3,11 @@
 from dispatcher.model.keys import KeyKind, KeyTimes, SigningProfile
 from dispatcher.stages.sealing.rotation import (
     ahead_seconds,
+    end_early,
     hand_over,
     live,
     next_turn_us,
+    provable,
     take_back,
     unsigned,
 )
@@ -32,6 +34,31 @@ def test_where_the_next_key_will_not_come_the_newest_that_signs_goes_on():
     assert take_back(ending, 100) == {"newer": KeyTimes(created_us=10)}
     assert take_back({"old": OLD, "active": ACTIVE}, 100) == {}
     assert take_back(ending, 999) == {}
+
+
+def test_what_others_still_sign_beside_may_be_proven():
+    assert provable(KEYS, 100) == "active"
+    assert provable(KEYS, 500) is None  # it signs alone by now
+    assert provable({"old": OLD, "pending": PENDING}, 100) is None  # it does not sign yet
+    assert provable({"active": ACTIVE, "revoked": REVOKED}, 100) is None
+
+
+def test_what_signs_beside_a_proven_key_ends_with_the_second_and_nothing_else_does():
+    second = 1_000_000
+    keys = {
+        "older": KeyTimes(created_us=1, until_us=8 * second),
+        "old": KeyTimes(created_us=2, until_us=9 * second),
+        "active": ACTIVE,
+        "pending": KeyTimes(created_us=3, active_us=9 * second),
+    }
+    ended = end_early(keys, "active", 5 * second + 7)
+    assert {name: times.until_us for name, times in ended.items()} == {
+        "older": 5 * second,
+        "old": 5 * second,
+    }
+    assert end_early(keys, "old", 5 * second) == {}
+    revoked = keys | {"active": KeyTimes(created_us=10, revoked_us=4)}
+    assert end_early(revoked, "active", 5 * second) == {}
 
 
 def test_a_public_key_is_published_a_day_ahead_unless_nobody_signs_until_then():

@@ -34,7 +34,7 @@ from dispatcher.model.verdict import Reason
 from dispatcher.stages.sealing.ed25519 import key_set, pair_of
 from dispatcher.stages.sealing.message_signature import LIFE_SECONDS
 from dispatcher.stages.sealing.seal import seal
-from dispatcher.stages.sealing.signature import depart
+from dispatcher.stages.sealing.signature import depart, depart_by
 from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_public, format_secret
 from dispatcher.vault.partner_encryption import encrypt
 from tests.unit.stages import builders
@@ -283,3 +283,27 @@ def test_the_key_set_holds_what_verifies_now_and_soon_and_nothing_private():
 def test_a_pair_shows_no_seed():
     assert "private" not in repr(pair_of(PAIR.secret))
     assert format_public(pair_of(PAIR.secret).public).startswith("whpk_")
+
+
+@pytest.mark.parametrize("tried", [SHARED, PAIR], ids=["shared", "pair"])
+def test_a_trial_bears_the_signature_of_the_tried_key_alone(tried: SigningKey):
+    compat = CompatSignature(header="x-acme-signature", style=CompatStyle.SHA256)
+    sealed = letter(SigningProfile.V1_V1A, compat_signature=compat)
+    departure = depart_by((tried,), sealed, the_time())
+    assert isinstance(departure, Departure)
+    headers = dict(departure.headers)
+    is_shared = tried is SHARED
+    assert departure.signed_by == (tried.fingerprint,)
+    assert headers["webhook-signature"].count(",") == 1
+    assert headers["webhook-signature"].startswith("v1," if is_shared else "v1a,")
+    # The older style is for shared secrets: a pair has nothing to put there.
+    assert ("x-acme-signature" in headers) is is_shared
+    if is_shared:
+        Webhook(format_secret(tried.secret)).verify(sealed.body, headers)
+    else:
+        assert verifies_v1a(pair_of(tried.secret).public, headers, sealed.body)
+
+
+def test_no_trial_leaves_without_a_key():
+    sealed = letter(SigningProfile.V1)
+    assert depart_by((), sealed, the_time()) == Stopped(Reason.SIGNING_KEY_MISSING)

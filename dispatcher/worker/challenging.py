@@ -1,0 +1,109 @@
+"""Carries a challenge to an endpoint and back, down the road of a letter, to the same door.
+
+Called by the prover, of endpoints, and by the key trials, of keys: they say what it is signed with,
+and what an echo means. Whatever would stop a letter stops a challenge too, up to the instant before
+the first byte. It must never carry anything of the company.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from dispatcher.model.letter import Admitted, Answer, Cleared, Departure, Sealed, Stopped, Trouble
+from dispatcher.model.snapshot import Route
+from dispatcher.model.verdict import Refusal
+from dispatcher.stages.gates.challenge import (
+    ECHO_BYTES_MAX,
+    clear_challenge,
+    is_echo,
+    may_challenge,
+)
+from dispatcher.stages.sealing.seal import seal
+from dispatcher.stages.settling.outcome import code_of, is_success
+from dispatcher.vault.partner_encryption import encrypt
+from dispatcher.worker.kit import Kit
+from dispatcher.worker.policy import PolicyWatch
+from dispatcher.worker.reaching import reach
+from dispatcher.worker.tokens import TokenDesk
+
+LEASE_MARGIN_SECONDS: Final = 15.0
+"""How much longer than its attempts a try may take: for names, and for the database."""
+NO_ECHO: Final = "no_echo"
+
+Sign = Callable[[Sealed], Departure | Stopped]
+
+
+@dataclass(frozen=True, slots=True)
+class Unechoed:
+    """A challenge that did not come back: the code of what came of it instead.
+
+    `refusal` says that no letter may go there either. `is_answered` is true where the endpoint did
+    answer, with something else.
+    """
+
+    code: str
+    refusal: Refusal | None = None
+    is_answered: bool = False
+
+
+class Challenger:
+    """Asks endpoints to repeat a random word. One instance serves the whole worker."""
+
+    def __init__(self, kit: Kit, policy: PolicyWatch, tokens: TokenDesk) -> None:
+        self._kit = kit
+        self._policy = policy
+        self._tokens = tokens
+
+    def check(self, route: Route) -> Stopped | None:
+        """Say why an endpoint may not be asked now, or nothing if it may."""
+        return may_challenge(
+            route,
+            self._policy.snapshot,
+            now=self._kit.clock.boot(),
+            policy_lease_ends=self._policy.lease_ends,
+        )
+
+    async def ask(self, route: Route, sign: Sign) -> Unechoed | Stopped | None:
+        """Post a challenge like a letter; nothing where it came back, else why it did not.
+
+        `Stopped` where policy forbids it: nothing is known of the endpoint then.
+        """
+        kit, snapshot, challenge = self._kit, self._policy.snapshot, self._kit.mint_challenge()
+        stopped = self.check(route)
+        if stopped is not None:
+            return stopped
+        cleared = clear_challenge(
+            route, snapshot, kit.mint_webhook_id(), challenge, kit.clock.wall_us()
+        )
+        result = await self._carry(cleared, sign)
+        if isinstance(result, Stopped):
+            # Not by policy: then it is the key or the certificate, and asking at once is in vain.
+            return result if self.check(route) is not None else Unechoed(result.reason.value)
+        if isinstance(result, Refusal):
+            return Unechoed(result.code, result)
+        if isinstance(result, Trouble):
+            return Unechoed(code_of(result))
+        if is_echo(result, challenge):
+            return None
+        code = NO_ECHO if is_success(result.status) else code_of(result)
+        return Unechoed(code, is_answered=True)
+
+    async def _carry(self, cleared: Cleared, sign: Sign) -> Answer | Trouble | Stopped | Refusal:
+        """Take a challenge down the road, from the resolver to the door."""
+        kit, route = self._kit, cleared.route
+        admitted = await reach(kit, cleared)
+        if not isinstance(admitted, Admitted):
+            return admitted
+        shaped = await self._tokens.shape(admitted, self._tokens.of(cleared))
+        if isinstance(shaped, Refusal):
+            return shaped
+        sealed = seal(shaped, encrypt)
+        if isinstance(sealed, Refusal):
+            return sealed
+        self._policy.in_flight += 1
+        try:
+            return await kit.transport.post(
+                sealed, lambda: sign(sealed), lambda: self.check(route), ECHO_BYTES_MAX
+            )
+        finally:
+            self._policy.in_flight -= 1
