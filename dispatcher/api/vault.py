@@ -9,7 +9,7 @@ from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
 from dispatcher.api.views import Text, View, WaitSeconds, Why, whole_number
-from dispatcher.control.vault_keys import Rewrapped, ShredAsked, Shredded, VaultStatus
+from dispatcher.control.vault_keys import Ended, Rewrapped, ShredAsked, Shredded, VaultStatus
 from dispatcher.model.people import Right
 
 KEYS_AT_ONCE_MAX: Final = 500
@@ -46,17 +46,26 @@ class RotatedView(View):
 
 
 class EndEpoch(View):
-    """Whose period is to end now, every tenant's where none is named, and why."""
+    """Whose period is to end now, every tenant's where none is named, and why.
+
+    `wait_seconds` is how long to wait for the workers.
+    """
 
     reason: Why
     tenant: Text | None = None
+    wait_seconds: WaitSeconds = 30.0
 
 
 class EndedView(View):
-    """How many periods ended, and the policy epoch from which nobody seals under their keys."""
+    """How many periods ended, and the policy epoch from which nobody seals under their keys.
+
+    Of the workers and partner listeners, `confirmed` obey it, `fenced` lost their policy lease.
+    """
 
     ended: int
     epoch: int
+    confirmed: tuple[str, ...]
+    fenced: tuple[str, ...]
 
 
 class Rewrap(View):
@@ -131,13 +140,12 @@ async def rotate_vault(plane: Plane, ask: Ask) -> dict[str, str]:
     return {"provider": made}
 
 
-async def end_epoch(plane: Plane, ask: Ask) -> dict[str, int]:
-    """End the period that is now, so that new keys seal from here on."""
+async def end_epoch(plane: Plane, ask: Ask) -> Ended:
+    """End the period that is now, and answer once new keys seal in its place."""
     body: EndEpoch = ask.body
-    ended, epoch = await plane.vault_keys.end_epoch(
-        body.tenant, reason=body.reason, by=ask.principal
+    return await plane.vault_keys.end_epoch(
+        body.tenant, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
     )
-    return {"ended": ended, "epoch": epoch}
 
 
 async def rewrap_vault(plane: Plane, ask: Ask) -> Rewrapped:
@@ -183,7 +191,7 @@ ROUTES: Final = (
         answer=end_epoch,
         body=EndEpoch,
         reply=EndedView,
-        refusals=(404, 422),
+        refusals=(404, 422, 504),
     ),
     Route(
         method="POST",

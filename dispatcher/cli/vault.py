@@ -49,19 +49,33 @@ def status(where: Where, as_json: bool) -> None:
 @click.option("--epoch", "of_epoch", is_flag=True, help="End the tenants' period instead.")
 @click.option("--tenant", help="With --epoch: of this tenant alone.")
 @why_option
+@wait_option
 @where_options
-def rotate(of_epoch: bool, tenant: str | None, reason: str, where: Where, as_json: bool) -> None:
+def rotate(
+    of_epoch: bool,
+    tenant: str | None,
+    reason: str,
+    wait_seconds: float,
+    where: Where,
+    as_json: bool,
+) -> None:
     """Make a new key of keys or, with --epoch, end a period.
 
     The keyring gets a new primary key, AWS KMS and Vault make a new version. What is wrapped
     already stays as it is until 'vault rewrap'. With --epoch the period that is now ends, so that
-    'vault shred --before' can destroy its keys.
+    'vault shred --before' can destroy its keys; it returns once no worker seals under them any
+    more.
     """
     if tenant is not None and not of_epoch:
         raise click.UsageError("--tenant goes with --epoch: the key of keys is everybody's")
     if of_epoch:
-        done = where.ask("POST", "/v1/vault/epochs/end", {"reason": reason, "tenant": tenant})
-        said = f"{done['ended']} period{'' if done['ended'] == 1 else 's'} ended"
+        body = {"reason": reason, "tenant": tenant, "wait_seconds": wait_seconds}
+        done = where.ask("POST", "/v1/vault/epochs/end", body)
+        fenced = f", {len(done['fenced'])} silent ones fenced" if done["fenced"] else ""
+        said = (
+            f"{done['ended']} period{'' if done['ended'] == 1 else 's'} ended: "
+            f"{len(done['confirmed'])} workers confirmed{fenced}"
+        )
     else:
         done = where.ask("POST", "/v1/vault/rotate", {"reason": reason})
         said = f"{done['provider']} wraps from now on; next: dispatcher vault rewrap"

@@ -54,6 +54,19 @@ class VaultStatus:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How many periods ended, and the policy epoch from which nobody seals under their keys.
+
+    `confirmed` processes obey it, `fenced` ones have lost their policy lease.
+    """
+
+    ended: int
+    epoch: int
+    confirmed: tuple[str, ...]
+    fenced: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrapped:
     """How many keys were wrapped anew, how many there are; `after` is where to go on."""
 
@@ -143,10 +156,13 @@ class VaultKeys:
         await self.audit.record(_entry("vault.rotated", by, made, reason))
         return made
 
-    async def end_epoch(self, tenant: str | None, *, reason: str, by: Principal) -> tuple[int, int]:
-        """Begin new epochs for a tenant, or for all; give how many ended, and the policy epoch.
+    async def end_epoch(
+        self, tenant: str | None, *, reason: str, by: Principal, wait_seconds: float
+    ) -> Ended:
+        """Begin new epochs for a tenant, or for all; return once no worker seals under the old.
 
-        Raises `NotFound` (`tenant_without_keys`).
+        Raises `NotFound` (`tenant_without_keys`), and `NotConfirmed` when workers have not answered
+        in time: the epochs have ended all the same.
         """
         require(by, Right.KEYS)
         require_reason(reason)
@@ -155,7 +171,15 @@ class VaultKeys:
         about = "every tenant" if tenant is None else f"tenant {tenant}"
         ended, epoch = await self.keys.end(tenant, _entry("vault.epoch_ended", by, about, reason))
         self.vault.forget()
-        return ended, epoch
+        rows = await confirmed(
+            self.workers, epoch, wait_seconds, done="the period has ended", code="end_unconfirmed"
+        )
+        return Ended(
+            ended=ended,
+            epoch=epoch,
+            confirmed=tuple(row.id for row in rows if not row.is_fenced),
+            fenced=tuple(row.id for row in rows if row.is_fenced),
+        )
 
     async def rewrap(self, after: str, limit: int, *, by: Principal) -> Rewrapped:
         """Wrap the next keys anew under the newest key of the provider; no record is touched."""

@@ -220,6 +220,27 @@ async def test_a_tenant_that_never_had_a_key_is_told_of_and_nothing_changes(cell
     assert (await cellar.end())["ended"] == 0, "its keys are destroyed, but it had some"
 
 
+async def test_the_end_of_a_period_waits_for_the_workers_as_a_hold_does(cellar: Cellar):
+    await cellar.store()
+    workers, worker = WorkerStore(cellar.database), WorkerId("w1")
+    await workers.register(worker, host="h", pid=1, lease_us=600_000_000)
+    body = {**WHY, "wait_seconds": 0.1}
+    told = await cellar.api.refused("POST", "/v1/vault/epochs/end", body, by=SRE)
+    assert told == (504, "end_unconfirmed")
+    waiting = asyncio.create_task(cellar.end(None))
+    await asyncio.sleep(0.1)
+    assert not waiting.done()
+    epoch = (await cellar.api.plane.registry.active()).epoch
+    await workers.beat(worker, confirmed=epoch, revision=1, in_flight=0)
+    done = await waiting
+    assert (done["ended"], done["epoch"], done["confirmed"], done["fenced"]) == (
+        0,
+        epoch,
+        ["w1"],
+        [],
+    )
+
+
 @pytest.mark.parametrize("how", ["filed", "recent"])
 async def test_another_process_of_the_api_shows_nothing_any_more_that_was_shredded(
     cellar: Cellar, how: str
