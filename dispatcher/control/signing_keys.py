@@ -44,7 +44,7 @@ def seal_key(subscription: str, kind: KeyKind, secret: bytes, vault: Vault) -> S
     return StoredKey(
         subscription=subscription,
         fingerprint=name,
-        sealed=vault.seal(secret, signing_key_place(subscription, name)),
+        sealed=vault.seal(secret, signing_key_place(subscription, kind, name)),
         kind=kind,
         public=base64.b64encode(public_half(secret)).decode() if is_pair else "",
     )

@@ -5,6 +5,7 @@ A record opens only at its own place, so a blob moved to another row, column or 
 
 from typing import Final
 
+from dispatcher.model.keys import KeyKind
 from dispatcher.vault.sealer import Place
 
 REGISTRY: Final = ""
@@ -16,11 +17,13 @@ def payload_place(tenant: str, event_id: str) -> Place:
     return Place(table="events", column="payload", tenant=tenant, row=event_id)
 
 
-def signing_key_place(subscription: str, fingerprint: str) -> Place:
-    """Say where a subscription's signing secret lies; it belongs to no one tenant."""
-    return Place(
-        table="signing_keys", column="sealed", tenant=REGISTRY, row=f"{subscription}/{fingerprint}"
-    )
+def signing_key_place(subscription: str, kind: KeyKind, fingerprint: str) -> Place:
+    """Say where a subscription's signing secret lies; it belongs to no one tenant.
+
+    What it signs with is part of that: whoever has a shared secret must not have a private key.
+    """
+    row = f"{subscription}/{kind}/{fingerprint}"
+    return Place(table="signing_keys", column="sealed", tenant=REGISTRY, row=row)
 
 
 def credential_place(connector: str, destination: str, credential: str) -> Place:

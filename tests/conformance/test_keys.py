@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.ids import WorkerId
-from dispatcher.model.keys import SigningProfile
+from dispatcher.model.keys import KeyKind, SigningProfile
 from dispatcher.model.registry import Registry
 from dispatcher.model.tls import Tls
 from dispatcher.stages.sealing.standard_webhooks import format_secret
@@ -94,7 +94,7 @@ async def test_a_new_key_signs_at_once_and_the_old_one_beside_it_for_a_day(
         "SELECT sealed FROM {signing_keys} WHERE fingerprint = :f",
         f=made["fingerprint"],
     )
-    place = signing_key_place(NAME, made["fingerprint"])
+    place = signing_key_place(NAME, KeyKind.HMAC, made["fingerprint"])
     opened = standing_vault().open(bytes(stored[0]["sealed"]), place)
     assert format_secret(opened) == made["secret"]
     await age(database, DAY_US)
@@ -126,7 +126,7 @@ async def test_an_ed25519_key_is_told_of_a_day_before_it_signs(api: Caller, data
         "SELECT sealed, public FROM {signing_keys} WHERE fingerprint = :f",
         f=made["fingerprint"],
     )
-    place = signing_key_place(NAME, made["fingerprint"])
+    place = signing_key_place(NAME, KeyKind.ED25519, made["fingerprint"])
     seed = standing_vault().open(bytes(row["sealed"]), place)
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
     assert made["public_key"] == "whpk_" + base64.b64encode(public).decode()

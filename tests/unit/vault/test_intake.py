@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dispatcher.model.errors import KeyUnavailable, SealBroken
+from dispatcher.model.keys import KeyKind
 from dispatcher.vault import intake
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.intake import IntakeKey
@@ -110,7 +111,7 @@ async def test_a_tenants_key_opens_no_intake_and_the_public_half_opens_nothing()
 @pytest.mark.parametrize(
     "place",
     [
-        signing_key_place("acme-orders", "1f0c9a27"),
+        signing_key_place("acme-orders", KeyKind.HMAC, "1f0c9a27"),
         credential_place("acme", "https://hooks.acme.example/in", "5d0b11c2"),
         token_key_place("acme", 1),
         reply_place("ann", "k1"),

@@ -80,7 +80,7 @@ def watch(world: World) -> PolicyWatch:
 
 
 def key(name: str, **times: int) -> StoredKey:
-    sealed = VAULT.seal(b"s" * 32, signing_key_place("acme-orders", name))
+    sealed = VAULT.seal(b"s" * 32, signing_key_place("acme-orders", KeyKind.HMAC, name))
     return StoredKey("acme-orders", name, sealed, KeyKind.HMAC, "", KeyTimes(**times))
 
 
@@ -104,7 +104,9 @@ async def test_a_lane_closes_as_the_last_key_ends_and_opens_as_the_next_begins()
 async def test_a_lane_is_closed_whose_key_is_revoked_or_cannot_be_opened():
     gone = StoredKey("acme-orders", "f1", None, times=KeyTimes(created_us=1, revoked_us=2))
     broken = StoredKey("acme-orders", "f1", b"no seal", times=KeyTimes(created_us=1))
-    for world in (World(), World(gone), World(broken)):
+    moved = replace(key("new"), subscription="acme-refunds")
+    posing = replace(key("new"), kind=KeyKind.ED25519)  # the partner has a shared secret, too
+    for world in (World(), World(gone), World(broken), World(moved), World(posing)):
         policy = watch(world)
         await policy.start()
         assert reasons(policy) == (Reason.SIGNING_KEY_MISSING,)
