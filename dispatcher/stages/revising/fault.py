@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}\Z")
+"""What names are made of, but those of event types: `event_type_faults` has theirs."""
 
 
 @dataclass(frozen=True, slots=True)

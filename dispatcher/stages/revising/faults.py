@@ -55,7 +55,7 @@ def _find(registry: Registry) -> Iterator[Fault]:
             for key, value in _fields(each):
                 yield from _check_texts(f"{kind} {each.name!r}: {key}", value)
     yield from _check_policy(registry.policy)
-    yield from _check_names("event type", (each.name for each in registry.event_types))
+    yield from _check_once("event type", (each.name for each in registry.event_types))
     yield from _check_names("connector", (each.name for each in registry.connectors))
     yield from _check_names("subscription", (each.name for each in registry.subscriptions))
     yield from _check_names("producer", (each.name for each in registry.producers))
@@ -134,9 +134,16 @@ def _check_texts(where: str, value: object) -> Iterator[Fault]:
 
 
 def _check_names(kind: str, names: Iterable[str]) -> Iterator[Fault]:
-    for name, count in Counter(names).items():
-        where = f"{kind} {name!r}: name"
-        if count > 1:
-            yield Fault(where, f"defined {count} times", "give each its own name")
+    given = tuple(names)
+    yield from _check_once(kind, given)
+    for name in dict.fromkeys(given):
         if not NAME.match(name):
-            yield bad_name(where)
+            yield bad_name(f"{kind} {name!r}: name")
+
+
+def _check_once(kind: str, names: Iterable[str]) -> Iterator[Fault]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield Fault(
+                f"{kind} {name!r}: name", f"defined {count} times", "give each its own name"
+            )

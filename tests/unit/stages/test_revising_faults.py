@@ -42,6 +42,24 @@ def test_a_name_outside_the_grammar_is_a_fault(name):
     assert f"connector {name!r}: name" in places(connectors=(connector(), connector(name)))
 
 
+@pytest.mark.parametrize(
+    "name", ["order-paid", "order.paid-late", "order..paid", ".order", "order.", "örder", "a\n"]
+)
+def test_an_event_type_is_named_by_words_with_full_stops_between(name):
+    (fault,) = [
+        fault
+        for fault in find_faults(builders.registry(event_types=(event_type(), event_type(name))))
+        if fault.why == "not a name for an event type"
+    ]
+    assert f"event type {name!r}: name" == fault.where
+    assert "order.paid_late" in fault.fix
+
+
+@pytest.mark.parametrize("name", ["order", "order.paid_late", "2fa.done", "a.b.c", "a" * 64])
+def test_a_hierarchy_of_words_names_an_event_type(name):
+    assert [] == places(event_types=(event_type(), event_type(name)))
+
+
 def test_duplicate_names_are_faults():
     assert ["event type 'order.paid': name"] == places(event_types=(event_type(),) * 2)
     assert ["connector 'acme': name"] == places(connectors=(connector(),) * 2)
