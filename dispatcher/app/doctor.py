@@ -14,13 +14,13 @@ from typing import Final
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config, OutboxSection, RegistrySection, load_config
 from dispatcher.app.finding import Finding, Remark
+from dispatcher.app.key_checks import look_at_signing_keys
 from dispatcher.app.key_providers import key_providers
 from dispatcher.app.partner_checks import look_at_address, look_at_identity, look_at_need
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.way_out import name_source, network_settings
 from dispatcher.model.days import DAY_US
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, SealBroken, StoreUnavailable
-from dispatcher.model.keys import KeyState
 from dispatcher.network.identities import read_pair
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
@@ -28,7 +28,6 @@ from dispatcher.network.sources import check_sources
 from dispatcher.network.tls import make_context
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
-from dispatcher.store.signing_keys import read_signing_keys
 from dispatcher.store.versions import HEADS, check_schema
 from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.provider import KeyContext
@@ -36,7 +35,6 @@ from dispatcher.vault.provider import KeyContext
 CLOCK_SECONDS_MAX: Final = 5.0
 IDENTITY_DAYS: Final = 30
 """How long before its end a client certificate is reminded of."""
-_NAMES_MAX: Final = 20
 RELEASED_US: Final = 1_767_225_600_000_000
 """The first of January 2026. A clock that stands before it was never set."""
 
@@ -59,7 +57,7 @@ async def examine(path: Path | None) -> tuple[Finding, ...]:
         ("key provider", partial(_look_at_provider, config)),
         ("registry database", partial(_look_at_database, config, "registry")),
         ("outbox database", partial(_look_at_database, config, "outbox")),
-        ("signing keys", partial(_look_at_signing_keys, config)),
+        ("signing keys", partial(look_at_signing_keys, config)),
         ("clock", partial(_look_at_clock, config)),
         ("trusted roots", partial(_look_at_roots, config)),
         ("client identities", partial(_look_at_identities, config)),
@@ -119,22 +117,6 @@ async def _look_at_database(config: Config, plane: str) -> str:
     finally:
         await database.aclose()
     return f"answers, tables at {HEADS[plane]}"
-
-
-async def _look_at_signing_keys(config: Config) -> str:
-    database, now_us = _open(config, "registry"), SystemClock().wall_us()
-    try:
-        async with database.look() as connection:
-            keys = await read_signing_keys(database, connection)
-    except StoreUnavailable:
-        return "not read: see the registry database"
-    finally:
-        await database.aclose()
-    active = [key for key in keys if key.times.state(now_us) is KeyState.ACTIVE]
-    days = config.keys.remind_after_days
-    old = sorted(k.name for k in active if k.times.age_days(now_us) >= days)
-    told = f"; older than {days} days, so rotate: {', '.join(old[:_NAMES_MAX])}" if old else ""
-    return f"{len(active)} active{told}{' ...' if len(old) > _NAMES_MAX else ''}"
 
 
 async def _look_at_clock(config: Config) -> str:

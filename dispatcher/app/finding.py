@@ -3,7 +3,11 @@
 Written by the checks, shown by the command. No finding holds a secret.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+_NAMES_MAX: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +33,9 @@ class Finding:
     def is_warning(self) -> bool:
         """True where the check did not fail and left a remark."""
         return self.is_ok and bool(self.code)
+
+
+def list_names(names: Iterable[str]) -> str:
+    """Write names in one line, the first of them where there are many."""
+    first = sorted(names)
+    return f"{', '.join(first[:_NAMES_MAX])}{' ...' if len(first) > _NAMES_MAX else ''}"

@@ -5,12 +5,11 @@ but this machine itself, where something stands at the listener's address alread
 hands with, to see whether it is the listener.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import Config
-from dispatcher.app.finding import Remark
+from dispatcher.app.finding import Remark, list_names
 from dispatcher.app.house import open_house
 from dispatcher.model.days import DAY_US
 from dispatcher.model.endpoint import parse_endpoint
@@ -25,7 +24,6 @@ from dispatcher.network.settings import Identity
 OFF: Final = "off"
 ENDS_SOON_DAYS: Final = 30
 HANDSHAKE_SECONDS: Final = 5.0
-_NAMES_MAX: Final = 20
 _REPLACE: Final = "put a new one and its key in the place of it, and start the listener anew"
 
 
@@ -59,7 +57,7 @@ def describe_need(registry: Registry) -> str:
     keys = [each.name for each in served if KeyKind.HMAC not in each.signing.kinds]
     thin = [each.name for each in served if each.style is Style.THIN and each.ticket_seconds]
     needs = [
-        f"{what} of {_named(names)}"
+        f"{what} of {list_names(names)}"
         for what, names in (("the public keys", keys), ("the tickets", thin))
         if names
     ]
@@ -81,7 +79,7 @@ async def look_at_identity(config: Config) -> str | Remark:
     if not {host, f"*.{host.partition('.')[2]}"} & set(names):
         return Remark(
             "certificate_name",
-            f"{named} is for {_named(names) or 'no name'}, and partners call {host}",
+            f"{named} is for {list_names(names) or 'no name'}, and partners call {host}",
             "use a certificate for the host of [partner] base_url, or correct that",
         )
     if days < ENDS_SOON_DAYS:
@@ -132,8 +130,3 @@ def _read_pair(config: Config) -> Pair | None:
 
 def _unfit(why: str, code: str) -> ConfigInvalid:
     return ConfigInvalid(why, where="partner.certificate", fix=_REPLACE, code=code)
-
-
-def _named(names: Iterable[str]) -> str:
-    first = sorted(names)
-    return f"{', '.join(first[:_NAMES_MAX])}{' ...' if len(first) > _NAMES_MAX else ''}"

@@ -1,4 +1,4 @@
-"""What the doctor says of clocks: never set, or apart from a database's; and of old keys."""
+"""What the doctor says of clocks: never set, or apart from a database's."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,6 @@ from dispatcher.app.finding import Finding, Remark
 from dispatcher.model.errors import ConfigInvalid, StoreUnavailable
 from tests.support.certificates import write_identity
 from tests.support.databases import migrate_now
-from tests.support.letters import change
 
 HOUR_US = 3_600_000_000
 
@@ -62,30 +61,6 @@ async def test_a_clock_without_a_database_to_compare_it_with_is_not_called_good(
 
     monkeypatch.setattr(doctor, "database_us", away)
     assert await doctor._look_at_clock(config) == "not compared: see the databases"
-
-
-async def test_keys_that_have_signed_for_too_long_are_named(config):
-    assert await doctor._look_at_signing_keys(config) == "0 active"
-    database = doctor._open(config, "registry")
-    old = SystemClock().wall_us() - 91 * 24 * HOUR_US
-    rows = [
-        ("orders", "0a", old, None),
-        ("orders", "0b", old, 1),
-        ("bills", "0c", old + HOUR_US, 1),
-    ]
-    for subscription, name, created_us, until_us in rows:
-        await change(
-            database,
-            "INSERT INTO {signing_keys} (subscription, fingerprint, created_us, until_us)"
-            " VALUES (:subscription, :name, :created_us, :until_us)",
-            subscription=subscription,
-            name=name,
-            created_us=created_us,
-            until_us=until_us,
-        )
-    await database.aclose()
-    said = await doctor._look_at_signing_keys(config)
-    assert said == "1 active; older than 90 days, so rotate: orders/0a"
 
 
 def with_identity(tmp_path: Path, days: int):
