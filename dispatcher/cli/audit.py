@@ -88,11 +88,11 @@ def checkpoint(wants_key: bool, where: Where, as_json: bool) -> None:
 @config_option
 @json_option
 def export(file: Path, config_path: Path | None, as_json: bool) -> None:
-    """Write the whole log into the new FILE, for 'audit verify --log' and for other tools.
+    """Write the whole log into the new FILE.
 
-    The newest checkpoint and an empty line; then one line an entry: its seal in hexadecimal, a
-    blank, and its exact bytes. A leaf of the tree is SHA-256 over a zero byte, those bytes and the
-    seal (RFC 6962).
+    It is for 'audit verify --log' and for other tools. The newest checkpoint and an empty line;
+    then one line an entry: its seal in hexadecimal, a blank, and its exact bytes. A leaf of the
+    tree is SHA-256 over a zero byte, those bytes and the seal (RFC 6962).
     """
     size = run_async(_export(load_config(config_path), file))
     if as_json:
@@ -124,11 +124,12 @@ def verify(
     config_path: Path | None,
     as_json: bool,
 ) -> int:
-    """Recompute the whole log, and hold it against its seals and every checkpoint kept.
+    """Recompute the whole log, and find what was changed in it.
 
-    Names the first entry that was altered, removed, put in or moved, and exits 1. Works on the
-    databases themselves and needs the keyring: it trusts no answer of the API. With --log it needs
-    neither: anybody with the key can do it, and learns between which checkpoints something is bad.
+    Holds it against its seals and every checkpoint kept. Names the first entry that was altered,
+    removed, put in or moved, and exits 1. Works on the databases themselves and needs the keyring:
+    it trusts no answer of the API. With --log it needs neither: anybody with the key can do it, and
+    learns between which checkpoints something is bad.
     """
     calm_collector()
     if file is None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, wait_option, why_option
+from dispatcher.cli.output import counted, moment, print_json, print_table, wait_option, why_option
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind
 from dispatcher.stages.sealing.rotation import (
@@ -220,7 +220,7 @@ def revoke(
     names = done["keys"]
     fenced = f", {done['workers_fenced']} silent ones fenced" if done["workers_fenced"] else ""
     click.echo(
-        f"{len(names)} key{'' if len(names) == 1 else 's'} revoked at "
+        f"{counted(len(names), 'key')} revoked at "
         f"{moment(done['confirmed_us'])}: {done['workers_confirmed']} workers confirmed in "
         f"{done['confirmed_ms']:.0f} ms{fenced}, in flight at the time: {done['in_flight']}"
     )

@@ -87,3 +87,8 @@ def moment(microseconds: int | None) -> str | None:
     except (OverflowError, ValueError, OSError):  # a row written by hand
         return f"{microseconds} us"
     return at.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Write so many of something: one key, two keys."""
+    return f"{count} {one if count == 1 else many or f'{one}s'}"

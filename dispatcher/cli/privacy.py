@@ -3,7 +3,7 @@
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import print_json, wait_option, why_option
+from dispatcher.cli.output import counted, print_json, wait_option, why_option
 
 
 @click.command()
@@ -78,4 +78,4 @@ def erase(
         return
     tokens = done["tokens"]
     shared = f", {done['shared']} of them shared with others" if done["shared"] else ""
-    click.echo(f"{done['subject']}: {tokens} token{'' if tokens == 1 else 's'} erased{shared}")
+    click.echo(f"{done['subject']}: {counted(tokens, 'token')} erased{shared}")

@@ -34,10 +34,11 @@ def schema() -> None:
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 @json_option
 def lint(paths: tuple[Path, ...], as_json: bool) -> int:
-    """Find what keeps schemas from being registered: every leaf must say what it is.
+    """Find what keeps schemas from being registered.
 
-    FILE is a schema (.json), or a registry file or folder (.toml), of which every schema is
-    checked. Needs no database. Exits 1 when there is a finding, 2 when a file cannot be read.
+    Every leaf must say what it is. FILE is a schema (.json), or a registry file or folder (.toml),
+    of which every schema is checked. Needs no database. Exits 1 when there is a finding, 2 when a
+    file cannot be read.
     """
     files = read_schemas(paths)
     found = [
@@ -65,11 +66,12 @@ def lint(paths: tuple[Path, ...], as_json: bool) -> int:
 @click.argument("paths", metavar="FILE...", nargs=-1, required=True, type=_FILE)
 @json_option
 def infer(paths: tuple[Path, ...], as_json: bool) -> None:
-    """Propose a schema with classes from sample payloads, and say why of each leaf.
+    """Propose a schema from sample payloads, and say why of each leaf.
 
     FILE holds one JSON object, a list of them, or one on each line; '-' is standard input. The
-    proposal passes 'schema lint', every sample fits it, and it holds no value of them. Unrecognised
-    fields are confidential. Read it before you register it: it is a guess. Needs no database.
+    proposal has classes, passes 'schema lint', every sample fits it, and it holds no value of them.
+    Unrecognised fields are confidential. Read it before you register it: it is a guess. Needs no
+    database.
     """
     samples = read_samples(paths)
     try:
@@ -94,7 +96,7 @@ def infer(paths: tuple[Path, ...], as_json: bool) -> None:
 @click.argument("new", type=_FILE)
 @json_option
 def compare(old: Path, new: Path, as_json: bool) -> int:
-    """Say what the schema NEW changes for those who know OLD, and whom it breaks.
+    """Say what the schema NEW changes since OLD, and whom it breaks.
 
     Producers break where an event they send would be refused; consumers where they would miss a
     field, meet a value they have never seen, or lose a grant. Needs no database. Exits 1 when it
@@ -125,11 +127,12 @@ def compare(old: Path, new: Path, as_json: bool) -> int:
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(1, 100_000))
 @where_options
 def triage(event_type: str | None, limit: int, where: Where, as_json: bool) -> None:
-    """List the fields that events carry and no schema classes: nobody is sent them.
+    """List the fields that events carry and no schema classes.
 
-    'undeclared' is not in the schema at all, 'unclassified' has no class there. [*] stands for
-    members whose names may be values, and for elements. Workers look at one event of each type a
-    second. A field leaves this list when a revision classes it, or after 30 days unseen.
+    Nobody is sent them. 'undeclared' is not in the schema at all, 'unclassified' has no class
+    there. [*] stands for members whose names may be values, and for elements. Workers look at one
+    event of each type a second. A field leaves this list when a revision classes it, or after 30
+    days unseen.
     """
     rows = where.list("/v1/triage", limit, {"event_type": event_type})
     if as_json:

@@ -24,7 +24,7 @@ _SEED_BYTES_MIN = 16
 @click.option("--count", default=1, show_default=True, type=click.IntRange(1, 10_000))
 @json_option
 def sample(file: Path, seed: str, count: int, as_json: bool) -> None:
-    """Make events of nothing but the schema FILE: valid, and plainly nobody's.
+    """Make events of the schema FILE alone, valid and plainly nobody's.
 
     One event a line; the same seed gives the same events, on every machine. Mail is at example.com,
     numbers and addresses are those kept for examples and tests. Needs no database. Exits 2 when
@@ -57,12 +57,12 @@ def sample(file: Path, seed: str, count: int, as_json: bool) -> None:
 )
 @json_option
 def mask(schema: Path, file: str, seed_file: Path | None, as_json: bool) -> None:
-    """Make of the event FILE ('-': standard input) one with nobody left in it.
+    """Make of the event FILE one with nobody left in it.
 
-    What the schema file SCHEMA classes 'other' and 'public' or 'internal' stays; every other leaf
-    is replaced by a fake of the same form, and what is not declared is left out. Whoever has the
-    seed can test guesses against the fakes. Needs no database. Exits 2 when a file cannot be read,
-    or the event is not one of this schema.
+    '-' is standard input. What the schema file SCHEMA classes 'other' and 'public' or 'internal'
+    stays; every other leaf is replaced by a fake of the same form, and what is not declared is left
+    out. Whoever has the seed can test guesses against the fakes. Needs no database. Exits 2 when a
+    file cannot be read, or the event is not one of this schema.
     """
     from dispatcher.control.schema_files import read_schema
     from dispatcher.stages.shaping.masking import mask_event

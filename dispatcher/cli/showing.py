@@ -38,7 +38,10 @@ def bench() -> None:
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
 @json_option
 def road(database: str | None, events: int, rounds: int, as_json: bool) -> int:
-    """Measure the whole road against the bare aiohttp client, alternating, in one run."""
+    """Measure the whole road against the bare aiohttp client.
+
+    Both in one run, in turns.
+    """
     from dispatcher.showcase.road import run_road_bench
 
     return run_async(
@@ -55,7 +58,7 @@ def road(database: str | None, events: int, rounds: int, as_json: bool) -> int:
 def registry(
     database: str | None, connectors: int, subscriptions: int, rounds: int, as_json: bool
 ) -> int:
-    """Measure a large registry: reading, planning, compiling, and a worker picking it up."""
+    """Measure reading, planning and obeying a large registry."""
     from dispatcher.showcase.bench_registry import run_registry_bench
 
     return run_async(
@@ -75,7 +78,7 @@ def registry(
 @click.option("--rounds", default=3, show_default=True, type=click.IntRange(1, 100))
 @json_option
 def audit(database: str | None, entries: int, rounds: int, as_json: bool) -> int:
-    """Measure a long audit log: verifying all of it, and adding to it."""
+    """Measure verifying a long audit log, and adding to it."""
     from dispatcher.showcase.bench_audit import run_audit_bench
 
     return run_async(
@@ -88,7 +91,7 @@ def audit(database: str | None, entries: int, rounds: int, as_json: bool) -> int
 @click.option("--rounds", default=5, show_default=True, type=click.IntRange(1, 100))
 @json_option
 def guard(deliveries: int, rounds: int, as_json: bool) -> int:
-    """Measure what the guard costs per delivery on a kept TLS connection.
+    """Measure what the guard costs a delivery on a kept connection.
 
     The target is 15 µs of processor time; whether this machine meets it is said.
     """
@@ -102,7 +105,9 @@ def guard(deliveries: int, rounds: int, as_json: bool) -> int:
 @click.option("--letters", default=5_000, show_default=True, type=click.IntRange(100, 10**6))
 @json_option
 def leakguard(ids: int, letters: int, as_json: bool) -> int:
-    """Measure the leak guard: precision and recall, harmless ids taken for leaks, time per KB.
+    """Measure what the leak guard finds and misses, and its time.
+
+    Precision and recall, harmless ids taken for leaks, and time per KB.
 
     The target is 25 µs for a letter of 1 KiB in 15 fields with nothing to find.
     """
@@ -131,10 +136,10 @@ def shaping(letters: int, rounds: int, as_json: bool) -> int:
 @click.option("--rounds", default=7, show_default=True, type=click.IntRange(1, 100))
 @json_option
 def sealing(times: int, rounds: int, as_json: bool) -> int:
-    """Measure what each seal costs in processor time, beside its target.
+    """Measure what each seal costs, beside its target.
 
-    Signing a letter, encrypting it to its partner, and sealing and opening 1 KiB at rest. Nothing
-    is sent or stored.
+    The processor time of signing a letter, of encrypting it to its partner, and of sealing and
+    opening 1 KiB at rest. Nothing is sent or stored.
     """
     from dispatcher.showcase.bench_sealing import run_sealing_bench
 

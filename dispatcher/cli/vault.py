@@ -8,7 +8,14 @@ from rich.console import Console
 from rich.progress import Progress
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, wait_option, why_option
+from dispatcher.cli.output import (
+    counted,
+    moment,
+    print_json,
+    print_table,
+    wait_option,
+    why_option,
+)
 
 
 @click.group()
@@ -31,7 +38,7 @@ def status(where: Where, as_json: bool) -> None:
         return
     click.echo(f"wraps now: {found['provider']}")
     for kek, count in found["wrapped_by"].items():
-        click.echo(f"  {count} key{'' if count == 1 else 's'} wrapped by {kek}")
+        click.echo(f"  {counted(count, 'key')} wrapped by {kek}")
     cells = [
         (
             each["tenant"] or "(registry)",
@@ -73,8 +80,8 @@ def rotate(
         done = where.ask("POST", "/v1/vault/epochs/end", body)
         fenced = f", {len(done['fenced'])} silent ones fenced" if done["fenced"] else ""
         said = (
-            f"{done['ended']} period{'' if done['ended'] == 1 else 's'} ended: "
-            f"{len(done['confirmed'])} workers confirmed{fenced}"
+            f"{counted(done['ended'], 'period')} ended: "
+            f"{counted(len(done['confirmed']), 'worker')} confirmed{fenced}"
         )
     else:
         done = where.ask("POST", "/v1/vault/rotate", {"reason": reason})
@@ -151,10 +158,11 @@ def shred(
     }
     if not is_sure:
         plan = where.ask("POST", "/v1/vault/shred", {**body, "is_rehearsal": True})
-        lost = f", and {plan['undelivered']} deliveries with them" if plan["undelivered"] else ""
+        waiting = counted(plan["undelivered"], "delivery", "deliveries")
+        lost = f", and {waiting} with them" if plan["undelivered"] else ""
         click.confirm(
-            f"destroy {plan['keys']} keys of {tenant}{lost}? Only {plan['outbox']} was looked at. "
-            "This cannot be undone",
+            f"destroy {counted(plan['keys'], 'key')} of {tenant}{lost}? "
+            f"Only {plan['outbox']} was looked at. This cannot be undone",
             abort=True,
             err=True,
         )
@@ -168,8 +176,9 @@ def shred(
 
 def _print_shredded(done: dict[str, Any]) -> None:
     click.echo(
-        f"{done['tenant']}: {done['keys']} keys destroyed; in {done['outbox']} alone: "
-        f"{done['payloads']} payloads dropped, {done['dropped']} deliveries lost"
+        f"{done['tenant']}: {counted(done['keys'], 'key')} destroyed; in {done['outbox']} alone: "
+        f"{counted(done['payloads'], 'payload')} dropped, "
+        f"{counted(done['dropped'], 'delivery', 'deliveries')} lost"
     )
     fenced = f"; lost their lease: {', '.join(done['fenced'])}" if done["fenced"] else ""
     click.echo(f"  forgotten by: {', '.join(done['confirmed']) or 'nobody else ran'}{fenced}")

@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+import click
 import pytest
+from click.testing import CliRunner
 
 from dispatcher.cli import main as door
 from dispatcher.cli.events import _print_attempt
@@ -20,6 +22,22 @@ def fail(monkeypatch: pytest.MonkeyPatch, *argv: str) -> None:
     with pytest.raises(SystemExit) as ended:
         door.main()
     assert ended.value.code == 1
+
+
+def test_what_each_command_does_is_said_in_one_line_of_the_list():
+    tree = door.tree
+    groups = [tree] + [
+        command
+        for name in tree.list_commands(click.Context(tree))
+        if isinstance(command := tree.get_command(click.Context(tree), name), click.Group)
+    ]
+    assert len(groups) > 5
+    for group in groups:
+        said = CliRunner().invoke(group, ["--help"], terminal_width=80).stdout
+        listed = said.partition("Commands:")[2]
+        assert listed
+        assert "..." not in listed
+        assert not [line for line in listed.partition("\n\n")[0].splitlines() if len(line) > 80]
 
 
 def test_a_fault_of_our_own_is_told_by_its_kind_alone(

@@ -41,7 +41,10 @@ def test_a_shred_says_what_opened_before_and_opens_no_more(
     answer(monkeypatch, **proof)
     done = CliRunner().invoke(shred, TERMS)
     assert done.stdout.endswith(f"{says}\n")
-    assert "in sqlite:///out.db alone: 2 payloads dropped" in done.stdout
+    head = (
+        "north: 1 key destroyed; in sqlite:///out.db alone: 2 payloads dropped, 0 deliveries lost\n"
+    )
+    assert done.stdout.startswith(head)
     assert "forgotten by: web-1-ab, web-2-cd; lost their lease: x-3\n" in done.stdout
 
 
@@ -55,3 +58,11 @@ def test_a_shred_whose_proof_fails_is_a_check_that_failed(
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == status
+
+
+def test_before_it_begins_it_says_in_plain_words_how_much_is_lost(monkeypatch: pytest.MonkeyPatch):
+    plan = {"keys": 1, "undelivered": 1, "outbox": "sqlite:///out.db"}
+    monkeypatch.setattr(Where, "ask", lambda *_: plan)
+    asked = CliRunner().invoke(shred, TERMS[:-1], input="n\n")
+    assert "destroy 1 key of north, and 1 delivery with them? Only" in asked.output
+    assert asked.exit_code == 1
