@@ -8,6 +8,7 @@ caller, for the commit has happened; whatever it misses, polling finds. A bare `
 moment after its commit, so its rows are found by polling.
 """
 
+import os
 import threading
 import time
 from typing import Any, Final
@@ -24,6 +25,10 @@ PAUSE_SECONDS: Final = 0.005
 _pending: WeakKeyDictionary[Session, Connection] = WeakKeyDictionary()
 _announced: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 _lock: Final = threading.Lock()
+# Whoever forks holds it meanwhile, so that no other thread takes it along and never gives it back.
+os.register_at_fork(
+    before=_lock.acquire, after_in_child=_lock.release, after_in_parent=_lock.release
+)
 
 
 def remember(session: Session, connection: Connection) -> None:

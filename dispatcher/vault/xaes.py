@@ -56,7 +56,8 @@ class Xaes:
         return AESGCM(self._encrypt_blocks((self._mask ^ context).to_bytes(32, "big")))
 
     def _encrypt_blocks(self, blocks: bytes) -> bytes:
-        # One context for all calls: a fresh one costs more than the rest. Threads take turns.
+        # One context for all calls: a fresh one costs more than the rest. Threads take turns. No
+        # process of ours forks; in a product service's that does, `intake` begins anew.
         with self._lock:
             return self._encrypt(blocks)
 
