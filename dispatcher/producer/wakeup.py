@@ -26,9 +26,10 @@ _pending: WeakKeyDictionary[Session, Connection] = WeakKeyDictionary()
 _announced: WeakKeyDictionary[Engine, float] = WeakKeyDictionary()
 _lock: Final = threading.Lock()
 # Whoever forks holds it meanwhile, so that no other thread takes it along and never gives it back.
-os.register_at_fork(
-    before=_lock.acquire, after_in_child=_lock.release, after_in_parent=_lock.release
-)
+if hasattr(os, "register_at_fork"):  # where nothing forks there is no such thing
+    os.register_at_fork(
+        before=_lock.acquire, after_in_child=_lock.release, after_in_parent=_lock.release
+    )
 
 
 def remember(session: Session, connection: Connection) -> None:

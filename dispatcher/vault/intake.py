@@ -50,7 +50,8 @@ class _Session:
 _sessions: dict[IntakeKey, _Session] = {}
 # A product service may fork while a thread of it seals. The thread stays behind, and would never
 # give its cipher's lock back.
-os.register_at_fork(after_in_child=_sessions.clear)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_sessions.clear)
 
 
 def seal_to_intake(key: IntakeKey, plaintext: bytes, bound: bytes) -> bytes:
