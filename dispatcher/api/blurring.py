@@ -46,6 +46,12 @@ def blurred(code: str) -> str:
     return ",".join(dict.fromkeys(seen))
 
 
+def reasons_for(principal: Principal, reasons: Iterable[Reason]) -> list[str]:
+    """Give the codes of reasons as this principal may see them."""
+    codes = map(str, reasons) if may_see_reasons(principal) else map(blurred, reasons)
+    return list(dict.fromkeys(codes))
+
+
 def without_reason(entry: Mapping[str, Any]) -> dict[str, Any]:
     """Give an entry of the record as somebody sees it who may not see reasons."""
     return {**entry, "detail": {}} if entry["kind"] == EXPLAINED else dict(entry)

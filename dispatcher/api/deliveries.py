@@ -1,17 +1,18 @@
 """`/v1/deliveries`: what was planned for whom, and where it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from dispatcher.api.blurring import as_seen_by
+from dispatcher.api.blurring import as_seen_by, reasons_for
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
+from dispatcher.control.lanes import Waiting
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import NotFound
-from dispatcher.model.people import Right
+from dispatcher.model.people import Principal, Right
 from dispatcher.store.history import Filter
 
 
@@ -27,6 +28,8 @@ class DeliveryQuery(NumberPageQuery):
 class DeliveryView(View):
     """One delivery; `subscription` is missing until its event was planned.
 
+    `closed_by` are the reasons, if there are any, for which the lane of one that waits is closed,
+    as they are known without a worker's opened keys.
     One that sums up a window of events says from when to when, and names the first of them. A
     replay names the delivery that it sends again.
     """
@@ -45,6 +48,7 @@ class DeliveryView(View):
     status: int | None
     code: str | None
     settled_us: int | None
+    closed_by: list[str]
     replay_of: int | None
     window_start_us: int | None
     window_end_us: int | None
@@ -71,7 +75,7 @@ async def list_deliveries(plane: Plane, ask: Ask) -> dict[str, Any]:
             limit=query.limit + 1,
         )
     )
-    return page(as_seen_by(ask.principal, rows), query.limit, "id")
+    return page(await seen_deliveries(plane, ask.principal, rows), query.limit, "id")
 
 
 async def count_deliveries(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
@@ -89,7 +93,27 @@ async def read_delivery(plane: Plane, ask: Ask) -> Mapping[str, Any]:
             fix="'dispatcher deliveries' lists what there is",
             code="delivery_unknown",
         )
-    return as_seen_by(ask.principal, [found])[0]
+    return (await seen_deliveries(plane, ask.principal, [found]))[0]
+
+
+async def seen_deliveries(
+    plane: Plane, principal: Principal, rows: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Give deliveries as somebody may see them, with what keeps the lanes of those that wait."""
+    lanes = [_lane(row) for row in rows]
+    closed = await plane.lanes.closed({lane for lane in lanes if lane is not None})
+    told = {lane: reasons_for(principal, reasons) for lane, reasons in closed.items()}
+    return [
+        {**row, "closed_by": told.get(lane, []) if lane is not None else []}
+        for row, lane in zip(as_seen_by(principal, rows), lanes, strict=True)
+    ]
+
+
+def _lane(row: Mapping[str, Any]) -> Waiting | None:
+    """Give what a delivery waits for; nothing where it does not, or is not planned yet."""
+    if row["state"] != State.WAITING or row["subscription"] is None:
+        return None
+    return Waiting(row["subscription"], row["type"], row["tenant"])
 
 
 ROUTES: Final = (

@@ -7,7 +7,7 @@ from pydantic import AwareDatetime, Field
 
 from dispatcher.api.blurring import as_seen_by
 from dispatcher.api.calls import Ask
-from dispatcher.api.deliveries import DeliveryView
+from dispatcher.api.deliveries import DeliveryView, seen_deliveries
 from dispatcher.api.disclosures import DisclosureView
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
@@ -178,12 +178,16 @@ async def read_event(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 
 async def trace_event(plane: Plane, ask: Ask) -> dict[str, Any]:
-    """Tell the whole story of an event: planned for whom, tried when, which fields left."""
+    """Tell the whole story of an event: planned for whom, tried when, which fields left.
+
+    Of what waits in a closed lane it says why.
+    """
     event = await read_event(plane, ask)
     wanted = Filter(event_id=event["id"], limit=STORY_DELIVERIES_MAX)
+    planned = await plane.history.deliveries(wanted)
     return {
         "event": event,
-        "deliveries": as_seen_by(ask.principal, await plane.history.deliveries(wanted)),
+        "deliveries": await seen_deliveries(plane, ask.principal, planned),
         "attempts": as_seen_by(ask.principal, await plane.history.attempts(event["seq"])),
     }
 

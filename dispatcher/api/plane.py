@@ -12,6 +12,7 @@ from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
 from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
+from dispatcher.control.lanes import LaneControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -57,6 +58,7 @@ class Plane:
     keys: KeyControl
     identities: IdentityControl
     credentials: CredentialControl
+    lanes: LaneControl
     proofs: ProofControl
     producers: ProducerRule
     previews: PreviewControl

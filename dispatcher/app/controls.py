@@ -1,6 +1,7 @@
 """The control plane over an open house: for the API, for commands, and for the showcase."""
 
 import secrets
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from dispatcher.api.front import Front
@@ -16,6 +17,7 @@ from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
 from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
+from dispatcher.control.lanes import LaneControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -23,6 +25,7 @@ from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
 from dispatcher.control.switches import SwitchControl
 from dispatcher.control.vault_keys import VaultKeys
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.network.identities import read_certificates
 from dispatcher.network.resolver import Resolver
@@ -66,6 +69,7 @@ def preview_control(house: House) -> PreviewControl:
         vault=house.vault,
         tokens=house.tokens,
         vault_tokens=VaultStore(database),
+        certificates=_certificates(house),
         loopback=house.config.network.inboxes,
         mint=mint_webhook_id,
         wall_us=house.clock.wall_us,
@@ -103,7 +107,29 @@ def identity_control(house: House) -> IdentityControl:
         registry=house.registry,
         identities=IdentityStore(house.registry_database, house.audit),
         workers=house.workers,
-        read=partial(read_certificates, client_identities(house.config)),
+        read=_certificates(house),
+        wall_us=house.clock.wall_us,
+    )
+
+
+def lane_control(house: House) -> LaneControl:
+    """Give what says why lanes of this house are closed."""
+    return LaneControl(
+        registry=house.registry,
+        certificates=_certificates(house),
+        loopback=house.config.network.inboxes,
+        wall_us=house.clock.wall_us,
+    )
+
+
+def proof_control(house: House) -> ProofControl:
+    """Give what says where the proofs of this house's endpoints stand."""
+    return ProofControl(
+        registry=house.registry,
+        proofs=house.proofs,
+        workers=house.workers,
+        vault=house.vault,
+        loopback=house.config.network.inboxes,
         wall_us=house.clock.wall_us,
     )
 
@@ -125,14 +151,8 @@ def front(house: House) -> Front:
         keys=key_control(house),
         identities=identity_control(house),
         credentials=credential_control(house),
-        proofs=ProofControl(
-            registry=house.registry,
-            proofs=house.proofs,
-            workers=house.workers,
-            vault=house.vault,
-            loopback=house.config.network.inboxes,
-            wall_us=house.clock.wall_us,
-        ),
+        lanes=lane_control(house),
+        proofs=proof_control(house),
         producers=ProducerRule(house.registry),
         previews=preview_control(house),
         detokenising=Detokenising(
@@ -176,6 +196,11 @@ def front(house: House) -> Front:
         wall_us=house.clock.wall_us,
     )
     return Front(plane, ROUTES, description)
+
+
+def _certificates(house: House) -> Callable[[], Sequence[ClientCertificate]]:
+    """Give what reads the client certificates that this configuration names."""
+    return partial(read_certificates, client_identities(house.config))
 
 
 def _way_out(house: House) -> WayOut:

@@ -68,7 +68,11 @@ def enqueue(
 @click.argument("event_id")
 @where_options
 def trace(event_id: str, where: Where, as_json: bool) -> None:
-    """Tell the whole story of one event: planned for whom, tried when, which fields left."""
+    """Tell the whole story of one event: planned for whom, tried when, which fields left.
+
+    Where a delivery waits in a closed lane it says by which reasons, as far as they are known
+    without a worker's opened keys, and which command says more.
+    """
     story = where.ask("GET", f"/v1/events/{part(event_id)}/trace")
     if as_json:
         print_json(story)
@@ -82,6 +86,9 @@ def trace(event_id: str, where: Where, as_json: bool) -> None:
         code = f" ({delivery['code']})" if delivery["code"] else ""
         again = f", replay of {delivery['replay_of']}" if delivery["replay_of"] else ""
         click.echo(f"  {name}: {delivery['state']}{code}, delivery {delivery['id']}{again}")
+        if delivery["closed_by"]:
+            click.echo(f"    its lane is closed: {', '.join(delivery['closed_by'])}")
+            click.echo(f"    'dispatcher preview {name} --delivery {delivery['id']}' says more")
         for attempt in story["attempts"]:
             if attempt["delivery_id"] == delivery["id"]:
                 _print_attempt(attempt)
@@ -110,7 +117,10 @@ def deliveries(
     where: Where,
     as_json: bool,
 ) -> None:
-    """List deliveries in the order they were filed, and where they stand."""
+    """List deliveries in the order they were filed, and where they stand.
+
+    Of those that wait in a closed lane it says why: 'dispatcher preview' with --delivery says more.
+    """
     if counts:
         rows = where.ask("GET", "/v1/deliveries/counts")
     else:
@@ -123,8 +133,11 @@ def deliveries(
         print_table("deliveries", ("subscription", "state", "rows"), cells)
     else:
         names = ("id", "event_id", "subscription", "state", "attempt", "status", "code")
-        cells = [(*(row[name] for name in names), moment(row["due_us"])) for row in rows]
-        print_table("deliveries", (*names, "due"), cells)
+        cells = [
+            (*(row[name] for name in names), moment(row["due_us"]), ", ".join(row["closed_by"]))
+            for row in rows
+        ]
+        print_table("deliveries", (*names, "due", "closed by"), cells)
 
 
 @click.command()

@@ -6,17 +6,17 @@ and no ticket. Whether values may be shown at all is for whoever asked it to see
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 from typing import Final, TypeVar
 
+from dispatcher.control.lanes import compile_policy, only
 from dispatcher.control.rehearsing import Written, without_signature, write_letter
 from dispatcher.control.shown_tokens import ShownTokens
 from dispatcher.model.credential import Credential, destination_of
-from dispatcher.model.days import day_of
 from dispatcher.model.errors import (
     DispatcherError,
     InvalidInput,
@@ -26,6 +26,7 @@ from dispatcher.model.errors import (
 )
 from dispatcher.model.event import Event
 from dispatcher.model.headers import Headers
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.ids import ScopeId, WebhookId
 from dispatcher.model.keys import SigningKey, live_keys
 from dispatcher.model.letter import Admitted
@@ -36,11 +37,7 @@ from dispatcher.model.token import TokenKey
 from dispatcher.model.verdict import Reason, Refusal, refuse
 from dispatcher.stages.fanout.intake import check_payload
 from dispatcher.stages.fanout.plan import plan
-from dispatcher.stages.gates.credentials import Lacks, find_unbound
-from dispatcher.stages.gates.partner_keys import list_partner_keys
 from dispatcher.stages.gates.rehearsal import rehearse
-from dispatcher.stages.revising.compiling import compile_snapshot
-from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.stages.shaping.account import Part, Shown, Terms, account
 from dispatcher.stages.shaping.shape import read_payload
 from dispatcher.stages.shaping.tokens import TokensWanted
@@ -158,6 +155,7 @@ class PreviewControl:
     vault: Vault
     tokens: TokenKeys
     vault_tokens: VaultStore
+    certificates: Callable[[], Sequence[ClientCertificate]]
     loopback: frozenset[tuple[str, int]]
     mint: Callable[[], WebhookId]
     wall_us: Callable[[], int]
@@ -169,38 +167,27 @@ class PreviewControl:
         in.
         """
         now = await self.registry.policy_now()
-        active, keys, token_keys, key_sets = now.active, now.keys, now.token_keys, now.key_sets
-        credentials = tuple(each.credential for each in now.credentials)
-        serving = {e.name for e in active.registry.connectors if tenant in (None, *e.tenants)}
-        subscriptions = tuple(
-            e for e in active.registry.subscriptions if e.name in names and e.connector in serving
-        )
-        held = replace(active.registry, subscriptions=subscriptions)
-        snapshot = compile_snapshot(
+        registry, keys, token_keys = now.active.registry, now.keys, now.token_keys
+        serving = {each.name for each in registry.connectors if tenant in (None, *each.tenants)}
+        known = {each.name for each in registry.subscriptions if each.connector in serving}
+        held = only(registry, known.intersection(names))
+        snapshot = compile_policy(
+            now,
             held,
-            revision=active.revision,
-            epoch=active.epoch,
-            switches=now.switches,
-            proofs=now.proofs,
-            today=day_of(self.wall_us()),
             loopback=self.loopback,
-            identities=None,  # it is workers who have them
-            lacks=Lacks(
-                unsigned(held, ((k.subscription, k.kind, k.times) for k in keys), self.wall_us()),
-                find_unbound(held, credentials),
-            ),
-            partner_keys=list_partner_keys(held.connectors, key_sets, self.wall_us()),
+            certificates=await asyncio.to_thread(self.certificates),
+            now_us=self.wall_us(),
         )
         policy = Policy(
             registry=held,
             snapshot=snapshot,
             keys=keys,
             token_keys=token_keys,
-            credentials=credentials,
+            credentials=tuple(each.credential for each in now.credentials),
         )
         for name in names:
             policy.parts(name)
-        own = {each.connector for each in subscriptions}
+        own = {each.connector for each in held.subscriptions}
         sealed = [each.sealed for each in keys if each.subscription in names and each.sealed]
         sealed += [each.sealed for each in token_keys if each.connector in own and each.sealed]
         with suppress(KeyMissing):  # what does not open is told as it is to a worker

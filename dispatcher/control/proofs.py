@@ -12,6 +12,7 @@ from datetime import date
 from enum import StrEnum
 from typing import Final
 
+from dispatcher.control.lanes import compile_policy, only
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import NotFound
 from dispatcher.model.proof import (
@@ -25,8 +26,6 @@ from dispatcher.model.snapshot import Route
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.challenge import judge_challenge
 from dispatcher.stages.gates.ownership import is_proof_asked, last_proof_day
-from dispatcher.stages.gates.partner_keys import list_partner_keys
-from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.store.proofs import Asking, ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
@@ -77,21 +76,14 @@ class ProofControl:
     async def read(self, subscription: str) -> Standing:
         """Say where the proof of a subscription's endpoint stands. Raises `NotFound`."""
         now = await self.registry.policy_now()
-        active, switches, proofs = now.active, now.switches, now.proofs
-        alone = [each for each in active.registry.subscriptions if each.name == subscription]
-        today = day_of(self.wall_us())
-        snapshot = compile_snapshot(
-            replace(active.registry, subscriptions=tuple(alone)),
-            revision=active.revision,
-            epoch=active.epoch,
-            switches=switches,
-            proofs=proofs,
-            today=today,
+        active, proofs, now_us = now.active, now.proofs, self.wall_us()
+        today = day_of(now_us)
+        snapshot = compile_policy(
+            now,
+            only(active.registry, (subscription,)),
             loopback=self.loopback,
-            identities=None,  # it is workers who have them
-            partner_keys=list_partner_keys(
-                active.registry.connectors, now.key_sets, self.wall_us()
-            ),
+            certificates=None,  # it is workers who have them
+            now_us=now_us,
         )
         route = snapshot.routes.get(subscription)
         if route is None:

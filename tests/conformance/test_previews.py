@@ -11,6 +11,7 @@ from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
 from dispatcher.model.people import RIGHTS, Right, Role
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Style
+from dispatcher.model.tls import Tls
 from dispatcher.model.token import TokenKey, write_value
 from dispatcher.store.database import Database
 from dispatcher.store.vault_tokens import WantedToken
@@ -111,6 +112,16 @@ async def test_each_field_of_an_event_says_whether_it_leaves_and_why_not(api: Ca
     assert (email["sensitivity"], email["effective"]) == ("confidential", "internal")
     assert json.loads(acme["letter"]["body"])["data"]["id"] == "order-canary-1"
     assert acme["is_sent"]
+
+
+async def test_a_client_certificate_that_nobody_has_keeps_a_letter_here(api: Caller):
+    asking = tuple(replace(e, tls=Tls(identity="acme-mtls")) for e in ACME.destinations)
+    connectors = (replace(ACME, destinations=asking), OTHER)
+    await activate(api, replace(HELD, connectors=connectors))
+    found = await preview(api, tenant="north", payload=PAYLOAD)
+    (refusal,) = found["recipients"][0]["refusals"]
+    assert (refusal["code"], refusal["is_hold"]) == ("client_identity_missing", True)
+    assert "acme-mtls" in refusal["detail"]
 
 
 async def test_of_a_summary_no_letter_is_shown_for_it_is_of_no_single_event(api: Caller):

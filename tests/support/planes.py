@@ -19,6 +19,7 @@ from dispatcher.control.detokenising import Detokenising
 from dispatcher.control.erasing import Erasing
 from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
+from dispatcher.control.lanes import LaneControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -120,6 +121,7 @@ def previews_of(database: Database) -> PreviewControl:
         vault=standing_vault(),
         tokens=TokenKeys(KEYRING),
         vault_tokens=VaultStore(database),
+        certificates=lambda: certificates,
         loopback=frozenset(),
         mint=mint_webhook_id,
         wall_us=wall_us,
@@ -173,6 +175,12 @@ def plane_of(database: Database) -> Plane:
             approvals=2,
             independent_approvers=False,
             mint_id=lambda: secrets.token_hex(4),
+        ),
+        lanes=LaneControl(
+            registry=registry,
+            certificates=lambda: certificates,
+            loopback=frozenset(),
+            wall_us=wall_us,
         ),
         proofs=ProofControl(
             registry=registry,

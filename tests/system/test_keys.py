@@ -1,5 +1,6 @@
 """Keys as operators and partners meet them: the commands, real workers, the reference verifier."""
 
+import re
 import time
 
 import pytest
@@ -48,6 +49,19 @@ def signed_by(home: Home, count: int, *secrets: str) -> list[bool]:
     return [verifies(letters(home)[count - 1], secret) for secret in secrets]
 
 
+def assert_it_is_told_why_letters_wait(home: Home, code: str) -> None:
+    """Ask as somebody does at night: which wait, why, and what the hint says."""
+    waiting = home.run("deliveries", "--state", "waiting", "--json").json
+    assert [each["closed_by"] for each in waiting] == [[code]] * 3
+    told = home.run("trace", waiting[0]["event_id"]).out
+    assert f"    its lane is closed: {code}\n" in told
+    hint = re.search(r"'dispatcher (preview .*)' says more", told)
+    assert hint is not None
+    more = home.command(*hint[1].split())
+    assert (more.status, code in more.out) == (4, True)
+    assert code in home.run("deliveries").out
+
+
 def test_letters_bear_both_keys_in_the_overlap_then_the_new_one_and_none_that_is_revoked(
     home: Home,
 ) -> None:
@@ -71,6 +85,7 @@ def test_letters_bear_both_keys_in_the_overlap_then_the_new_one_and_none_that_is
     time.sleep(0.5)
     home.until_states(delivered=2, waiting=3)
     assert not home.rows("SELECT id FROM {deliveries} WHERE failures > 0")
+    assert_it_is_told_why_letters_wait(home, "signing_key_missing")
     newest = keys(home, "rotate", NAME)["secret"]
     assert signed_by(home, 5, old, new, newest) == [False, False, True]
     kept = b"".join(path.read_bytes() for path in home.folder.rglob("*.db*"))
