@@ -331,6 +331,7 @@ def _deliveries(metadata: MetaData, dialect: str) -> None:
     _index(deliveries, "due", "lane", "due_us", "id", where="due_us IS NOT NULL")
     _index(deliveries, "leases", "leased_until_us", where="leased_until_us IS NOT NULL")
     _index(deliveries, "parked", "judged_epoch", where="state = 'parked'")
+    _index(deliveries, "dead", "subscription", "settled_us", where="state = 'dead'")
     _index(deliveries, "event", "event_seq")
     _index(deliveries, "window", "window_id", where="window_id IS NOT NULL")
 

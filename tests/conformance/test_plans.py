@@ -1,4 +1,4 @@
-"""What PostgreSQL has to read for a claim: what it takes, and not what else waits.
+"""What a database has to read for a claim, a sweep or a replay: what it takes, and no more.
 
 Each statement is explained as the worker sends it, at ten rows and at a hundred thousand, with and
 without statistics, for a plan made while the queue was empty is the classic way to stall.
@@ -10,12 +10,15 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.delivery import State
 from dispatcher.model.ids import Revision, WorkerId
 from dispatcher.model.retention import Rule, Store
-from dispatcher.store import claims, outbox
+from dispatcher.store import claims, outbox, replays
 from dispatcher.store.database import Database
 from dispatcher.store.retention import RetentionStore, Sweep
+from tests.support.databases import open_for_tests
 from tests.support.letters import change
+from tests.support.letters import rows as read
 
 FILL = """
 WITH written AS (
@@ -189,3 +192,38 @@ async def test_a_sweep_reads_what_it_removes_and_not_what_stays(postgres: Databa
         assert plan["Actual Rows"] == 10
         assert pages(plan) < 400
         assert sequential(plan) == []
+
+
+DYING = "UPDATE {deliveries} SET state = 'dead' WHERE event_seq % 100 = 0"
+SIZE = "SELECT pg_relation_size('dispatcher.deliveries_dead') AS bytes"
+LEFT_DEAD = {
+    "tenant": None,
+    "subscription": "s",
+    "state": State.DEAD,
+    "since_us": 1,
+    "until_us": 2**62,
+    "limit": 1000,
+}
+BY_HOW_IT_ENDED = (replays._KEPT, replays._COUNT)
+
+
+async def test_what_died_is_found_by_an_index_that_nothing_else_enters(postgres: Database):
+    (empty,) = await read(postgres, SIZE)
+    await fill(postgres, 20_000, lanes=5)
+    await change(postgres, AT_REST)
+    assert await read(postgres, SIZE) == [empty]
+    await change(postgres, DYING)
+    await analyse(postgres)
+    for statement in BY_HOW_IT_ENDED:
+        plan = await explain(postgres, statement, **LEFT_DEAD)
+        assert "deliveries_dead" in indexes(plan)
+        assert "deliveries" not in sequential(plan)
+
+
+async def test_the_embedded_engine_finds_what_died_by_that_index_too(sqlite_url: str):
+    embedded = open_for_tests(sqlite_url)
+    for statement in BY_HOW_IT_ENDED:
+        plan = await read(embedded, f"EXPLAIN QUERY PLAN {statement}", **LEFT_DEAD)
+        (found,) = [each["detail"] for each in plan if each["detail"].split()[1] == "d"]
+        assert "INDEX dispatcher_deliveries_dead (subscription=? AND settled_us>?" in found
+    await embedded.aclose()
