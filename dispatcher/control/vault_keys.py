@@ -22,6 +22,7 @@ from dispatcher.model.errors import (
     NotFound,
     SealBroken,
 )
+from dispatcher.model.ids import Epoch
 from dispatcher.model.people import Principal, Right
 from dispatcher.store.audit import AuditLog
 from dispatcher.store.epoch_keys import EpochKeyStore
@@ -221,7 +222,34 @@ class VaultKeys:
         if undelivered and not asked.drop_waiting:
             raise _undelivered(undelivered)
         dropped = await self._drop(asked, starts, by) if undelivered else 0
-        samples = [await self.outbox.sample(asked.tenant, start) for start in starts]
+        gone, epoch, proofs = await self._destroy(asked, keys, by)
+        payloads = await self.outbox.forget(asked.tenant, starts)
+        rows = await confirmed(
+            self.workers,
+            epoch,
+            asked.wait_seconds,
+            done=f"{len(gone)} keys are destroyed",
+            code="shred_unconfirmed",
+        )
+        return Shredded(
+            tenant=asked.tenant,
+            outbox=self.outbox.place,
+            is_done=True,
+            keys=len(gone),
+            undelivered=undelivered,
+            dropped=dropped,
+            payloads=payloads,
+            proofs=proofs,
+            epoch=epoch,
+            confirmed=tuple(row.id for row in rows if not row.is_fenced),
+            fenced=tuple(row.id for row in rows if row.is_fenced),
+        )
+
+    async def _destroy(
+        self, asked: ShredAsked, keys: Sequence[EpochKey], by: Principal
+    ) -> tuple[list[str], Epoch, tuple[Proof, ...]]:
+        """Destroy keys, and show of each that what it opened before opens no more."""
+        samples = [await self.outbox.sample(asked.tenant, start_of(key.id)) for key in keys]
         opened = [await self._does_open(*each) for each in zip(keys, samples, strict=True)]
         about = f"tenant {asked.tenant}"
         gone, epoch = await self.keys.destroy(
@@ -239,27 +267,7 @@ class VaultKeys:
             )
             for key, sample, did_open in zip(keys, samples, opened, strict=True)
         ]
-        payloads = await self.outbox.forget(asked.tenant, starts)
-        rows = await confirmed(
-            self.workers,
-            epoch,
-            asked.wait_seconds,
-            done=f"{len(gone)} keys are destroyed",
-            code="shred_unconfirmed",
-        )
-        return Shredded(
-            tenant=asked.tenant,
-            outbox=self.outbox.place,
-            is_done=True,
-            keys=len(gone),
-            undelivered=undelivered,
-            dropped=dropped,
-            payloads=payloads,
-            proofs=tuple(proofs),
-            epoch=epoch,
-            confirmed=tuple(row.id for row in rows if not row.is_fenced),
-            fenced=tuple(row.id for row in rows if row.is_fenced),
-        )
+        return gone, epoch, tuple(proofs)
 
     async def _doomed(self, asked: ShredAsked) -> list[EpochKey]:
         if asked.before_us > self.wall_us():
