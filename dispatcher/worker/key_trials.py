@@ -69,8 +69,9 @@ class KeyTrials:
             now_us = self._kit.clock.wall_us()
             found = (
                 Trial(route, key)
-                for name, route in snapshot.routes.items()
-                for key in _provable(keys.get(name, ()), route.signing.kinds, now_us)
+                for name, held in keys.items()
+                if len(held) > 1 and (route := snapshot.routes.get(name)) is not None
+                for key in _provable(held, route.signing.kinds, now_us)
             )
             self._keys, self._trials = keys, {each.name: each for each in found}
         return self._trials.items()
