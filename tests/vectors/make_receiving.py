@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import json
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -162,9 +163,11 @@ def rfc9421(
     media: str = "application/json",
     tag: str = "dispatcher",
     url: str = URL,
+    digest: str = "",
+    edit: Callable[[str], str] = str,
 ) -> list[list[str]]:
     """The headers of the two profiles of RFC 9421, with the digest of RFC 9530."""
-    digest = f"sha-256=:{b64(hashlib.sha256(body.encode()).digest())}:"
+    digest = digest or f"sha-256=:{b64(hashlib.sha256(body.encode()).digest())}:"
     values = {
         "@method": "POST",
         "@target-uri": url,
@@ -175,7 +178,7 @@ def rfc9421(
     }
     alg = alg or ("hmac-sha256" if isinstance(key, bytes) else "ed25519")
     names = " ".join(f'"{name}"' for name in covered)
-    terms = (
+    terms = edit(
         f'({names});created={created};expires={created + lifetime};keyid="{KEYID}"'
         f';alg="{alg}";tag="{tag}"'
     )

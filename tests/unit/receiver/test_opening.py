@@ -92,7 +92,7 @@ def test_any_mapping_of_headers_will_do():
     assert refusal(lambda: receiver(CLEAR).open(several, body)) is Why.HEADER_REPEATED
 
 
-@pytest.mark.parametrize("webhook_id", ["", "a.1", 'a"', "a\nb", "ä", "x" * 65])
+@pytest.mark.parametrize("webhook_id", ["", "a.1", 'a"', "a\nb", "a\n", "ä", "x" * 65])
 def test_an_id_that_could_blur_what_was_signed_is_refused(webhook_id: str):
     headers = dict(CLEAR["headers"]) | {"webhook-id": webhook_id}
     assert refusal(lambda: receiver(CLEAR).open(headers, b"{}")) is Why.ID_WRONG
