@@ -1,6 +1,6 @@
 """`/v1/keys`: what letters are signed with; another takes its place, it ends early, or at once.
 
-Client certificates are listed and revoked beside signing keys.
+Client certificates, and what partners fetch by, are listed and revoked beside signing keys.
 
 A secret is answered once, when it is made, and nothing answers it again.
 """
@@ -24,9 +24,10 @@ from dispatcher.api.views import (
     page,
     whole_number,
 )
-from dispatcher.control.identities import ListedCertificate
+from dispatcher.control.identities import ListedCaller, ListedCertificate
 from dispatcher.control.key_changes import Turn
-from dispatcher.control.keys import Aim, ListedKey
+from dispatcher.control.keys import ListedKey
+from dispatcher.control.revoking import Aim
 from dispatcher.control.signing_keys import public_text
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind, KeyState
@@ -42,7 +43,7 @@ Ahead = Annotated[int, Field(ge=0, le=AHEAD_SECONDS_MAX), BeforeValidator(whole_
 
 
 class KeyQuery(NamePageQuery):
-    """Which keys: of one subscription, or all and the client certificates; ended ones on demand."""
+    """Which keys: of one subscription, or all there are; ended ones on demand."""
 
     subscription: Text | None = None
     ended: bool = False
@@ -54,7 +55,7 @@ class KeyView(View):
     `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key. Its
     endpoint has proven a key `proofs` times in a row; `trial_fault` says why it did not when last
     asked. A client certificate has an `identity` and the `destinations` that ask for it in place of
-    a subscription.
+    a subscription. What a partner fetches by, a `caller`, has neither, and no times of its own.
     """
 
     name: str
@@ -63,14 +64,14 @@ class KeyView(View):
     identity: str | None
     destinations: list[str]
     fingerprint: str
-    kind: KeyKind | Literal["certificate"]
+    kind: KeyKind | Literal["certificate", "caller"]
     state: KeyState
     public_key: str
-    created_us: int
-    active_us: int
+    created_us: int | None
+    active_us: int | None
     until_us: int | None
     revoked_us: int | None
-    age_days: int
+    age_days: int | None
     proofs: int
     trial_fault: str
 
@@ -122,7 +123,7 @@ class Retirement(View):
 class Revocation(View):
     """What to revoke, why, and how long to wait: a key, or all of a subscription or connector.
 
-    `identity` is the fingerprint of a client certificate.
+    `identity` is the fingerprint of a client certificate, or of what a partner fetches by.
     """
 
     key: Text | None = None
@@ -133,14 +134,32 @@ class Revocation(View):
     wait_seconds: WaitSeconds = 30.0
 
 
-class RevokedView(View):
-    """Keys that nothing is signed with any more, confirmed by the workers.
+class LeftView(View):
+    """An identity that a revoked connector asks for, why it was not revoked too, and what does it.
 
-    `unsigned` subscriptions wait for a new key. `held` is the switch target that was put on, where
-    a connector's were revoked; so many of its `tickets` ended.
+    Other `connectors` ask for it, or no certificate of it can be read where this is answered: then
+    it has no `fingerprint`.
+    """
+
+    identity: str
+    fingerprint: str | None
+    connectors: list[str]
+    why: str
+    fix: str
+
+
+class RevokedView(View):
+    """What nothing is signed with, shown or taken any more, confirmed by the workers.
+
+    `certificates` are ours, `callers` what partners fetch by. `unsigned` subscriptions wait for a
+    new key. Where it was a connector, `held` is the switch target that was put on, so many of its
+    `tickets` ended, and somebody must look at what is `left`.
     """
 
     keys: list[str]
+    certificates: list[str]
+    callers: list[str]
+    left: list[LeftView]
     unsigned: list[str]
     held: Written | None
     tickets: int
@@ -153,10 +172,11 @@ class RevokedView(View):
 
 
 async def list_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
-    """List keys and client certificates: whose, of what kind, in which state, until when."""
+    """List keys, client certificates and callers: whose, of what kind, in which state."""
     query: KeyQuery = ask.query
     found = [_listed(each) for each in await plane.keys.list()]
-    found += [_listed_certificate(each) for each in await plane.identities.list()]
+    found += [_listed_certificate(each) for each in await plane.identities.certificates()]
+    found += [_listed_caller(each) for each in await plane.identities.callers()]
     shown = [
         each
         for each in sorted(found, key=itemgetter("name"))
@@ -200,20 +220,21 @@ async def retire_key(plane: Plane, ask: Ask) -> Ending:
 
 
 async def revoke_keys(plane: Plane, ask: Ask) -> Any:
-    """Destroy keys, and answer once no worker can sign with them. A connector is held, too."""
+    """End keys at once, and answer when no worker obeys them. A connector is held, too."""
     body: Revocation = ask.body
-    aim = Aim(key=body.key, subscription=body.subscription, connector=body.connector)
-    if [aim.key, aim.subscription, aim.connector, body.identity].count(None) != 3:
+    aim = Aim(
+        key=body.key,
+        subscription=body.subscription,
+        connector=body.connector,
+        identity=body.identity,
+    )
+    if [aim.key, aim.subscription, aim.connector, aim.identity].count(None) != 3:
         raise InvalidInput(
             "it must be one of key, subscription, connector and identity",
             where="key, subscription, connector, identity",
             fix="say which: a key, all of a subscription or of a connector, or an identity",
         )
-    if body.identity is not None:
-        return await plane.identities.revoke(
-            body.identity, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
-        )
-    return await plane.keys.revoke(
+    return await plane.revoking.revoke(
         aim, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
     )
 
@@ -257,6 +278,27 @@ def _listed_certificate(listed: ListedCertificate) -> dict[str, Any]:
         "until_us": found.not_after_us,
         "revoked_us": listed.revoked_us,
         "age_days": listed.age_days,
+        "proofs": 0,
+        "trial_fault": "",
+    }
+
+
+def _listed_caller(listed: ListedCaller) -> dict[str, Any]:
+    return {
+        "name": listed.key.name,
+        "subscription": None,
+        "connector": listed.key.connector.name,
+        "identity": None,
+        "destinations": [],
+        "fingerprint": listed.key.fingerprint,
+        "kind": "caller",
+        "state": listed.state,
+        "public_key": "",
+        "created_us": None,
+        "active_us": None,
+        "until_us": None,
+        "revoked_us": listed.revoked_us,
+        "age_days": None,
         "proofs": 0,
         "trial_fault": "",
     }

@@ -18,6 +18,7 @@ from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
+from dispatcher.control.revoking import Revoking
 from dispatcher.control.switches import SwitchControl
 from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.letter import Resolved, Trouble
@@ -57,6 +58,7 @@ class Plane:
     switches: SwitchControl
     keys: KeyControl
     identities: IdentityControl
+    revoking: Revoking
     credentials: CredentialControl
     lanes: LaneControl
     proofs: ProofControl

@@ -23,6 +23,7 @@ from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
+from dispatcher.control.revoking import Revoking
 from dispatcher.control.switches import SwitchControl
 from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.identity import ClientCertificate
@@ -31,7 +32,6 @@ from dispatcher.network.identities import read_certificates
 from dispatcher.network.resolver import Resolver
 from dispatcher.store.changes import ChangeStore
 from dispatcher.store.credentials import CredentialStore
-from dispatcher.store.identities import IdentityStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
@@ -89,12 +89,10 @@ def credential_control(house: House) -> CredentialControl:
 
 
 def key_control(house: House) -> KeyControl:
-    """Give what has the signing keys of this house take turns, and ends them."""
+    """Give what has the signing keys of this house take turns."""
     return KeyControl(
         registry=house.registry,
         trials=house.key_trials,
-        workers=house.workers,
-        outbox=house.outbox_database,
         vault=house.vault,
         mint_secret=mint_secret,
         wall_us=house.clock.wall_us,
@@ -102,11 +100,18 @@ def key_control(house: House) -> KeyControl:
 
 
 def identity_control(house: House) -> IdentityControl:
-    """Give what lists and revokes the client certificates of this house."""
+    """Give what lists the client certificates of this house, and what its partners fetch by."""
     return IdentityControl(
+        registry=house.registry, read=_certificates(house), wall_us=house.clock.wall_us
+    )
+
+
+def revoking(house: House) -> Revoking:
+    """Give what revokes the keys of this house, and those shown to it."""
+    return Revoking(
         registry=house.registry,
-        identities=IdentityStore(house.registry_database, house.audit),
         workers=house.workers,
+        outbox=house.outbox_database,
         read=_certificates(house),
         wall_us=house.clock.wall_us,
     )
@@ -150,6 +155,7 @@ def front(house: House) -> Front:
         ),
         keys=key_control(house),
         identities=identity_control(house),
+        revoking=revoking(house),
         credentials=credential_control(house),
         lanes=lane_control(house),
         proofs=proof_control(house),

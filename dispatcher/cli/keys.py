@@ -1,4 +1,4 @@
-"""`keys`: what letters are signed with, and what we show as clients; their turns and their ends."""
+"""`keys`: what letters are signed with, what we show, what partners fetch by; turns and ends."""
 
 import re
 from typing import Any, Final
@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import counted, moment, print_json, print_table, wait_option, why_option
+from dispatcher.cli.output import moment, print_json, print_table, wait_option, why_option
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind
 from dispatcher.stages.sealing.rotation import (
@@ -50,7 +50,8 @@ def keys() -> None:
     named by its fingerprint, or by SUBSCRIPTION/FINGERPRINT.
 
     Client certificates are files, named in the configuration: they are listed and revoked here, and
-    take turns by their own beginnings and ends.
+    take turns by their own beginnings and ends. Callers, by which partners fetch, stand in the
+    registry: they are listed and revoked here, too.
     """
 
 
@@ -59,16 +60,16 @@ def keys() -> None:
 @click.option("--ended", is_flag=True, help="Also those that are retired or revoked.")
 @where_options
 def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool) -> None:
-    """List keys and client certificates, and their states.
+    """List keys, client certificates and callers.
 
-    Whose they are, from when until when they sign or are shown, and how old they are.
+    Whose they are, in which state, from when until when they sign or are shown, how old they are.
     """
     query = {"subscription": subscription, "ended": "true" if ended else "false"}
     found = where.list("/v1/keys", ROWS_MAX, query)
     if as_json:
         print_json(found)
         return
-    found.sort(key=lambda each: (each["subscription"] or each["identity"], -each["created_us"]))
+    found.sort(key=_place)
     cells = [
         (
             each["name"],
@@ -180,8 +181,10 @@ def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
 @keys.command()
 @click.argument("key", required=False)
 @click.option("--subscription", help="Revoke every key of this subscription.")
-@click.option("--connector", help="Revoke every key and ticket of this connector, and hold it.")
-@click.option("--identity", metavar="FINGERPRINT", help="Revoke this client certificate.")
+@click.option("--connector", help="Revoke whatever this connector has, and hold it.")
+@click.option(
+    "--identity", metavar="FINGERPRINT", help="Revoke this client certificate, or this caller."
+)
 @why_option
 @wait_option
 @where_options
@@ -198,12 +201,16 @@ def revoke(
     """Destroy KEY, or all of a subscription or connector.
 
     It returns once nothing is signed by them any more. Where no key is left letters wait, and no
-    retry is spent, until 'dispatcher keys rotate' makes a new one. With --connector what it may
-    fetch by ticket ends too, and it stays held until 'dispatcher release': new keys may be made and
-    handed over meanwhile.
+    retry is spent, until 'dispatcher keys rotate' makes a new one.
+
+    With --connector its stored headers and tickets end too, the callers by which the partner
+    fetches, and the client certificates that nobody else's destinations ask for; those that others
+    share are named, and left alone. It stays held until 'dispatcher release': new keys may be made
+    and handed over meanwhile.
 
     With --identity no worker shows the client certificate any more, for good: what needs it waits
-    until another one is there.
+    until another one is there. Of a caller, nobody fetches by this public key ever again, wherever
+    the registry lists it.
     """
     body = {
         "key": key,
@@ -217,16 +224,40 @@ def revoke(
     if as_json:
         print_json(done)
         return
-    names = done["keys"]
+    _show_revoked(done)
+
+
+def _show_revoked(done: Any) -> None:
+    """Say what ended, who confirmed it, and what is left to do."""
+    ended = [
+        f"  {what} {name}"
+        for what, names in (
+            ("key", done["keys"]),
+            ("client certificate", done["certificates"]),
+            ("caller", done["callers"]),
+        )
+        for name in names
+    ]
     fenced = f", {done['workers_fenced']} silent ones fenced" if done["workers_fenced"] else ""
     click.echo(
-        f"{counted(len(names), 'key')} revoked at "
-        f"{moment(done['confirmed_us'])}: {done['workers_confirmed']} workers confirmed in "
-        f"{done['confirmed_ms']:.0f} ms{fenced}, in flight at the time: {done['in_flight']}"
+        f"{len(ended)} revoked at {moment(done['confirmed_us'])}: "
+        f"{done['workers_confirmed']} workers confirmed in {done['confirmed_ms']:.0f} ms{fenced}, "
+        f"in flight at the time: {done['in_flight']}"
     )
-    for name in names:
-        click.echo(f"  {name}")
+    for line in ended:
+        click.echo(line)
     if done["held"]:
         click.echo(f"{done['held']} is held; tickets ended: {done['tickets']}")
+    if done["callers"]:
+        click.echo("nobody fetches by these callers any more: list others, and dispatcher apply")
+    for left in done["left"]:
+        name = "/".join(filter(None, (left["identity"], left["fingerprint"])))
+        click.echo(f"NOT revoked: client certificate {name}, {left['why']}\n  {left['fix']}")
     for name in done["unsigned"]:
         click.echo(f"{name} waits for a key: dispatcher keys rotate {name} --reason ...")
+
+
+def _place(each: Any) -> tuple[str, int]:
+    """Put what belongs together side by side, the newest first."""
+    whose = each["subscription"] or each["identity"] or each["connector"]
+    return whose, -(each["created_us"] or 0)

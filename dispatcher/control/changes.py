@@ -7,7 +7,7 @@ that the change set was not judged against.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -36,6 +36,7 @@ from dispatcher.model.paper import ConnectorState
 from dispatcher.model.people import Principal, PrincipalKind, Right
 from dispatcher.model.producers import list_producers
 from dispatcher.model.registry import Registry
+from dispatcher.stages.revising.caller_keys import find_relisted, without_revoked
 from dispatcher.stages.revising.diff import diff
 from dispatcher.stages.revising.faults import find_faults
 from dispatcher.stages.revising.moves import find_wrong_moves
@@ -181,7 +182,8 @@ class ChangeControl:
 
     async def rollback(self, number: Revision, *, by: Principal, reason: str) -> Outcome:
         """Propose what an earlier revision held; what was revoked or retired since stays so."""
-        earlier = await self.earlier(number)
+        revoked = await self.registry.revoked_identities()
+        earlier = without_revoked(await self.earlier(number), revoked)
         active = (await self.registry.active()).registry
         return await self.propose(
             _still_ended(earlier, active),
@@ -217,12 +219,19 @@ class ChangeControl:
         return change
 
     async def _judge(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
+        revoked = await self.registry.revoked_identities()
         # A large registry takes a second to judge, and others must not wait for it.
-        return await asyncio.to_thread(self._judge_now, old, new, where)
+        return await asyncio.to_thread(self._judge_now, old, new, revoked, where)
 
-    def _judge_now(self, old: Registry, new: Registry, where: str) -> DisclosureDiff:
+    def _judge_now(
+        self, old: Registry, new: Registry, revoked: Collection[str], where: str
+    ) -> DisclosureDiff:
         today = self._today()
-        faults = find_faults(new) or find_wrong_moves(old, new, today)
+        faults = (
+            find_faults(new)
+            or find_wrong_moves(old, new, today)
+            or find_relisted(old, new, revoked)
+        )
         if faults:
             raise invalid(faults, where)
         return diff(old, new, today, self.loopback)

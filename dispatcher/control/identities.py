@@ -1,37 +1,30 @@
-"""Client certificates: which there are, who is shown them, and the end of one at once.
+"""Who we are to partners, and who they are to us: client certificates, and what partners fetch by.
 
-Called by `keys`, beside signing keys. They are files of the worker, so they are listed as the
-configuration of this process has them. A revocation is for good: it moves the policy's epoch, and
-returns once no worker can show the certificate.
+Called by `keys list`, beside signing keys, and by `revoking`. Our certificates are files of the
+worker, so they are as the configuration of this process has them; what partners fetch by stands in
+the registry. Nothing here opens a private key.
 """
 
 import asyncio
-import re
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from dispatcher.control.confirming import confirmed
-from dispatcher.control.keys import Revoked
-from dispatcher.control.people import require
-from dispatcher.control.texts import require_reason
-from dispatcher.model.audit import Entry
 from dispatcher.model.days import DAY_US
-from dispatcher.model.errors import NotFound
-from dispatcher.model.identity import (
-    FINGERPRINT_CHARACTERS,
-    ClientCertificate,
-    choose_shown,
-    state_of,
-)
+from dispatcher.model.identity import ClientCertificate, choose_shown, state_of
 from dispatcher.model.keys import KeyState
-from dispatcher.model.people import Principal, Right
+from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Registry
-from dispatcher.store.identities import IdentityStore
+from dispatcher.stages.revising.caller_keys import CallerKey, list_caller_keys
 from dispatcher.store.registry import RegistryStore
-from dispatcher.store.workers import WorkerStore
 
-_WHOLE: Final = re.compile(r"[0-9a-f]{64}")
+_REVOKE: Final = "dispatcher keys revoke --identity {} --reason ..."
+_STATES: Final = {
+    ConnectorState.DRAFT: KeyState.PENDING,
+    ConnectorState.ACTIVE: KeyState.ACTIVE,
+    ConnectorState.RETIRED: KeyState.RETIRED,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +39,59 @@ class ListedCertificate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ListedCaller:
+    """What a partner fetches by, as it stands now: it counts while its connector is active."""
+
+    key: CallerKey
+    state: KeyState
+    revoked_us: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """An identity of a partner whose certificate was not revoked with the rest of theirs.
+
+    Other `connectors` ask for it too, or no certificate of it can be read here.
+    """
+
+    identity: str
+    fingerprint: str | None
+    connectors: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What it is called among the certificates of all identities."""
+        return f"{self.identity}/{self.fingerprint}" if self.fingerprint else self.identity
+
+    @property
+    def why(self) -> str:
+        """Say why it was left."""
+        if self.fingerprint is None:
+            return "no certificate of it can be read here"
+        return f"asked for by {', '.join(self.connectors)}, too"
+
+    @property
+    def fix(self) -> str:
+        """Say what revokes it all the same."""
+        if self.fingerprint:
+            return _REVOKE.format(self.fingerprint)
+        look = "openssl x509 -noout -fingerprint -sha256 -in FILE"
+        return f"where its file lies: {look}; then {_REVOKE.format('SHA256')}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityControl:
-    """The client certificates of one configuration, and which its registry revoked."""
+    """The client certificates of one configuration, and what the partners of one registry show."""
 
     registry: RegistryStore
-    identities: IdentityStore
-    workers: WorkerStore
     read: Callable[[], Sequence[ClientCertificate]]
     wall_us: Callable[[], int]
 
-    async def list(self) -> list[ListedCertificate]:
+    async def certificates(self) -> list[ListedCertificate]:
         """List those whose files can be read, by name. Nothing of their keys is opened."""
         found = await asyncio.to_thread(self.read)
         registry = (await self.registry.active()).registry
-        revoked, now_us = await self.identities.revoked(), self.wall_us()
+        revoked, now_us = await self.registry.revoked_identities(), self.wall_us()
         shown = choose_shown(found, revoked, now_us).values()
         return [
             ListedCertificate(
@@ -72,53 +104,60 @@ class IdentityControl:
             for each in sorted(set(found), key=lambda each: each.name)
         ]
 
-    async def revoke(
-        self, fingerprint: str, *, reason: str, by: Principal, wait_seconds: float
-    ) -> Revoked:
-        """Have no worker show this certificate ever again; return once none can.
+    async def callers(self) -> list[ListedCaller]:
+        """List what partners fetch by, as the registry has it."""
+        registry = (await self.registry.active()).registry
+        revoked = await self.registry.revoked_identities()
+        return [_listed(each, revoked) for each in list_caller_keys(registry.connectors)]
 
-        Takes the fingerprint that is listed, or the whole SHA-256 of any certificate. Raises
-        `NotFound`, `Conflict` (`identity_revoked`), and `NotConfirmed` when workers have not
-        answered in time: it is revoked all the same.
-        """
-        require(by, Right.KEYS)
-        require_reason(reason)
-        began_us = self.wall_us()
-        short, names = await self._find(fingerprint)
-        entry = Entry(
-            kind="key.revoked",
-            actor=by.name,
-            about=f"client certificate {short}",
-            reason=reason,
-            detail={"keys": list(names)},
-        )
-        epoch = await self.identities.revoke(short, entry)
-        rows = await confirmed(
-            self.workers,
-            epoch,
-            wait_seconds,
-            done="the client certificate is revoked",
-            code="revocation_unconfirmed",
-        )
-        return Revoked.confirmed_by(
-            rows, epoch=epoch, keys=names, began_us=began_us, confirmed_us=self.wall_us()
-        )
 
-    async def _find(self, given: str) -> tuple[str, tuple[str, ...]]:
-        """Give the fingerprint that is meant, and what it is called here."""
-        plain = given.replace(":", "").lower()
-        short = plain[:FINGERPRINT_CHARACTERS]
-        known = await asyncio.to_thread(self.read)
-        names = {each.name for each in known if each.fingerprint == short}
-        is_whole = _WHOLE.fullmatch(plain) is not None
-        if not is_whole and (plain != short or not names):
-            raise NotFound(
-                f"no client certificate here has the fingerprint {given[:100]!r}",
-                where="--identity",
-                fix="take one of 'dispatcher keys list', or the whole SHA-256 of the certificate",
-                code="identity_unknown",
-            )
-        return short, tuple(sorted(names)) or (short,)
+def tell_apart(
+    registry: Registry,
+    connector: str,
+    found: Collection[ClientCertificate],
+    revoked: Collection[str],
+) -> tuple[list[ClientCertificate], list[Left]]:
+    """Give what this connector alone asks for, and what else it does, but for what is revoked.
+
+    A certificate is shared with all who ask for an identity that has it, under whatever name.
+    """
+    asking = _asking(registry, connector)
+    own: list[ClientCertificate] = []
+    left: list[Left] = []
+    for identity in sorted(name for name, those in asking.items() if connector in those):
+        theirs = {each for each in found if each.identity == identity}
+        if not theirs:
+            left.append(_left(identity, None, asking[identity] - {connector}))
+        for each in sorted(theirs, key=lambda each: each.fingerprint):
+            if each.fingerprint in revoked:
+                continue
+            aliases = {e.identity for e in found if e.fingerprint == each.fingerprint}
+            others = {name for alias in aliases for name in asking.get(alias, ())} - {connector}
+            if others:
+                left.append(_left(identity, each.fingerprint, others))
+            else:
+                own.append(each)
+    return own, left
+
+
+def _asking(registry: Registry, connector: str) -> Mapping[str, set[str]]:
+    """Give who asks for each identity; another that is retired is sent nothing ever again."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for each in registry.connectors:
+        if each.name == connector or each.state is not ConnectorState.RETIRED:
+            for identity in {entry.tls.identity for entry in each.destinations} - {""}:
+                found[identity].add(each.name)
+    return found
+
+
+def _left(identity: str, fingerprint: str | None, connectors: Iterable[str]) -> Left:
+    return Left(identity=identity, fingerprint=fingerprint, connectors=tuple(sorted(connectors)))
+
+
+def _listed(key: CallerKey, revoked: Mapping[str, int]) -> ListedCaller:
+    revoked_us = revoked.get(key.fingerprint)
+    state = KeyState.REVOKED if revoked_us is not None else _STATES[key.connector.state]
+    return ListedCaller(key=key, state=state, revoked_us=revoked_us)
 
 
 def _users(registry: Registry, identity: str) -> tuple[str, ...]:

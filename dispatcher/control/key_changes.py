@@ -132,9 +132,12 @@ def revoke_keys(
             left = {n: peer for n, peer in peers_of(key, known).items() if peer.name not in gone}
             back = rotation.take_back({n: peer.times for n, peer in left.items()}, now_us)
             turned += [replace(left[name], times=times) for name, times in back.items()]
-    detail = {"keys": sorted(gone)[:CHANGES_MAX], "keys_count": len(gone)}
+    keys = {"keys": sorted(gone)[:CHANGES_MAX], "keys_count": len(gone)}
     return KeyChange(
-        entry=replace(entry, detail=detail), turned=turned, stripped=stripped, hold=hold
+        entry=replace(entry, detail={**keys, **entry.detail}),
+        turned=turned,
+        stripped=stripped,
+        hold=hold,
     )
 
 

@@ -1,45 +1,27 @@
-"""Signing keys over time: rotated with an overlap, retired early, revoked at once.
+"""Signing keys over time: listed, rotated with an overlap, retired early; `revoking` ends them.
 
 Called by `keys`. Every change is judged by the keys as they are inside its own transaction, moves
-the policy's epoch with them, and is on the record by fingerprints. A revocation destroys the secret
-and returns once no worker can still sign with it.
+the policy's epoch with them, and is on the record by fingerprints.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Self
 
-from dispatcher.control.confirming import confirmed
-from dispatcher.control.key_changes import Turn, retire_key, revoke_keys, turn_keys
+from dispatcher.control.key_changes import Turn, retire_key, turn_keys
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import seal_key
 from dispatcher.control.texts import require_reason
-from dispatcher.model.audit import Entry
 from dispatcher.model.errors import InvalidInput, NotFound
 from dispatcher.model.ids import Epoch
 from dispatcher.model.keys import KeyKind, KeyState
 from dispatcher.model.people import Principal, Right
 from dispatcher.model.registry import Registry, Subscription
-from dispatcher.model.switch import Target, TargetKind
-from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.stages.sealing.standard_webhooks import format_secret
-from dispatcher.store.database import Database
 from dispatcher.store.key_trials import KeyTrialStore, Standing
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.signing_keys import KeyChange, StoredKey
-from dispatcher.store.tickets import revoke_tickets
-from dispatcher.store.workers import WorkerRow, WorkerStore
 from dispatcher.vault.places import REGISTRY
 from dispatcher.vault.sealer import Vault
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Aim:
-    """What is to be revoked: one key, those of a subscription, or those of a connector."""
-
-    key: str | None = None
-    subscription: str | None = None
-    connector: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,60 +52,11 @@ class Rotated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
-    """Keys that no letter can be signed with any more, since when, and how long that took.
-
-    `unsigned` subscriptions have no key left, and wait for a new one. Where it was a connector, it
-    is `held`, and so many `tickets` ended.
-    """
-
-    keys: tuple[str, ...]
-    unsigned: tuple[str, ...]
-    held: Target | None
-    tickets: int
-    epoch: Epoch
-    confirmed_us: int
-    confirmed_ms: float
-    workers_confirmed: int
-    workers_fenced: int
-    in_flight: int
-
-    @classmethod
-    def confirmed_by(
-        cls,
-        rows: Sequence[WorkerRow],
-        *,
-        epoch: Epoch,
-        keys: tuple[str, ...],
-        began_us: int,
-        confirmed_us: int,
-        unsigned: tuple[str, ...] = (),
-        held: Target | None = None,
-        tickets: int = 0,
-    ) -> Self:
-        """Say what these workers have confirmed."""
-        return cls(
-            keys=keys,
-            unsigned=unsigned,
-            held=held,
-            tickets=tickets,
-            epoch=epoch,
-            confirmed_us=confirmed_us,
-            confirmed_ms=round((confirmed_us - began_us) / 1000, 1),
-            workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
-            workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
-            in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyControl:
-    """The signing keys of one registry, and the tickets of one outbox."""
+    """The signing keys of one registry."""
 
     registry: RegistryStore
     trials: KeyTrialStore
-    workers: WorkerStore
-    outbox: Database
     vault: Vault
     mint_secret: Callable[[], bytes]
     wall_us: Callable[[], int]
@@ -153,7 +86,7 @@ class KeyControl:
         """
         require(by, Right.KEYS)
         require_reason(turn.reason)
-        subscription = _named((await self.registry.active()).registry, turn.subscription)
+        subscription = find_subscription((await self.registry.active()).registry, turn.subscription)
         kind = turn.kind or _only_kind(subscription)
         secret = self.mint_secret()
         await self.vault.ready(REGISTRY)
@@ -173,87 +106,17 @@ class KeyControl:
         require_reason(reason)
 
         def judge(known: Sequence[StoredKey], now_us: int) -> KeyChange:
-            return retire_key(_find(known, name), known, now_us, actor=by.name, reason=reason)
+            return retire_key(find_key(known, name), known, now_us, actor=by.name, reason=reason)
 
         change, _ = await self.registry.change_keys(judge)
         return change.turned[0]
 
-    async def revoke(self, aim: Aim, *, reason: str, by: Principal, wait_seconds: float) -> Revoked:
-        """Destroy the secrets of the keys aimed at; a connector is held in the same act.
 
-        Returns once no worker can sign with them. Raises `NotFound`, `Conflict` (`key_revoked`)
-        where nothing is left to revoke, and `NotConfirmed` when workers have not answered in time:
-        the keys are gone all the same.
-        """
-        require(by, Right.KEYS)
-        require_reason(reason)
-        registry = (await self.registry.active()).registry
-        hold = Target(TargetKind.CONNECTOR, aim.connector) if aim.connector is not None else None
-        began_us = self.wall_us()
+def find_key(known: Sequence[StoredKey], name: str) -> StoredKey:
+    """Give the key of a fingerprint, or of a subscription and a fingerprint.
 
-        def judge(known: Sequence[StoredKey], now_us: int) -> KeyChange:
-            found, about = _aimed_at(aim, known, registry)
-            entry = Entry(kind="key.revoked", actor=by.name, about=about, reason=reason)
-            stripped = _of_connector(registry, aim.connector) if hold is not None else ()
-            return revoke_keys(found, known, now_us, entry, hold, stripped)
-
-        change, epoch = await self.registry.change_keys(judge)
-        tickets = 0
-        try:
-            rows = await confirmed(
-                self.workers,
-                epoch,
-                wait_seconds,
-                done="the keys are revoked",
-                code="revocation_unconfirmed",
-            )
-        finally:
-            # Last, so that no worker that did not know yet gives a letter another.
-            if aim.connector is not None:
-                tickets = await revoke_tickets(self.outbox, aim.connector)
-        confirmed_us = self.wall_us()
-        gone = [each for each in change.turned if each.times.revoked_us is not None]
-        return Revoked.confirmed_by(
-            rows,
-            epoch=epoch,
-            keys=tuple(each.name for each in gone),
-            began_us=began_us,
-            confirmed_us=confirmed_us,
-            unsigned=await self._unsigned({each.subscription for each in gone}),
-            held=change.hold,
-            tickets=tickets,
-        )
-
-    async def _unsigned(self, names: set[str]) -> tuple[str, ...]:
-        keys = [(key.subscription, key.kind, key.times) for key in await self.registry.keys()]
-        active = (await self.registry.active()).registry
-        return tuple(sorted(names & unsigned(active, keys, self.wall_us())))
-
-
-def _aimed_at(
-    aim: Aim, known: Sequence[StoredKey], registry: Registry
-) -> tuple[Sequence[StoredKey], str]:
-    """Give the keys that are meant, and how the record names them."""
-    if aim.key is not None:
-        key = _find(known, aim.key)
-        return [key], f"key {key.name}"
-    if aim.subscription is not None:
-        names = {_named(registry, aim.subscription).name}
-        about = f"subscription {aim.subscription}"
-    else:
-        if aim.connector not in {each.name for each in registry.connectors}:
-            raise _unknown("connector", "--connector", aim.connector or "")
-        names = set(_of_connector(registry, aim.connector))
-        about = f"connector {aim.connector}"
-    return [each for each in known if each.subscription in names], about
-
-
-def _of_connector(registry: Registry, connector: str | None) -> list[str]:
-    return [each.name for each in registry.subscriptions if each.connector == connector]
-
-
-def _find(known: Sequence[StoredKey], name: str) -> StoredKey:
-    """Give the key of a fingerprint, or of a subscription and a fingerprint."""
+    Raises `NotFound`, and `InvalidInput` where there are several.
+    """
     found = [each for each in known if name in (each.fingerprint, each.name)]
     if len(found) == 1:
         return found[0]
@@ -264,13 +127,14 @@ def _find(known: Sequence[StoredKey], name: str) -> StoredKey:
             fix="write SUBSCRIPTION/FINGERPRINT",
             code="key_ambiguous",
         )
-    raise _unknown("key", "KEY", name)
+    raise unknown("key", "KEY", name)
 
 
-def _named(registry: Registry, name: str) -> Subscription:
+def find_subscription(registry: Registry, name: str) -> Subscription:
+    """Give the subscription of a name. Raises `NotFound`."""
     found = next((each for each in registry.subscriptions if each.name == name), None)
     if found is None:
-        raise _unknown("subscription", "SUBSCRIPTION", name)
+        raise unknown("subscription", "SUBSCRIPTION", name)
     return found
 
 
@@ -286,7 +150,8 @@ def _only_kind(subscription: Subscription) -> KeyKind:
     )
 
 
-def _unknown(what: str, where: str, name: str) -> NotFound:
+def unknown(what: str, where: str, name: str) -> NotFound:
+    """Say that there is none of this name."""
     return NotFound(
         f"there is no {what} {name[:100]!r}",
         where=where,

@@ -198,7 +198,7 @@ def make_epoch_keys(make: Make, index: Make) -> None:
 
 
 def make_revoked_identities(make: Make) -> None:
-    """Make the list of client certificates that were revoked."""
+    """Make the list of client certificates and partners' public keys that were revoked."""
     make(
         "revoked_identities",
         Column("fingerprint", Text, primary_key=True),

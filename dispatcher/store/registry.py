@@ -26,7 +26,7 @@ from dispatcher.store.credentials import (
 )
 from dispatcher.store.database import Database
 from dispatcher.store.epoch import announce, bump_epoch
-from dispatcher.store.identities import read_revoked_identities
+from dispatcher.store.identities import read_revoked_identities, revoke_identities
 from dispatcher.store.key_sets import read_key_sets
 from dispatcher.store.key_trials import put_off_trial
 from dispatcher.store.proofs import read_proofs
@@ -157,10 +157,15 @@ class RegistryStore:
         async with self._database.look() as connection:
             return await read_signing_keys(self._database, connection)
 
+    async def revoked_identities(self) -> Mapping[str, int]:
+        """Read which client certificates and partners' public keys were revoked, and when."""
+        async with self._database.look() as connection:
+            return await read_revoked_identities(self._database, connection)
+
     async def change_keys(
         self, judge: Callable[[Sequence[StoredKey], int], KeyChange]
     ) -> tuple[KeyChange, Epoch]:
-        """Change signing keys as `judge` says of all there are and the time it is.
+        """Change keys as `judge` says of all signing keys there are and the time it is.
 
         Two changes never judge by the same keys. What `judge` raises changes nothing. Gives the
         epoch that workers must confirm.
@@ -177,6 +182,7 @@ class RegistryStore:
                     await put_off_trial(self._database, connection, key, change.tried_from_us)
             await turn_signing_keys(self._database, connection, change.turned)
             await destroy_credentials(self._database, connection, change.stripped)
+            await revoke_identities(self._database, connection, change.identities)
             entry = change.entry
             recording.note(replace(entry, detail={**entry.detail, "epoch": epoch}))
             if change.hold is not None:

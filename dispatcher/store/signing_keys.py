@@ -57,7 +57,8 @@ class KeyChange:
 
     Nobody tries one that is `made` before `tried_from_us`, where that is said. Of those `turned`
     the times are written, and the secret is destroyed of those that come without it. The stored
-    headers of `stripped` subscriptions are destroyed, and `hold` is stopped, in the same act.
+    headers of `stripped` subscriptions are destroyed, certificates and public keys are revoked by
+    the fingerprints in `identities`, and `hold` is stopped, in the same act.
     """
 
     entry: Entry
@@ -65,6 +66,7 @@ class KeyChange:
     tried_from_us: int | None = None
     turned: Sequence[StoredKey] = ()
     stripped: Sequence[str] = ()
+    identities: Sequence[str] = ()
     hold: Target | None = None
 
 

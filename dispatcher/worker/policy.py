@@ -26,6 +26,7 @@ from dispatcher.model.verdict import Reason
 from dispatcher.stages.gates.credentials import Lacks, find_unbound
 from dispatcher.stages.gates.paper import coming_due, must_warn
 from dispatcher.stages.gates.partner_keys import list_partner_keys, next_change_us
+from dispatcher.stages.revising.caller_keys import without_revoked
 from dispatcher.stages.revising.compiling import compile_snapshot
 from dispatcher.stages.sealing.rotation import next_turn_us, unsigned
 from dispatcher.stages.sealing.stored_headers import Opened
@@ -174,7 +175,8 @@ class PolicyWatch:
         now_us: int,
     ) -> Snapshot:
         """Make the snapshot of what was read and of what this worker can do: its keys and files."""
-        active, registry = now.active, now.active.registry
+        active = now.active
+        registry = without_revoked(active.registry, now.revoked_identities)
         opened = [(name, key.kind, key.times) for name, each in keys.items() for key in each]
         return compile_snapshot(
             registry,

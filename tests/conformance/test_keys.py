@@ -372,7 +372,7 @@ async def test_a_revoked_client_certificate_is_so_for_good_and_on_the_record(
 ):
     before = (await plane_of(database).registry.active()).epoch
     done = await revoke(api, identity="00:C0:FF:EE:00:C0:FF:EE")
-    assert done["keys"] == ["acme-mtls/00c0ffee00c0ffee"]
+    assert (done["certificates"], done["keys"]) == (["acme-mtls/00c0ffee00c0ffee"], [])
     assert done["epoch"] > before
     now = await plane_of(database).registry.policy_now()
     assert list(now.revoked_identities) == [CERTIFICATE.fingerprint]
@@ -387,7 +387,7 @@ async def test_a_revoked_client_certificate_is_so_for_good_and_on_the_record(
         "client certificate 00c0ffee00c0ffee",
         "it leaked",
     )
-    assert entry["detail"]["keys"] == done["keys"]
+    assert entry["detail"]["certificates"] == done["certificates"]
 
 
 @pytest.mark.usefixtures("listed")
@@ -398,7 +398,7 @@ async def test_a_client_certificate_that_is_not_here_is_revoked_by_its_whole_fin
     for unknown in ("00c0ffee", "deadbeefdeadbeef", "acme-mtls", f"{'00c0ffee' * 2}0"):
         body = {"identity": unknown, "reason": "r"}
         assert await api.refused("POST", path, body) == (404, "identity_unknown")
-    assert (await revoke(api, identity="AB" * 32))["keys"] == ["ab" * 8]
+    assert (await revoke(api, identity="AB" * 32))["certificates"] == ["ab" * 8]
 
 
 @pytest.mark.usefixtures("listed")

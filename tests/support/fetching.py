@@ -8,7 +8,7 @@ import itertools
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -80,7 +80,7 @@ policy_poll_seconds = 0.05
 poll_idle_seconds = 0.05
 upkeep_seconds = 0.2
 [network]
-loopback_inboxes = ["127.0.0.1:{inbox}"]
+loopback_inboxes = [{inboxes}]
 [api]
 port = 0
 [partner]
@@ -240,14 +240,16 @@ def registry_of(inbox: Receiver, *, grants: Any = ("$.id", "$.total"), **more: A
     )
 
 
-def write_config(folder: Path, url: str, inbox: Receiver, lease: float, more: str = "") -> Config:
+def write_config(
+    folder: Path, url: str, inboxes: Iterable[Receiver], lease: float, more: str = ""
+) -> Config:
     create_keyring(folder / "keyring.json")
     identity = write_identity(folder, OURS.issue_cert("events.north.example", "127.0.0.1"))
     file = folder / "dispatcher.toml"
     file.write_text(
         CONFIG.format(
             url=url,
-            inbox=inbox.port,
+            inboxes=", ".join(f'"127.0.0.1:{each.port}"' for each in inboxes),
             base_url=BASE_URL,
             identity=identity,
             lease=lease,
@@ -265,11 +267,13 @@ async def fetching(
     config: str = "",
     status: int = 200,
     lease: float = 30.0,
+    others: Sequence[Receiver] = (),
     **more: Any,
 ) -> AsyncIterator[World]:
     """Run the company on a migrated database, its partner answering with this status.
 
-    The policy lease is long, so that a busy machine does not end it; tests of it shorten it.
+    The policy lease is long, so that a busy machine does not end it; tests of it shorten it. Of
+    `others` a registry that is applied later may tell.
     """
     log.configure("critical")
     stop, metrics = asyncio.Event(), Metrics(CollectorRegistry())
@@ -281,7 +285,7 @@ async def fetching(
 
     async with (
         receiver(answers(status)) as inbox,
-        open_house(write_config(folder, url, inbox, lease, config)) as house,
+        open_house(write_config(folder, url, (inbox, *others), lease, config)) as house,
         open_kit(house, metrics=metrics, step=step) as kit,
     ):
         registry = registry_of(inbox, **more)

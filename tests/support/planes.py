@@ -25,6 +25,7 @@ from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.replaying import Replaying
+from dispatcher.control.revoking import Revoking
 from dispatcher.control.switches import SwitchControl
 from dispatcher.control.vault_keys import VaultKeys
 from dispatcher.model.identity import ClientCertificate
@@ -38,7 +39,6 @@ from dispatcher.store.database import Database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
-from dispatcher.store.identities import IdentityStore
 from dispatcher.store.key_trials import KeyTrialStore
 from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import PayloadStore
@@ -155,16 +155,15 @@ def plane_of(database: Database) -> Plane:
         keys=KeyControl(
             registry=registry,
             trials=KeyTrialStore(database),
-            workers=WorkerStore(database),
-            outbox=database,
             vault=standing_vault(),
             mint_secret=lambda: secrets.token_bytes(32),
             wall_us=wall_us,
         ),
-        identities=IdentityControl(
+        identities=IdentityControl(registry=registry, read=lambda: certificates, wall_us=wall_us),
+        revoking=Revoking(
             registry=registry,
-            identities=IdentityStore(database, audit),
             workers=WorkerStore(database),
+            outbox=database,
             read=lambda: certificates,
             wall_us=wall_us,
         ),

@@ -1,6 +1,8 @@
 """Credentials a partner fetches by: what is wrong with them, and what a change of them does."""
 
+from base64 import b64encode
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 import trustme
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from dispatcher.control.documents import read_registry
 from dispatcher.control.exporting import export_registry
@@ -18,6 +21,7 @@ from dispatcher.model.caller import Caller, CallerKind
 from dispatcher.model.disclosure import Direction
 from dispatcher.model.paper import ConnectorState
 from dispatcher.stages.revising.caller_faults import CALLERS_LIMIT
+from dispatcher.stages.revising.caller_keys import fingerprint_of, without_revoked
 from dispatcher.stages.revising.diff import diff
 from dispatcher.stages.revising.faults import find_faults
 from tests.support.certificates import pem_of, pin_of
@@ -28,6 +32,7 @@ KEY = pem_of_key(Ed25519PrivateKey.generate())
 AUTHORITY = trustme.CA()
 LEAF = AUTHORITY.issue_cert("client.acme.example")
 NO_CA = LEAF.private_key_pem.bytes().decode()
+END = "-----END PUBLIC KEY-----"
 SIGNER = Caller(kid="acme-key", kind=CallerKind.SIGNATURE, key=KEY)
 CLIENT = Caller(
     kid="acme-mtls", kind=CallerKind.CERTIFICATE, pin=pin_of(LEAF), ca=pem_of(AUTHORITY)
@@ -146,3 +151,50 @@ def test_credentials_are_exported_as_they_were_applied(tmp_path):
     export_registry(held(SIGNER, CLIENT), tmp_path / "files")
     (partner,) = read_registry([tmp_path / "files"]).connectors
     assert partner.callers == (SIGNER, CLIENT)
+
+
+# One public key is one, however it is listed.
+
+
+def print_of(key=KEY, **more):
+    return fingerprint_of(replace(SIGNER, key=key, **more))
+
+
+def test_a_public_key_has_one_fingerprint_under_every_name_as_a_signature_and_as_a_pin():
+    pair = generate_private_key(SECP256R1())
+    spki = pair.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    digest = sha256(spki).digest()
+    pin = f"sha256/{b64encode(digest).decode()}"
+    found = {
+        print_of(pem_of_key(pair)),
+        print_of(pem_of_key(pair), kid="other"),
+        fingerprint_of(replace(CLIENT, pin=pin)),
+        fingerprint_of(replace(CLIENT, pin=pin, ca="another")),
+    }
+    assert found == {digest.hex()[:16]}
+    assert print_of() not in found
+
+
+def test_a_public_key_has_one_fingerprint_in_every_spelling():
+    pair = generate_private_key(SECP256R1())
+    point = pair.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    short = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200") + point
+    spelled = "\n".join(("-----BEGIN PUBLIC KEY-----", b64encode(short).decode(), END, ""))
+    assert print_of(spelled) == print_of(pem_of_key(pair))
+    assert print_of(pem_of_key(pair) + "\n") == print_of(pem_of_key(pair))
+
+
+@pytest.mark.parametrize("key", ["", "ed25519", "é", KEY.replace("MCow", "AAAA")])
+def test_what_is_no_key_has_no_fingerprint_and_is_never_revoked(key):
+    assert print_of(key) == ""
+    assert fingerprint_of(replace(CLIENT, pin=f"sha256/{key}")) == ""
+
+
+def test_whoever_shows_a_revoked_key_is_not_known_any_more_and_others_are():
+    brook = builders.connector("brook", callers=(replace(CLIENT, kid="brook-mtls"),))
+    both = builders.registry(connectors=(*held(SIGNER, CLIENT).connectors, brook))
+    known = builders.snapshot(without_revoked(both, {print_of()})).callers
+    assert (set(known.by_kid), len(known.by_pin[CLIENT.pin])) == (set(), 2)
+    known = builders.snapshot(without_revoked(both, {fingerprint_of(CLIENT)})).callers
+    assert (set(known.by_kid), known.by_pin, known.authorities) == ({"acme-key"}, {}, frozenset())
+    assert without_revoked(both, {}) is both
