@@ -13,6 +13,7 @@ from dispatcher.control.erasing import Erasing
 from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
 from dispatcher.control.lanes import LaneControl
+from dispatcher.control.partner_keys import PartnerKeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -62,6 +63,7 @@ class Plane:
     credentials: CredentialControl
     lanes: LaneControl
     proofs: ProofControl
+    partner_keys: PartnerKeyControl
     producers: ProducerRule
     previews: PreviewControl
     detokenising: Detokenising

@@ -18,6 +18,7 @@ from dispatcher.control.erasing import Erasing
 from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
 from dispatcher.control.lanes import LaneControl
+from dispatcher.control.partner_keys import PartnerKeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -139,6 +140,16 @@ def proof_control(house: House) -> ProofControl:
     )
 
 
+def partner_key_control(house: House) -> PartnerKeyControl:
+    """Give what shows the keys that partners of this house publish."""
+    return PartnerKeyControl(
+        registry=house.registry,
+        partner_keys=house.partner_keys,
+        loopback=house.config.network.inboxes,
+        wall_us=house.clock.wall_us,
+    )
+
+
 def people(house: House) -> People:
     """Give the people of this house."""
     return People(store=PeopleStore(house.registry_database, house.audit), mint=secrets.token_bytes)
@@ -159,6 +170,7 @@ def front(house: House) -> Front:
         credentials=credential_control(house),
         lanes=lane_control(house),
         proofs=proof_control(house),
+        partner_keys=partner_key_control(house),
         producers=ProducerRule(house.registry),
         previews=preview_control(house),
         detokenising=Detokenising(

@@ -1,12 +1,12 @@
-"""`keys`: what letters are signed with, what we show, what partners fetch by; turns and ends."""
+"""`keys`: what letters are signed with and encrypted to, what we show, what partners fetch by."""
 
 import re
 from typing import Any, Final
 
 import click
 
-from dispatcher.cli.asking import Where, where_options
-from dispatcher.cli.output import moment, print_json, print_table, wait_option, why_option
+from dispatcher.cli.asking import Where, part, where_options
+from dispatcher.cli.output import counted, moment, print_json, print_table, wait_option, why_option
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind
 from dispatcher.stages.sealing.rotation import (
@@ -17,6 +17,14 @@ from dispatcher.stages.sealing.rotation import (
 
 ROWS_MAX: Final = 100_000
 _COLUMNS: Final = ("key", "for", "kind", "state", "from", "until", "days old", "proven")
+_PUBLISHED: Final = ("thumbprint", "kid", "kind", "use", "first seen", "usable from")
+_STATES: Final = {
+    "good": "in use",
+    "unfound": "not found yet",
+    "elsewhere": "last found at another place, so it does not count",
+    "stale": "not found for too long, so it does not count",
+    "lost": "it has published too many private keys, so it does not count",
+}
 _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -89,6 +97,45 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
 def _proven(key: dict[str, Any]) -> str | None:
     """Say how a key does alone at its endpoint, where that was ever tried."""
     return f"{key['proofs']} times" if key["proofs"] else key["trial_fault"] or None
+
+
+@keys.command()
+@click.argument("connector")
+@where_options
+def partner(connector: str, where: Where, as_json: bool) -> None:
+    """Show the keys that a partner publishes.
+
+    They are CONNECTOR's, as workers last found them. A key of a pinned set is usable where the
+    registry has its thumbprint, and unpinned otherwise; one of a set that is followed is held until
+    it has been known for long enough, and unmarked where the partner does not say that it is for
+    encryption. An exposed one is never used again: its private half was published. Keys that were
+    handed over stand in the registry's files.
+    """
+    found = where.ask("GET", f"/v1/connectors/{part(connector)}/keys")
+    if as_json:
+        print_json(found)
+        return
+    click.echo(f"{found['url']}  {found['mode']}, {_STATES[found['state']]}")
+    if found["found_us"]:
+        at, until = moment(found["found_us"]), moment(found["stale_us"])
+        click.echo(f"  found {at}; unless it is found again, it counts until {until}")
+    if found["tried_us"]:
+        at, again, fault = moment(found["tried_us"]), moment(found["due_us"]), found["fault"]
+        went = f"{fault}, {counted(found['failures'], 'time')}" if found["failures"] else fault
+        click.echo(f"  asked {at}: {went or 'found'}; again by {again}")
+    if found["forbidden_by"]:
+        click.echo(f"  not asked now: {', '.join(found['forbidden_by'])}")
+    if found["keys"]:
+        print_table("keys", _PUBLISHED, [_published(each) for each in found["keys"]])
+    for each in found["exposed"]:
+        at = moment(each["exposed_us"])
+        click.echo(f"exposed, never used again: {each['thumbprint']} {each['kid']} {at}")
+
+
+def _published(key: dict[str, Any]) -> tuple[Any, ...]:
+    kind = f"{key['kty']} {key['crv'] or ''}".strip()
+    seen, usable = moment(key["first_seen_us"]), moment(key["usable_us"])
+    return key["thumbprint"], key["kid"], kind, key["use"], seen, usable
 
 
 @keys.command()

@@ -3,11 +3,12 @@
 Workers share one row for each set: a fetch is claimed for a time, like a delivery, so that no two
 ask one partner at once. What was last found stays, for all workers and over a restart. A set that
 is other than before bumps the policy's epoch, and is put on the record in the same transaction. A
-key whose private half was ever published stays known as that. Called by `worker.key_fetcher`.
+key whose private half was ever published stays known as that. Called by `worker.key_fetcher`; read
+by `control.partner_keys`.
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -80,6 +81,31 @@ _KNOWN: Final = """
 SELECT thumbprint, kid, jwk, is_for_encryption, place, exposed_us FROM {partner_keys}
 WHERE connector = :connector ORDER BY place
 """
+_FETCHING: Final = """
+SELECT tried_us, due_us, failures, fault FROM {partner_key_sets} WHERE connector = :connector
+"""
+_BURNED: Final = """
+SELECT thumbprint, kid, first_seen_us, exposed_us FROM {partner_keys}
+WHERE connector = :connector AND exposed_us IS NOT NULL ORDER BY exposed_us DESC, thumbprint
+"""
+
+
+class Fetching(NamedTuple):
+    """When a set was last asked for and will be next, how often in a row that failed, and why."""
+
+    tried_us: int
+    due_us: int
+    failures: int
+    fault: str
+
+
+class ExposedKey(NamedTuple):
+    """A key whose private half was published: by its thumbprint, and the kid it had."""
+
+    thumbprint: str
+    kid: str
+    first_seen_us: int
+    exposed_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +203,19 @@ class PartnerKeyStore:
             recording.note(_entry(claim, known, listed, found, epoch))
             await announce(self._database, connection)
         return True
+
+    async def fetching(self, connector: str) -> Fetching | None:
+        """Say how the fetching of a set goes; nothing where it was never asked for."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _FETCHING, connector=connector)
+            row = found.one_or_none()
+        return Fetching(*row) if row is not None else None
+
+    async def exposed(self, connector: str) -> list[ExposedKey]:
+        """List a partner's keys whose private half it ever published, the latest first."""
+        async with self._database.look() as connection:
+            found = await self._database.execute(connection, _BURNED, connector=connector)
+            return [ExposedKey(*row) for row in found]
 
     async def _known(self, connector: str) -> _Known:
         async with self._database.look() as connection:

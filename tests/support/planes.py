@@ -20,6 +20,7 @@ from dispatcher.control.erasing import Erasing
 from dispatcher.control.identities import IdentityControl
 from dispatcher.control.keys import KeyControl
 from dispatcher.control.lanes import LaneControl
+from dispatcher.control.partner_keys import PartnerKeyControl
 from dispatcher.control.people import People
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.producers import ProducerRule
@@ -41,6 +42,7 @@ from dispatcher.store.findings import FindingStore
 from dispatcher.store.history import HistoryStore
 from dispatcher.store.key_trials import KeyTrialStore
 from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.partner_keys import PartnerKeyStore
 from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.people import PeopleStore
 from dispatcher.store.proofs import ProofStore
@@ -186,6 +188,12 @@ def plane_of(database: Database) -> Plane:
             proofs=ProofStore(database, audit),
             workers=WorkerStore(database),
             vault=standing_vault(),
+            loopback=frozenset(),
+            wall_us=wall_us,
+        ),
+        partner_keys=PartnerKeyControl(
+            registry=registry,
+            partner_keys=PartnerKeyStore(database, audit),
             loopback=frozenset(),
             wall_us=wall_us,
         ),

@@ -586,6 +586,7 @@ OTHER = (
     Case("a port that is taken", "address_in_use", port_in_use, WORKER, says=("api.port",)),
     Case("a release of what is not held", "switch_unknown", nothing, ("release", "tenant:north")),
     Case("an event that is not there", "event_unknown", nothing, ("trace", "evt_gone")),
+    Case("keys of nobody", "connector_unknown", nothing, ("keys", "partner", "nobody")),
     Case(
         "a reason that would move the reader's cursor",
         "reason_unreadable",

@@ -1,13 +1,14 @@
 """Which of a partner's keys may letters be encrypted to, now, and from when on is that different?
 
-Asked when a snapshot is compiled. A key of the registry counts because it was reviewed; one of the
-partner's own set because its thumbprint was, or because the set is followed and its time of
-waiting is over. Nothing of a set counts that could not be found for too long, or that was found
-somewhere else. It never looks for another key in place of one that is named.
+Asked when a snapshot is compiled, and by whoever shows a set. A key of the registry counts because
+it was reviewed; one of the partner's own set because its thumbprint was, or because the set is
+followed and its time of waiting is over. Nothing of a set counts that could not be found for too
+long, or that was found somewhere else. It never looks for another key than one that is named.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from dispatcher.model.action import ActionKind, parse_action
@@ -22,6 +23,27 @@ from dispatcher.stages.gates.paper import Finding
 
 STALE_US: Final = 72 * 3_600_000_000
 """How long a set counts that cannot be fetched: a long weekend."""
+
+
+class SetState(StrEnum):
+    """Whether a set counts at all: one does that was found lately, and where it is named now."""
+
+    GOOD = "good"
+    UNFOUND = "unfound"
+    ELSEWHERE = "elsewhere"
+    STALE = "stale"
+    LOST = "lost"
+
+
+class KeyUse(StrEnum):
+    """Whether a key of a set that counts may be used. `held`: not yet; `unmarked`: not said to be
+    for encryption.
+    """
+
+    USABLE = "usable"
+    HELD = "held"
+    UNPINNED = "unpinned"
+    UNMARKED = "unmarked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +105,33 @@ def handed_keys_of(
     return handed.get(connector.name, connector.keys)
 
 
+def judge_set(key_set: KeySet, known: KeySetNow | None, now_us: int) -> SetState:
+    """Say whether a set counts, as it was last found, and why not."""
+    if known is None:
+        return SetState.UNFOUND
+    if known.url != key_set.url:
+        return SetState.ELSEWHERE
+    if known.is_lost:
+        return SetState.LOST
+    return SetState.GOOD if now_us < known.good_us + STALE_US else SetState.STALE
+
+
+def judge_key(key_set: KeySet, connector: Connector, seen: SeenKey, now_us: int) -> KeyUse:
+    """Say whether one key of a set may be used, where the set counts, and why not."""
+    if key_set.mode is KeySetMode.PINNED:
+        is_pinned = seen.found.thumbprint in key_set.thumbprints
+        return KeyUse.USABLE if is_pinned else KeyUse.UNPINNED
+    if not seen.found.is_for_encryption:
+        return KeyUse.UNMARKED
+    return KeyUse.USABLE if ripe_us(key_set, connector, seen) <= now_us else KeyUse.HELD
+
+
+def ripe_us(key_set: KeySet, connector: Connector, seen: SeenKey) -> int:
+    """Say when a key has been known for long enough."""
+    is_held = key_set.mode is KeySetMode.FOLLOW
+    return seen.first_seen_us + (key_set.hold_us(connector.clearance) if is_held else 0)
+
+
 def choose_key(keys: tuple[PartnerKey, ...], kid: str) -> PartnerKey | None:
     """Give the key of this name, or the first where none is named."""
     return next((each for each in keys if kid in ("", each.kid)), None)
@@ -141,25 +190,20 @@ def _unexposed(keys: Iterable[PartnerKey], known: KeySetNow) -> Iterator[Partner
 def _usable(
     key_set: KeySet, connector: Connector, known: KeySetNow | None, now_us: int
 ) -> Iterator[PartnerKey]:
-    if known is None or known.url != key_set.url or known.is_lost:
+    if known is None or judge_set(key_set, known, now_us) is not SetState.GOOD:
         return
-    if now_us >= known.good_us + STALE_US:
-        return
+    chosen = [
+        each.found
+        for each in known.keys
+        if judge_key(key_set, connector, each, now_us) is KeyUse.USABLE
+    ]
     if key_set.mode is KeySetMode.PINNED:
-        found = {each.found.thumbprint: each for each in known.keys}
-        chosen = [found[name] for name in key_set.thumbprints if name in found]
-    else:
-        chosen = [each for each in known.keys if _ripe_us(key_set, connector, each) <= now_us]
-        chosen = [each for each in chosen if each.found.is_for_encryption]
-    for each in chosen:
-        yield PartnerKey(kid=each.found.kid, jwk=each.found.jwk)
+        chosen.sort(key=lambda found: key_set.thumbprints.index(found.thumbprint))
+    for found in chosen:
+        yield PartnerKey(kid=found.kid, jwk=found.jwk)
 
 
 def _moments(key_set: KeySet, connector: Connector, known: KeySetNow) -> Iterator[int]:
     yield known.good_us + STALE_US
     if key_set.mode is KeySetMode.FOLLOW:
-        yield from (_ripe_us(key_set, connector, each) for each in known.keys)
-
-
-def _ripe_us(key_set: KeySet, connector: Connector, seen: SeenKey) -> int:
-    return seen.first_seen_us + key_set.hold_us(connector.clearance)
+        yield from (ripe_us(key_set, connector, each) for each in known.keys)
