@@ -66,9 +66,9 @@ class Left:
     @property
     def why(self) -> str:
         """Say why it was left."""
-        if self.fingerprint is None:
-            return "no certificate of it can be read here"
-        return f"asked for by {', '.join(self.connectors)}, too"
+        unread = "" if self.fingerprint else "no certificate of it can be read here"
+        shared = f"asked for by {', '.join(self.connectors)}, too" if self.connectors else ""
+        return "; ".join(filter(None, (unread, shared)))
 
     @property
     def fix(self) -> str:

@@ -137,11 +137,16 @@ async def test_what_others_are_shown_too_is_left_and_named_with_what_revokes_it(
     shared = certificate("shared", "a")
     planes.certificates[:] = [shared]
     await activate(
-        api, held(partner("acme", "shared", "far"), partner("brook", "shared"), partner("cedar"))
+        api,
+        held(
+            partner("acme", "shared", "far", "off"),
+            partner("brook", "shared", "off"),
+            partner("cedar"),
+        ),
     )
     done = await revoke(api)
     assert done["certificates"] == []
-    far, left = done["left"]
+    far, off, left = done["left"]
     command = f"dispatcher keys revoke --identity {shared.fingerprint} --reason ..."
     assert left == {
         "identity": "shared",
@@ -152,13 +157,14 @@ async def test_what_others_are_shown_too_is_left_and_named_with_what_revokes_it(
     }
     assert (far["identity"], far["fingerprint"], far["connectors"]) == ("far", None, [])
     assert far["why"] == "no certificate of it can be read here"
+    assert (off["connectors"], off["why"]) == (["brook"], f"{far['why']}; {left['why']}")
     assert "keys revoke --identity SHA256 --reason" in far["fix"]
     (_, entry) = (await api.ask("GET", "/v1/audit"))["items"][:2]
-    assert entry["detail"]["left"] == ["far", shared.name]
+    assert entry["detail"]["left"] == ["far", "off", shared.name]
     # It is still named while it is not revoked, and no more once it is.
-    assert len((await revoke(api))["left"]) == 2
+    assert len((await revoke(api))["left"]) == 3
     await api.ask("POST", PATH, {"reason": "r", "identity": shared.fingerprint})
-    assert [each["identity"] for each in (await revoke(api))["left"]] == ["far"]
+    assert [each["identity"] for each in (await revoke(api))["left"]] == ["far", "off"]
 
 
 async def test_one_certificate_under_two_names_is_shared_by_who_asks_for_either(api: Caller):

@@ -36,6 +36,7 @@ from tests.support.world_nursery import Nursery
 from tests.unit.stages import builders
 
 SERVERS, CLIENTS = trustme.CA(), trustme.CA()
+THE_ONE = ("revoke", "--connector", "acme", "--reason", "INC-7")
 IDENTITY = """
 [network.identities.{name}]
 certificate = "{files.certificate}"
@@ -101,11 +102,11 @@ def certified(made: list[object]) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(connector=connector, trace_configs=[trace])
 
 
-async def revoke(world: World, nursery: Nursery, *words: str) -> str:
-    """Type the one command, and give what it prints."""
+async def keys(world: World, nursery: Nursery, *words: str) -> str:
+    """Type a command, and give what it prints."""
     assert world.config.source is not None
-    typed = ("keys", "revoke", "--connector", "acme", "--reason", "INC-7", *words, "--config")
-    child = nursery.start("dispatcher", *typed, str(world.config.source), folder=world.config.base)
+    typed = ("dispatcher", "keys", *words, "--config", str(world.config.source))
+    child = nursery.start(*typed, folder=world.config.base)
     assert await asyncio.to_thread(child.wait) == 0, child.said()
     return child.out.read_text()
 
@@ -152,7 +153,7 @@ async def test_all_that_a_partner_has_ends_by_one_command_and_nothing_that_other
         assert (await kept.get(place, headers=bearer)).status == 200
         before = await published(world)
 
-        said = await revoke(world, nursery)
+        said = await keys(world, nursery, *THE_ONE)
         assert said.startswith("5 revoked at ")
         for what in ("key acme-orders/", "key acme-whole/", "client certificate acme/"):
             assert f"\n  {what}" in said
@@ -167,7 +168,14 @@ async def test_all_that_a_partner_has_ends_by_one_command_and_nothing_that_other
         assert len(connections) == 1
         assert (await world.fetch(letter)).code == "ref_unknown"
 
-        again = json.loads(await revoke(world, nursery, "--json"))
+        listed = (await keys(world, nursery, "list", "--ended")).splitlines()
+        (mine,) = (line for line in listed if "acme/acme-key/" in line)
+        (others,) = (line for line in listed if "brook/brook-key/" in line)
+        assert (mine.split()[1:4], others.split()[1:4]) == (
+            ["acme", "caller", "revoked"],
+            ["brook", "caller", "active"],
+        )
+        again = json.loads(await keys(world, nursery, *THE_ONE, "--json"))
         assert (again["keys"], again["certificates"], again["callers"]) == ([], [], [])
         far, shared = again["left"]
         assert (far["identity"], far["fingerprint"]) == ("far", None)
