@@ -19,7 +19,7 @@ from dispatcher.stages.gates.challenge import (
     may_challenge,
 )
 from dispatcher.stages.sealing.seal import seal
-from dispatcher.stages.settling.outcome import code_of, is_success
+from dispatcher.stages.settling.outcome import code_of, heeds_retry_after, is_success
 from dispatcher.vault.partner_encryption import encrypt
 from dispatcher.worker.kit import Kit
 from dispatcher.worker.policy import PolicyWatch
@@ -37,13 +37,13 @@ Sign = Callable[[Sealed], Departure | Stopped]
 class Unechoed:
     """A challenge that did not come back: the code of what came of it instead.
 
-    `refusal` says that no letter may go there either. `is_answered` is true where the endpoint did
-    answer, with something else.
+    `refusal` says that no letter may go there either. `is_withheld` is true where the endpoint did
+    answer, with something else: not where it asks for patience, or is at fault.
     """
 
     code: str
     refusal: Refusal | None = None
-    is_answered: bool = False
+    is_withheld: bool = False
 
 
 class Challenger:
@@ -86,7 +86,8 @@ class Challenger:
         if is_echo(result, challenge):
             return None
         code = NO_ECHO if is_success(result.status) else code_of(result)
-        return Unechoed(code, is_answered=True)
+        # Who asks for patience may stand before whoever verifies letters, and has not looked.
+        return Unechoed(code, is_withheld=not heeds_retry_after(result.status))
 
     async def _carry(self, cleared: Cleared, sign: Sign) -> Answer | Trouble | Stopped | Refusal:
         """Take a challenge down the road, from the resolver to the door."""

@@ -120,7 +120,7 @@ class KeyTrials:
             return UNCHECKED
         if isinstance(asked, Stopped):
             return asked
-        return None if asked.is_answered else asked.code
+        return None if asked.is_withheld else asked.code
 
     def _sign(self, sealed: Sealed, trial: Trial) -> Departure | Stopped:
         """Sign with the key alone, if it is one of those that sign at this instant."""

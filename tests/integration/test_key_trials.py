@@ -151,15 +151,26 @@ async def test_an_endpoint_that_answers_everybody_proves_no_key(
         assert signed[:4] == [True, False, True, False]
 
 
-async def test_an_endpoint_that_says_nothing_to_a_forgery_proves_no_key(
-    tmp_path: Path, sqlite_url: str
+@pytest.mark.parametrize(
+    ("said", "fault"),
+    [
+        ("", "connection_lost"),
+        ("429 Too Many Requests", "http_429"),
+        ("503 Service Unavailable", "http_503"),
+    ],
+)
+async def test_an_endpoint_that_does_not_look_at_a_forgery_proves_no_key(
+    tmp_path: Path, sqlite_url: str, said: str, fault: str
 ) -> None:
     verifier = Verifier(OLD)
 
     async def script(request: Request, writer: asyncio.StreamWriter) -> None:
         if any(verifies(request, secret) for secret in verifier.secrets):
             await echo(request, writer)
-        writer.close()  # it may be down just now, and a machine beside it may take anything
+        elif said:
+            writer.write(f"HTTP/1.1 {said}\r\nContent-Length: 0\r\n\r\n".encode())
+        else:
+            writer.close()  # it may be down just now, and a machine beside it may take anything
 
     async with receiver(script) as partner, a_lab(tmp_path, sqlite_url, partner) as lab:
         await lab.apply(partner.url(), ownership_proof=OwnershipProof.WAIVED)
@@ -167,7 +178,7 @@ async def test_an_endpoint_that_says_nothing_to_a_forgery_proves_no_key(
             made = await rotate(lab)
             verifier.secrets.append(made["secret"])
             await until(lambda: len(challenges(partner)) >= 8)
-            assert await finds(lab, made, 0, "connection_lost")()
+            assert await finds(lab, made, 0, fault)()
             assert await is_old(lab, KeyState.RETIRING)()
 
 

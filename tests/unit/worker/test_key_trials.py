@@ -23,7 +23,7 @@ NOW_US = 50 * SECOND_US
 OLD = SigningKey("old", b"o" * 32, times=KeyTimes(1, until_us=99 * SECOND_US))
 NEW = SigningKey("new", b"n" * 32, times=KeyTimes(2))
 HELD = Stopped(Reason.SWITCH_ON)
-REFUSED = Unechoed("http_401", is_answered=True)
+REFUSED = Unechoed("http_401", is_withheld=True)
 
 
 def stored(key: SigningKey, **times: Any) -> StoredKey:
