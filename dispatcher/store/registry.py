@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
 from dispatcher.model.audit import Entry
+from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.key_set import KeySetNow
 from dispatcher.model.proof import Proof
@@ -163,17 +164,23 @@ class RegistryStore:
             return await read_revoked_identities(self._database, connection)
 
     async def change_keys(
-        self, judge: Callable[[Sequence[StoredKey], int], KeyChange]
+        self,
+        judge: Callable[[Sequence[StoredKey], int], KeyChange],
+        *,
+        base: Revision | None = None,
     ) -> tuple[KeyChange, Epoch]:
         """Change keys as `judge` says of all signing keys there are and the time it is.
 
         Two changes never judge by the same keys. What `judge` raises changes nothing. Gives the
-        epoch that workers must confirm.
+        epoch that workers must confirm. Raises `Conflict` (`base_moved`) where another revision
+        than `base` is in force, if that is said.
         """
         async with self._audit.recording() as recording:
             connection = recording.connection
             bumped = await bump_epoch(self._database, connection)
             epoch = bumped.epoch
+            if base is not None and bumped.revision != base:
+                raise Conflict("another revision is in force", code="base_moved")
             known = await read_signing_keys(self._database, connection)
             change = judge(known, bumped.now_us)
             await add_signing_keys(self._database, connection, change.made)

@@ -14,6 +14,7 @@ from typing import Final
 
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import Conflict
+from dispatcher.model.ids import Revision
 from dispatcher.model.keys import KeyKind, SigningKey
 from dispatcher.model.letter import Departure, Sealed, Stopped
 from dispatcher.model.proof import proof_key
@@ -38,10 +39,11 @@ PROVEN: Final = "proven"
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A key to try, and where."""
+    """A key to try, and where, under which revision."""
 
     route: Route
     key: SigningKey
+    revision: Revision
 
     @property
     def name(self) -> str:
@@ -68,7 +70,7 @@ class KeyTrials:
         if keys is not self._keys:  # looked through once for each reading of the policy
             now_us = self._kit.clock.wall_us()
             found = (
-                Trial(route, key)
+                Trial(route, key, snapshot.revision)
                 for name, held in keys.items()
                 if len(held) > 1 and (route := snapshot.routes.get(name)) is not None
                 for key in _provable(held, route.signing.kinds, now_us)
@@ -157,10 +159,10 @@ class KeyTrials:
             return APART_SECONDS
         try:
             change, _ = await kit.registry.change_keys(
-                lambda known, now_us: _end_others(trial, known, now_us)
+                lambda known, now_us: _end_others(trial, known, now_us), base=trial.revision
             )
         except Conflict:
-            return APART_SECONDS  # it takes nobody's place any more
+            return APART_SECONDS  # it takes nobody's place any more, or the endpoint may have moved
         for ended in change.turned:
             kit.log.info(
                 "key_retired",

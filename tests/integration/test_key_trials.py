@@ -182,6 +182,33 @@ async def test_an_endpoint_that_does_not_look_at_a_forgery_proves_no_key(
             assert await is_old(lab, KeyState.RETIRING)()
 
 
+async def test_what_an_endpoint_proved_ends_nothing_once_letters_go_to_another(
+    tmp_path: Path, database_url: str
+) -> None:
+    before, after = Verifier(), Verifier(OLD)
+
+    async def moving(request: Request, writer: asyncio.StreamWriter) -> None:
+        if before.refused == 2 and not verifies(request, before.secrets[0]):
+            # The last answer that is wanted is on its way when the partner moves house.
+            await lab.apply(new.url(), ownership_proof=OwnershipProof.WAIVED)
+        await before(request, writer)
+
+    async with (
+        receiver(moving) as partner,
+        receiver(after) as new,
+        a_lab(tmp_path, database_url, partner, new) as lab,
+    ):
+        await lab.apply(partner.url(), ownership_proof=OwnershipProof.WAIVED)
+        made = await rotate(lab)
+        before.secrets.append(made["secret"])
+        async with lab.worker():
+            await until(finds(lab, made, 0, "http_401"))
+            await lab.enqueue()
+            await until(lambda: len(told(new, "order.paid")) == 1)
+        assert before.refused == 3
+        assert await is_old(lab, KeyState.RETIRING)()
+
+
 async def test_where_the_overlap_is_kept_nobody_asks(tmp_path: Path, sqlite_url: str) -> None:
     verifier = Verifier(OLD)
     async with receiver(verifier) as partner, a_lab(tmp_path, sqlite_url, partner) as lab:

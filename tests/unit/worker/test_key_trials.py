@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.ids import Revision
 from dispatcher.model.keys import KeyKind, KeyTimes, SigningKey, SigningProfile
 from dispatcher.model.letter import Departure, Sealed, Shaped, Stopped
 from dispatcher.model.verdict import Reason
@@ -66,7 +67,7 @@ class Desk:
     async def give_back(self, _claim: Claim) -> None:
         self.done.append("given back")
 
-    async def change_keys(self, judge: Callable[..., Any]) -> Any:
+    async def change_keys(self, judge: Callable[..., Any], **_base: Any) -> Any:
         change = judge(self.known, NOW_US)
         self.done.append([(each.name, each.times.until_us) for each in change.turned])
         return change, 1
@@ -102,7 +103,7 @@ def trials(desk: Desk, *keys: SigningKey) -> KeyTrials:
 async def tried(desk: Desk, *keys: SigningKey) -> list[Any]:
     """Try the new key, and give what was put down."""
     route = builders.snapshot().routes["acme-orders"]
-    await trials(desk, *keys).ask("acme-orders/new", Trial(route, NEW))
+    await trials(desk, *keys).ask("acme-orders/new", Trial(route, NEW, Revision(1)))
     return desk.done
 
 
@@ -188,5 +189,5 @@ async def test_a_trial_that_fails_by_our_own_fault_is_left_to_whoever_comes_next
 
 async def test_the_next_trial_is_some_minutes_away():
     route = builders.snapshot().routes["acme-orders"]
-    wait = await trials(Desk(None, REFUSED)).ask("acme-orders/new", Trial(route, NEW))
+    wait = await trials(Desk(None, REFUSED)).ask("acme-orders/new", Trial(route, NEW, Revision(1)))
     assert wait == APART_SECONDS == 300
