@@ -42,6 +42,7 @@ class KeyFetcher:
     """Keeps the sets of all partners fresh: the asker of one worker's `Rounds`."""
 
     fault = "key_fetcher_failed"
+    asks_anew = True
 
     def __init__(self, kit: Kit, policy: PolicyWatch) -> None:
         self.again_seconds = LOOK_SECONDS

@@ -56,6 +56,7 @@ class KeyTrials:
 
     fault = "key_trials_failed"
     again_seconds = WAITS_SECONDS[0]
+    asks_anew = False  # nobody wishes for a trial, and to find that it is not due takes a write
 
     def __init__(self, kit: Kit, policy: PolicyWatch, challenger: Challenger) -> None:
         self._kit = kit

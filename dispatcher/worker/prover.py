@@ -32,6 +32,7 @@ class Prover:
 
     fault = "prover_failed"
     again_seconds = WAITS_SECONDS[0]
+    asks_anew = True
 
     def __init__(self, kit: Kit, policy: PolicyWatch, challenger: Challenger) -> None:
         self._kit = kit

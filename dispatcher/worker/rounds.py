@@ -27,11 +27,12 @@ class Asker(Protocol[Key, Place]):
     """What is asked of places, and what is made of their answers.
 
     `fault` is the log line of what went wrong on our side; the place is left alone for
-    `again_seconds` then.
+    `again_seconds` then. Where `asks_anew`, another policy is a reason to ask before that is over.
     """
 
     fault: str
     again_seconds: float
+    asks_anew: bool
 
     def places(self, snapshot: Snapshot) -> Iterable[tuple[Key, Place]]:
         """Give what there is to ask, under the name by which one place is told from another."""
@@ -74,7 +75,8 @@ class Rounds(Generic[Key, Place]):
         if snapshot.epoch != self._epoch:
             # Somebody may have wished for a try, and what forbade one may be gone.
             self._epoch = snapshot.epoch
-            self._due.clear()
+            kept = {} if self._asker.asks_anew else self._due
+            self._due = {key: due for key, due in kept.items() if due > now}
         for key, place in self._asker.places(snapshot):
             if len(self._tries) >= AT_ONCE_MAX:
                 return

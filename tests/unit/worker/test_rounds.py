@@ -20,6 +20,7 @@ class Asker:
 
     fault = "asker_failed"
     again_seconds = 60.0
+    asks_anew = True
 
     def __init__(self, *names: str, hang: Sequence[str] = (), broken: Sequence[str] = ()) -> None:
         self.names, self.hang, self.broken = names, hang, broken
@@ -87,6 +88,20 @@ async def test_a_new_policy_is_reason_to_ask_at_once_but_never_twice_at_a_time()
         world.snapshot = SimpleNamespace(epoch=2)
         await world.pass_time()
         assert asker.asked == ["quick", "slow", "quick"]
+
+
+async def test_where_nobody_can_wish_for_a_try_a_new_policy_is_no_reason_to_ask():
+    asker = Asker("a", "bad", broken=["bad"])
+    asker.asks_anew = False
+    async with going_round(asker) as world:
+        for epoch in range(2, 6):
+            world.snapshot = SimpleNamespace(epoch=epoch)
+            world.now += 2.0
+            await world.pass_time()
+        assert asker.asked == ["a", "bad"]
+        world.now += 2.0
+        await world.pass_time()
+        assert asker.asked == ["a", "bad", "a"]
 
 
 async def test_what_may_not_be_asked_is_not_and_takes_no_place_of_others():
