@@ -17,7 +17,6 @@ from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Revision
 from dispatcher.model.keys import KeyKind, SigningKey
 from dispatcher.model.letter import Departure, Sealed, Stopped
-from dispatcher.model.proof import proof_key
 from dispatcher.model.snapshot import Route, Snapshot
 from dispatcher.stages.sealing.rotation import end_early, provable
 from dispatcher.stages.sealing.signature import depart_by
@@ -86,12 +85,11 @@ class KeyTrials:
     async def ask(self, _name: str, trial: Trial) -> float:
         """Try a key if it is time; give for how many seconds to leave it alone."""
         kit, route = self._kit, trial.route
-        _, place = proof_key(route.connector, route.endpoint)
         lease_seconds = 2 * route.attempt_seconds + LEASE_MARGIN_SECONDS
         claim = await kit.key_trials.claim(
             route.subscription,
             trial.key.fingerprint,
-            place,
+            str(route.endpoint),  # its query too: that may be what tells one receiver from another
             kit.mint_token(),
             int(lease_seconds * 1_000_000),
         )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.model.endpoint import parse_endpoint
 from dispatcher.model.ids import Revision
 from dispatcher.model.keys import KeyKind, KeyTimes, SigningKey, SigningProfile
 from dispatcher.model.letter import Departure, Sealed, Shaped, Stopped
@@ -41,6 +42,7 @@ class Desk:
         self.done: list[Any] = []
         self.signed_by: list[Any] = []
         self.known = [stored(NEW), stored(OLD)]
+        self.places: list[str] = []
 
     def check(self, _route: Any) -> None:
         return None
@@ -54,6 +56,7 @@ class Desk:
         return answer
 
     async def claim(self, name: str, key: str, place: str, token: Any, _lease_us: int) -> Claim:
+        self.places.append(place)
         return Claim(name, key, place, token, True, 0, self.proofs, 0.0)
 
     async def prove(self, _claim: Claim, _wait_us: int) -> bool:
@@ -185,6 +188,16 @@ async def test_a_trial_that_fails_by_our_own_fault_is_left_to_whoever_comes_next
     with pytest.raises(OSError, match="gone"):
         await tried(desk)
     assert desk.done == ["given back"]
+
+
+async def test_another_query_is_another_endpoint():
+    desk, url = Desk(None, REFUSED, None, REFUSED), "https://hub.example/in?team="
+    for team in "78":
+        route = replace(
+            builders.snapshot().routes["acme-orders"], endpoint=parse_endpoint(url + team)
+        )
+        await trials(desk).ask("acme-orders/new", Trial(route, NEW, Revision(1)))
+    assert desk.places == [f"https://hub.example:443/in?team={team}" for team in "78"]
 
 
 async def test_the_next_trial_is_some_minutes_away():
