@@ -6,7 +6,7 @@ the first byte. It must never carry anything of the company.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from dispatcher.model.letter import Admitted, Answer, Cleared, Departure, Sealed, Stopped, Trouble
@@ -72,10 +72,12 @@ class Challenger:
         stopped = self.check(route)
         if stopped is not None:
             return stopped
+        # On a connection of its own: one that letters keep open leads to the same machine for ever.
+        alone = replace(route, close_after_each=True)
         cleared = clear_challenge(
-            route, snapshot, kit.mint_webhook_id(), challenge, kit.clock.wall_us()
+            alone, snapshot, kit.mint_webhook_id(), challenge, kit.clock.wall_us()
         )
-        result = await self._carry(cleared, sign)
+        result = await self._carry(cleared, sign, lambda: self.check(route))
         if isinstance(result, Stopped):
             # Not by policy: then it is the key or the certificate, and asking at once is in vain.
             return result if self.check(route) is not None else Unechoed(result.reason.value)
@@ -89,9 +91,11 @@ class Challenger:
         # Who asks for patience may stand before whoever verifies letters, and has not looked.
         return Unechoed(code, is_withheld=not heeds_retry_after(result.status))
 
-    async def _carry(self, cleared: Cleared, sign: Sign) -> Answer | Trouble | Stopped | Refusal:
+    async def _carry(
+        self, cleared: Cleared, sign: Sign, check: Callable[[], Stopped | None]
+    ) -> Answer | Trouble | Stopped | Refusal:
         """Take a challenge down the road, from the resolver to the door."""
-        kit, route = self._kit, cleared.route
+        kit = self._kit
         admitted = await reach(kit, cleared)
         if not isinstance(admitted, Admitted):
             return admitted
@@ -103,8 +107,6 @@ class Challenger:
             return sealed
         self._policy.in_flight += 1
         try:
-            return await kit.transport.post(
-                sealed, lambda: sign(sealed), lambda: self.check(route), ECHO_BYTES_MAX
-            )
+            return await kit.transport.post(sealed, lambda: sign(sealed), check, ECHO_BYTES_MAX)
         finally:
             self._policy.in_flight -= 1

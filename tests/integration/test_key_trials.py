@@ -124,6 +124,8 @@ async def test_ch4_the_old_key_ends_once_the_endpoint_has_proven_the_new_one(
             assert len(challenges(partner)) == asked  # nothing is left to try
         last = partner.requests[-1]
         assert [verifies(last, each) for each in (OLD, made["secret"])] == [False, True]
+        # Behind one connection stands one machine: every challenge may meet another.
+        assert len({each.connection for each in challenges(partner)}) == len(challenges(partner))
         for each in challenges(partner):
             assert not verifies(each, OLD)
             assert len(headers_of(each)["webhook-signature"].split()) == 1
