@@ -68,6 +68,7 @@ class PolicyWatch:
         self.lease_ends = 0.0
         self.in_flight = 0
         self.hint = asyncio.Event()
+        self.sealing = asyncio.Lock()
         self.delivery_lease_seconds = kit.settings.lease_seconds
         self.today = date.min
         self._known: dict[tuple[Place, bytes], bytes] = {}
@@ -247,7 +248,8 @@ class PolicyWatch:
         Where keys at rest were destroyed or replaced since, every one is asked for anew.
         """
         if key_changes != self._key_changes:
-            self._kit.vault.forget()
+            async with self.sealing:  # what the relay has sealed is kept before this is confirmed
+                self._kit.vault.forget()
             self._key_changes = key_changes
         seen = {blob for _, blob in self._opened}
         sealed = [key.sealed for key in now.keys] + [held.sealed for held in now.credentials]

@@ -71,7 +71,10 @@ class Relay:
         lease_seconds = self._policy.delivery_lease_seconds
         batch = _Batch(self._policy.snapshot, kit.mint_token(), kit.clock.boot() + lease_seconds)
         kit.step(Step.CLAIM)
-        async with kit.outbox.intake(limit=limit, floor_us=self._floor()) as intake:
+        async with (
+            self._policy.sealing,
+            kit.outbox.intake(limit=limit, floor_us=self._floor()) as intake,
+        ):
             if not intake.events:
                 return 0
             events = [self._given_up(new) for new in intake.events]

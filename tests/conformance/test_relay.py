@@ -1,5 +1,6 @@
 """Step 1 of the road, for rows that no producer library has checked: what the relay parks."""
 
+import asyncio
 import itertools
 from dataclasses import replace
 from types import SimpleNamespace
@@ -60,7 +61,10 @@ def relay_of(road: Road, vault: Vault | None = None, **more: Any) -> Relay:
         metrics=Metrics(CollectorRegistry()),
     )
     policy: Any = SimpleNamespace(
-        snapshot=builders.snapshot(held), lease_ends=9.0, delivery_lease_seconds=60.0
+        snapshot=builders.snapshot(held),
+        lease_ends=9.0,
+        delivery_lease_seconds=60.0,
+        sealing=asyncio.Lock(),
     )
     desk: Any = SimpleNamespace(room=lambda *_: 0, accept=list)
     return Relay(kit, policy, desk, Triage(kit))
