@@ -6,7 +6,7 @@ what listens at its own address for partners; no packet goes to a partner.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.way_out import name_source, network_settings
 from dispatcher.model.days import DAY_US
 from dispatcher.model.errors import ConfigInvalid, DispatcherError, SealBroken, StoreUnavailable
+from dispatcher.model.identity import ClientCertificate
 from dispatcher.network.identities import read_pair
 from dispatcher.network.liveness import does_answer
 from dispatcher.network.name_servers import RESOLV_CONF, read_name_servers
@@ -28,6 +29,7 @@ from dispatcher.network.sources import check_sources
 from dispatcher.network.tls import make_context
 from dispatcher.store.clock import database_us
 from dispatcher.store.database import Database, open_database
+from dispatcher.store.identities import read_revoked_identities
 from dispatcher.store.versions import HEADS, check_schema
 from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.provider import KeyContext
@@ -154,8 +156,16 @@ async def _look_at_roots(config: Config) -> str:
 
 async def _look_at_identities(config: Config) -> str:
     now_us, said = SystemClock().wall_us(), []
+    revoked = await _revoked_identities(config)
     for name, identity in sorted(network_settings(config).identities.items()):
-        found = [read_pair(name, pair).certificate for pair in identity.pairs]
+        all_of_it = [read_pair(name, pair).certificate for pair in identity.pairs]
+        found = [each for each in all_of_it if each.fingerprint not in revoked]
+        if not found:
+            raise ConfigInvalid(
+                f"every certificate of identity {name} was revoked ({_named(all_of_it)})",
+                where=identity.certificate,
+                fix="put a new one and its key in the place of it, or take the identity out",
+            )
         last = max(found, key=lambda each: each.not_after_us)
         days = (last.not_after_us - now_us) // DAY_US
         if days < 0:
@@ -165,9 +175,24 @@ async def _look_at_identities(config: Config) -> str:
                 fix="put a new one and its key in the place of it",
             )
         soon = ": replace it soon" if days < IDENTITY_DAYS else ""
-        named = " and ".join(each.fingerprint for each in found)
-        said.append(f"{name} {named}, ends in {days} days{soon}")
+        said.append(f"{name} {_named(found)}, ends in {days} days{soon}")
     return "; ".join(said) or "none"
+
+
+def _named(certificates: Iterable[ClientCertificate]) -> str:
+    return " and ".join(each.fingerprint for each in certificates)
+
+
+async def _revoked_identities(config: Config) -> Collection[str]:
+    """Read which certificates are never shown again; none where another check says why not."""
+    database = _open(config, "registry")
+    try:
+        async with database.look() as connection:
+            return await read_revoked_identities(database, connection)
+    except StoreUnavailable:
+        return ()
+    finally:
+        await database.aclose()
 
 
 async def _look_at_name_servers(config: Config) -> str:

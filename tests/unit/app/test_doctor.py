@@ -12,6 +12,7 @@ from dispatcher.app.clock import SystemClock
 from dispatcher.app.config import load_config
 from dispatcher.app.finding import Finding, Remark
 from dispatcher.model.errors import ConfigInvalid, StoreUnavailable
+from dispatcher.store.identities import revoke_identities
 from tests.support.certificates import write_identity
 from tests.support.databases import migrate_now
 
@@ -74,6 +75,15 @@ def with_identity(tmp_path: Path, days: int):
     return load_config(file)
 
 
+def with_next_identity(tmp_path: Path):
+    """Give the configuration a certificate that follows the one it has."""
+    following = write_identity(tmp_path, trustme.CA().issue_cert("us.example"), "next")
+    file = tmp_path / "dispatcher.toml"
+    named = f'next_certificate = "{following.certificate}"\nnext_key = "{following.key}"'
+    file.write_text(f"{file.read_text()}{named}\n")
+    return load_config(file)
+
+
 @pytest.mark.usefixtures("config")
 async def test_a_client_certificate_is_named_with_its_end(tmp_path: Path):
     said = await doctor._look_at_identities(with_identity(tmp_path, 90))
@@ -93,13 +103,26 @@ async def test_a_client_certificate_that_has_ended_is_a_fault(tmp_path: Path):
 
 
 @pytest.mark.usefixtures("config")
+async def test_a_client_certificate_that_was_revoked_is_a_fault_unless_another_is_there(
+    tmp_path: Path,
+):
+    revoked = with_identity(tmp_path, 90)
+    fingerprint = (await doctor._look_at_identities(revoked)).split()[1].rstrip(",")
+    database = doctor._open(revoked, "registry")
+    async with database.begin() as connection:
+        await revoke_identities(database, connection, [fingerprint])
+    await database.aclose()
+    with pytest.raises(ConfigInvalid, match=f"of identity acme was revoked .{fingerprint}"):
+        await doctor._look_at_identities(revoked)
+    said = await doctor._look_at_identities(with_next_identity(tmp_path))
+    assert said.startswith("acme ")
+    assert fingerprint not in said
+
+
+@pytest.mark.usefixtures("config")
 async def test_a_client_certificate_that_has_ended_is_none_where_the_next_one_is_there(
     tmp_path: Path,
 ):
     with_identity(tmp_path, -3)
-    following = write_identity(tmp_path, trustme.CA().issue_cert("us.example"), "next")
-    file = tmp_path / "dispatcher.toml"
-    named = f'next_certificate = "{following.certificate}"\nnext_key = "{following.key}"'
-    file.write_text(f"{file.read_text()}{named}\n")
-    said = await doctor._look_at_identities(load_config(file))
+    said = await doctor._look_at_identities(with_next_identity(tmp_path))
     assert re.match(r"acme [0-9a-f]{16} and [0-9a-f]{16}, ends in ", said)
