@@ -230,7 +230,9 @@ def retire(key: str, reason: str, where: Where, as_json: bool) -> None:
 @click.option("--subscription", help="Revoke every key of this subscription.")
 @click.option("--connector", help="Revoke whatever this connector has, and hold it.")
 @click.option(
-    "--identity", metavar="FINGERPRINT", help="Revoke this client certificate, or this caller."
+    "--identity",
+    metavar="FINGERPRINT",
+    help="Revoke this client certificate, or this caller; its name in 'keys list' does as well.",
 )
 @why_option
 @wait_option

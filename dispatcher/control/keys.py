@@ -127,7 +127,7 @@ def find_key(known: Sequence[StoredKey], name: str) -> StoredKey:
             fix="write SUBSCRIPTION/FINGERPRINT",
             code="key_ambiguous",
         )
-    raise unknown("key", "KEY", name)
+    raise unknown("key", "KEY", name, "; revoke certificates and callers by --identity")
 
 
 def find_subscription(registry: Registry, name: str) -> Subscription:
@@ -150,11 +150,11 @@ def _only_kind(subscription: Subscription) -> KeyKind:
     )
 
 
-def unknown(what: str, where: str, name: str) -> NotFound:
-    """Say that there is none of this name."""
+def unknown(what: str, where: str, name: str, more: str = "") -> NotFound:
+    """Say that there is none of this name, and what to do; `more` of that, too."""
     return NotFound(
         f"there is no {what} {name[:100]!r}",
         where=where,
-        fix="'dispatcher keys list' shows what there is",
+        fix=f"'dispatcher keys list' shows what there is{more}",
         code=f"{what}_unknown",
     )

@@ -244,11 +244,16 @@ def _of_fingerprint(
     registry: Registry,
     revoked: Mapping[str, int],
 ) -> Shown:
-    """Find what is called so here. A certificate that is not here is known by its whole SHA-256."""
-    plain = given.replace(":", "").lower()
+    """Find what is called so here, by its fingerprint or by the name that `keys list` gives.
+
+    A certificate that is not here is known by its whole SHA-256.
+    """
+    listed = list(list_caller_keys(registry.connectors))
+    names = {each.name: each.fingerprint for each in files}
+    names |= {each.name: each.fingerprint for each in listed}
+    plain = names.get(given, given).replace(":", "").lower()
     short = plain[:FINGERPRINT_CHARACTERS]
     certificates = sorted({each.name for each in files if each.fingerprint == short})
-    listed = list_caller_keys(registry.connectors)
     callers = [each.name for each in listed if each.fingerprint == short]
     is_known = plain == short and (certificates or callers)
     if not (is_known or _WHOLE.fullmatch(plain)):

@@ -279,3 +279,19 @@ async def test_one_credential_of_a_partner_is_revoked_by_its_fingerprint(api: Ca
     assert await api.refused("POST", PATH, body) == (409, "identity_revoked")
     (entry, *_) = (await api.ask("GET", "/v1/audit"))["items"]
     assert entry["about"] == f"caller {body['identity']}"
+
+
+async def test_what_is_listed_is_revoked_by_its_whole_name_too_and_by_no_other(api: Caller):
+    own = certificate("acme-tls", "a")
+    planes.certificates[:] = [own]
+    await activate(api, held(partner("acme", "acme-tls", callers=(SIGNER,))))
+    (name,) = await listed(api, "caller")
+    for other in (f"brook/{own.fingerprint}", f"acme-tls/{name}", f"key {name}"):
+        body = {"identity": other, "reason": "r"}
+        assert await api.refused("POST", PATH, body) == (404, "identity_unknown")
+    done = await api.ask("POST", PATH, {"identity": name, "reason": "r"})
+    assert (done["callers"], done["certificates"]) == ([name], [])
+    done = await api.ask("POST", PATH, {"identity": own.name, "reason": "r"})
+    assert (done["callers"], done["certificates"]) == ([], [own.name])
+    reply = await api.call("POST", PATH, {"key": own.name, "reason": "r"})
+    assert "by --identity" in json.loads(reply.body)["fix"]
