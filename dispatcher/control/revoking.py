@@ -144,7 +144,7 @@ class Revoking:
             certificates=shown.certificates,
             callers=shown.callers,
             left=shown.left,
-            unsigned=await self._unsigned({each.subscription for each in gone}),
+            unsigned=await self._unsigned({*change.stripped, *(each.subscription for each in gone)}),
             held=change.hold,
             tickets=tickets,
             epoch=epoch,

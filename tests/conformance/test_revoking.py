@@ -191,6 +191,8 @@ async def test_what_is_revoked_already_is_not_told_again_and_the_hold_is_put_on_
     await api.ask("POST", "/v1/switches/release", body)
     again = await revoke(api)
     assert (again["keys"], again["certificates"], again["callers"]) == ([], [], [])
+    # Whoever was not told the first time, as after a 504, is told now what waits for a key.
+    assert again["unsigned"] == ["acme-orders"]
     (switch,) = await api.ask("GET", "/v1/switches")
     assert switch["target"] == "connector:acme"
 
