@@ -19,7 +19,7 @@ from dispatcher.control.keys import find_key, find_subscription, unknown
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import CHANGES_MAX, Entry
-from dispatcher.model.errors import Conflict, NotFound
+from dispatcher.model.errors import Conflict, NotConfirmed, NotFound, StoreUnavailable
 from dispatcher.model.identity import FINGERPRINT_CHARACTERS, ClientCertificate
 from dispatcher.model.ids import Epoch
 from dispatcher.model.people import Principal, Right
@@ -111,7 +111,7 @@ class Revoking:
 
         Returns once no worker can sign with it, show it or take it. Raises `NotFound`, `Conflict`
         (`key_revoked`, `identity_revoked`) where nothing is left to revoke, and `NotConfirmed` when
-        workers have not answered in time: it is revoked all the same.
+        workers have not answered in time, or the outbox does not: it is revoked all the same.
         """
         require(by, Right.KEYS)
         require_reason(reason)
@@ -124,7 +124,7 @@ class Revoking:
             return _judge(aim, known, registry, shown, now_us, entry)
 
         change, epoch = await self.registry.change_keys(judge)
-        tickets = 0
+        tickets: int | None = 0
         try:
             rows = await confirmed(
                 self.workers,
@@ -136,7 +136,14 @@ class Revoking:
         finally:
             # Last, so that no worker that did not know yet gives a letter another.
             if aim.connector is not None:
-                tickets = await revoke_tickets(self.outbox, aim.connector)
+                tickets = await self._end_tickets(aim.connector)
+        if tickets is None:
+            raise NotConfirmed(
+                "it is revoked and held, but its tickets are not ended: the outbox is not there",
+                where="outbox",
+                fix="nobody fetches by them while it is held; when it is back, say the same again",
+                code="tickets_not_ended",
+            )
         confirmed_us = self.wall_us()
         gone = [each for each in change.turned if each.times.revoked_us is not None]
         return Revoked(
@@ -144,7 +151,9 @@ class Revoking:
             certificates=shown.certificates,
             callers=shown.callers,
             left=shown.left,
-            unsigned=await self._unsigned({*change.stripped, *(each.subscription for each in gone)}),
+            unsigned=await self._unsigned(
+                {*change.stripped, *(each.subscription for each in gone)}
+            ),
             held=change.hold,
             tickets=tickets,
             epoch=epoch,
@@ -164,6 +173,13 @@ class Revoking:
         if aim.identity is not None:
             return _of_fingerprint(aim.identity, files, registry, revoked)
         return _of_partner(aim.connector or "", files, registry, revoked)
+
+    async def _end_tickets(self, connector: str) -> int | None:
+        """End a partner's tickets; nothing where they cannot be got at. The rest is done by now."""
+        try:
+            return await revoke_tickets(self.outbox, connector)
+        except StoreUnavailable:
+            return None
 
     async def _unsigned(self, names: set[str]) -> tuple[str, ...]:
         keys = [(key.subscription, key.kind, key.times) for key in await self.registry.keys()]

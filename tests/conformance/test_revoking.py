@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from dispatcher.model import caller
 from dispatcher.model.caller import CallerKind
+from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Connector, Destination, Registry
@@ -131,6 +132,22 @@ async def test_nothing_of_it_is_done_where_the_hold_cannot_be(
     now = await plane_of(database).registry.policy_now()
     assert (now.revoked_identities, now.switches) == ({}, ())
     assert now.keys[0].sealed is not None
+
+
+async def test_where_the_outbox_is_away_it_is_said_that_all_else_is_done(
+    api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    async def fail(*_: object) -> int:
+        raise StoreUnavailable("the outbox database cannot be used", where="outbox")
+
+    await activate(api, held(partner("acme", callers=(SIGNER,))))
+    monkeypatch.setattr("dispatcher.control.revoking.revoke_tickets", fail)
+    reply = await api.call("POST", PATH, {"reason": "r", "connector": "acme"})
+    problem = json.loads(reply.body)
+    assert (reply.status, problem["code"]) == (504, "tickets_not_ended")
+    assert problem["why"].startswith("it is revoked and held, but")
+    now = await plane_of(database).registry.policy_now()
+    assert (len(now.revoked_identities), len(now.switches)) == (1, 1)
 
 
 async def test_what_others_are_shown_too_is_left_and_named_with_what_revokes_it(api: Caller):
