@@ -253,9 +253,9 @@ def revoke(
     retry is spent, until 'dispatcher keys rotate' makes a new one.
 
     With --connector its stored headers and tickets end too, the callers by which the partner
-    fetches, and the client certificates that nobody else's destinations ask for; those that others
-    share are named, and left alone. It stays held until 'dispatcher release': new keys may be made
-    and handed over meanwhile.
+    fetches (for every connector that lists the same public key), and the client certificates that
+    nobody else's destinations ask for; those that others share are named, and left alone. It stays
+    held until 'dispatcher release': new keys may be made and handed over meanwhile.
 
     With --identity no worker shows the client certificate any more, for good: what needs it waits
     until another one is there. Of a caller, nobody fetches by this public key ever again, wherever
@@ -299,6 +299,12 @@ def _show_revoked(done: Any) -> None:
         click.echo(f"{done['held']} is held; tickets ended: {done['tickets']}")
     if done["callers"]:
         click.echo("nobody fetches by these callers any more: list others, and dispatcher apply")
+        listing = {name.partition("/")[0] for name in done["callers"]}
+        others = sorted(listing - {(done["held"] or "").removeprefix("connector:")})
+        if done["held"] and others:
+            click.echo(
+                f"listed with the same public key, so ended, but not held: {', '.join(others)}"
+            )
     for left in done["left"]:
         name = "/".join(filter(None, (left["identity"], left["fingerprint"])))
         click.echo(f"NOT revoked: client certificate {name}, {left['why']}\n  {left['fix']}")

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 import trustme
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from dispatcher.cli.asking import Where
+from dispatcher.cli.keys import revoke as command
 from dispatcher.model import caller
 from dispatcher.model.caller import CallerKind
 from dispatcher.model.errors import StoreUnavailable
@@ -66,6 +69,14 @@ def held(*connectors: Connector, **more: Any) -> Registry:
 
 async def revoke(api: Caller, connector: str = "acme") -> Any:
     return await api.ask("POST", PATH, {"reason": "INC-7", "connector": connector})
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, answer: Any) -> str:
+    """Give what the command prints of this answer."""
+    monkeypatch.setattr(Where, "ask", lambda *_: answer)
+    done = CliRunner().invoke(command, ["--connector", "acme", "--reason", "INC-7"])
+    assert done.exit_code == 0, done.exception
+    return done.output
 
 
 async def listed(api: Caller, kind: str) -> dict[str, str]:
@@ -214,7 +225,9 @@ async def test_what_is_revoked_already_is_not_told_again_and_the_hold_is_put_on_
     assert switch["target"] == "connector:acme"
 
 
-async def test_a_public_key_ends_for_every_connector_that_lists_it_and_all_are_named(api: Caller):
+async def test_a_public_key_ends_for_every_connector_that_lists_it_and_all_are_named(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+):
     also = replace(CLIENT, kid="acme-eu-mtls")
     await activate(
         api, held(partner("acme", callers=(CLIENT,)), partner("acme-eu", callers=(also, ANOTHER)))
@@ -226,6 +239,10 @@ async def test_a_public_key_ends_for_every_connector_that_lists_it_and_all_are_n
     ]
     states = await listed(api, "caller")
     assert [s for name, s in states.items() if "brook-key" in name] == ["active"]
+    ended = "listed with the same public key, so ended, but not held: acme-eu\n"
+    assert ended in typed(monkeypatch, done)
+    alone = {**done, "callers": done["callers"][:1]}
+    assert "not held" not in typed(monkeypatch, alone)
 
 
 async def test_a_revoked_public_key_cannot_be_listed_again_under_any_name(api: Caller):
