@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from dispatcher.control.confirming import confirmed
@@ -116,14 +117,8 @@ class Revoking:
         require(by, Right.KEYS)
         require_reason(reason)
         began_us = self.wall_us()
-        registry = (await self.registry.active()).registry
-        shown = await self._shown(aim, registry)
-
-        def judge(known: Sequence[StoredKey], now_us: int) -> KeyChange:
-            entry = Entry(kind="key.revoked", actor=by.name, about="", reason=reason)
-            return _judge(aim, known, registry, shown, now_us, entry)
-
-        change, epoch = await self.registry.change_keys(judge)
+        entry = Entry(kind="key.revoked", actor=by.name, about="", reason=reason)
+        shown, change, epoch = await self._act(aim, entry)
         tickets: int | None = 0
         try:
             rows = await confirmed(
@@ -164,6 +159,18 @@ class Revoking:
             in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
         )
 
+    async def _act(self, aim: Aim, entry: Entry) -> tuple[Shown, KeyChange, Epoch]:
+        """Do it, by what the registry lists in that very transaction."""
+        while True:
+            base = await self.registry.active()
+            shown = await self._shown(aim, base.registry)
+            judge = partial(_judge, aim=aim, registry=base.registry, shown=shown, entry=entry)
+            try:
+                return shown, *await self.registry.change_keys(judge, base=base.revision)
+            except Conflict as conflict:
+                if conflict.reason != "base_moved":  # otherwise look again at what is there now
+                    raise
+
     async def _shown(self, aim: Aim, registry: Registry) -> Shown:
         """Find which certificates and public keys are meant, without those revoked before."""
         if aim.connector is None and aim.identity is None:
@@ -188,11 +195,12 @@ class Revoking:
 
 
 def _judge(
-    aim: Aim,
     known: Sequence[StoredKey],
+    now_us: int,
+    *,
+    aim: Aim,
     registry: Registry,
     shown: Shown,
-    now_us: int,
     entry: Entry,
 ) -> KeyChange:
     """Say what one act does: to the keys as they are, and to what is shown."""

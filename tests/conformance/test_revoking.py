@@ -145,6 +145,29 @@ async def test_nothing_of_it_is_done_where_the_hold_cannot_be(
     assert now.keys[0].sealed is not None
 
 
+async def test_what_became_active_while_it_looked_at_what_there_is_ends_too(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    await activate(api, held(partner("acme", callers=(SIGNER,))))
+    wanted = held(partner("acme", callers=(SIGNER, CLIENT)))
+    look, looks = api.plane.registry.revoked_identities, []
+
+    async def slow() -> Any:
+        looks.append(1)
+        if len(looks) == 1:
+            await activate(api, wanted)
+        return await look()
+
+    monkeypatch.setattr(api.plane.revoking.registry, "revoked_identities", slow)
+    done = await revoke(api)
+    assert [each.rpartition("/")[0] for each in done["callers"]] == [
+        "acme/acme-key",
+        "acme/acme-mtls",
+    ]
+    entries = (await api.ask("GET", "/v1/audit"))["items"]
+    assert [each["kind"] for each in entries].count("key.revoked") == 1
+
+
 async def test_where_the_outbox_is_away_it_is_said_that_all_else_is_done(
     api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
