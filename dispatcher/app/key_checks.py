@@ -67,7 +67,8 @@ def sort_lacking(
 ) -> tuple[list[str], list[str]]:
     """Give those of these subscriptions for which letters wait, and those held by switches.
 
-    A connector that is a draft or retired is sent nothing anyway.
+    A connector that is a draft or retired is sent nothing anyway, and so is a subscription to
+    nothing.
     """
     connectors = {
         each.name: each for each in registry.connectors if each.state is ConnectorState.ACTIVE
@@ -77,7 +78,7 @@ def sort_lacking(
     waiting: list[str] = []
     held: list[str] = []
     for each in registry.subscriptions:
-        if each.name in names and each.connector in connectors:
+        if each.name in names and each.scope and each.connector in connectors:
             is_held = _is_held(each, connectors[each.connector], stopping)
             (held if is_held else waiting).append(each.name)
     return waiting, held

@@ -140,3 +140,8 @@ def test_only_what_is_stopped_whole_is_held(targets: tuple[str, ...], is_held: b
 def test_a_connector_that_is_sent_nothing_lacks_nothing(state: ConnectorState):
     idle = replace(TWO_TYPES, connectors=(connector(state=state),))
     assert sort_lacking(idle, {"acme-orders"}, ()) == ([], [])
+
+
+def test_a_subscription_to_nothing_lacks_nothing():
+    idle = replace(TWO_TYPES, subscriptions=(subscription(scope={}),))
+    assert sort_lacking(idle, {"acme-orders"}, ()) == ([], [])
