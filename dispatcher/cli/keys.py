@@ -117,8 +117,10 @@ def partner(connector: str, where: Where, as_json: bool) -> None:
         return
     click.echo(f"{found['url']}  {found['mode']}, {_STATES[found['state']]}")
     if found["found_us"]:
-        at, until = moment(found["found_us"]), moment(found["stale_us"])
-        click.echo(f"  found {at}; unless it is found again, it counts until {until}")
+        until = f"; unless it is found again, it counts until {moment(found['stale_us'])}"
+        click.echo(
+            f"  found {moment(found['found_us'])}{until if found['state'] == 'good' else ''}"
+        )
     if found["tried_us"]:
         at, again, fault = moment(found["tried_us"]), moment(found["due_us"]), found["fault"]
         went = f"{fault}, {counted(found['failures'], 'time')}" if found["failures"] else fault

@@ -89,7 +89,7 @@ async def test_each_key_of_a_set_says_whether_it_may_be_used_and_from_when(
     assert ec["usable_us"] == ec["first_seen_us"] + 6 * HOUR_US
     assert okp["usable_us"] is None
     told = typed(monkeypatch, found)
-    for text in (URL, "follow, in use", PRINT, "EC P-256", "held", "unmarked"):
+    for text in (URL, "follow, in use", "it counts until", PRINT, "EC P-256", "held", "unmarked"):
         assert text in told
 
     await activate(api, held(key_set=KeySet(url=URL, thumbprints=(PRINT,))))
@@ -144,7 +144,9 @@ async def test_a_set_that_does_not_count_says_so(
     await change(database, sql)
     found = await api.ask("GET", PATH)
     assert found["state"] == state
-    assert "so it does not count" in typed(monkeypatch, found)
+    told = typed(monkeypatch, found)
+    assert "so it does not count" in told
+    assert "it counts until" not in told
 
 
 async def test_who_publishes_nothing_or_is_nobody_has_no_set(api: Caller):
