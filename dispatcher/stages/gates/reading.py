@@ -2,14 +2,15 @@
 
 Called by `worker.reader` before the event is shaped, and again in the instant before the first byte
 of the answer. A read is judged like a letter, by the same functions and under today's snapshot:
-what would keep a letter back keeps the answer back too. It can only narrow what the ticket was
-issued for.
+what would keep a letter back keeps the answer back too, but for a client certificate that nobody
+here has: it is shown to those we call. It can only narrow what the ticket was issued for.
 """
 
 import hmac
 from dataclasses import replace
 
 from dispatcher.model.caller import Callers, Known
+from dispatcher.model.ids import lane_of
 from dispatcher.model.letter import Admitted, Cleared, Leased, Stopped
 from dispatcher.model.scope import Scope
 from dispatcher.model.snapshot import Route, Snapshot
@@ -37,13 +38,21 @@ def judge_read(
     leased: Leased, ticket: Ticket, by: Known, snapshot: Snapshot, issued: Scope
 ) -> Cleared | Refusal:
     """Judge one read of a delivery; today's scope may only narrow `issued`, that of the ticket."""
-    verdict = preflight(leased, snapshot, issued)
+    verdict = preflight(leased, _without_ours(leased, snapshot), issued)
     if isinstance(verdict, Refusal):
         return verdict
     is_theirs = verdict.route.connector == ticket.connector
     if not (is_theirs and is_known(by, snapshot.callers)):
         return refuse(Reason.POLICY_CHANGED, detail="whose the ticket was may not fetch any more")
     return replace(verdict, scope=verdict.scope.fetched)
+
+
+def _without_ours(leased: Leased, snapshot: Snapshot) -> Snapshot:
+    """Open the lane where a client certificate of ours is all that it lacks."""
+    closed = snapshot.closed.get(lane_of(leased.subscription, leased.event.type))
+    if closed is None or set(closed.reasons) != {Reason.CLIENT_IDENTITY_MISSING}:
+        return snapshot
+    return replace(snapshot, closed={})
 
 
 def is_known(by: Known, callers: Callers) -> bool:

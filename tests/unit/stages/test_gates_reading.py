@@ -7,8 +7,10 @@ import pytest
 from dispatcher.model.caller import Caller, CallerKind, Known
 from dispatcher.model.ids import DeliveryId, WebhookId
 from dispatcher.model.letter import Cleared, Stopped
+from dispatcher.model.registry import Destination
 from dispatcher.model.scope import Scope
 from dispatcher.model.ticket import Denial, Fetch, Ticket, hash_ticket
+from dispatcher.model.tls import Tls
 from dispatcher.model.verdict import Reason, Refusal
 from dispatcher.stages.gates.reading import (
     deny,
@@ -25,9 +27,10 @@ ACME, BROOK = Known("acme", SIGNER), Known("brook", SIGNER)
 SECOND = 1_000_000
 
 
-def held(*grants, callers=(SIGNER, CLIENT), **more):
+def held(*grants, callers=(SIGNER, CLIENT), asks_for="", **more):
+    entry = Destination(host="hooks.acme.example", reason="orders", tls=Tls(identity=asks_for))
     return builders.registry(
-        connectors=(builders.connector(callers=callers),),
+        connectors=(builders.connector(callers=callers, destinations=(entry,)),),
         subscriptions=(
             builders.subscription(
                 scope={"order.paid": grants or ("$.id", "$.lines[*].sku")}, **more
@@ -145,6 +148,22 @@ def test_every_switch_that_stops_letters_stops_reads(stop):
     assert deny(verdict) is Denial.HELD
 
 
+def test_a_certificate_that_is_not_here_keeps_letters_back_and_no_reads():
+    asking = held(asks_for="acme-mtls")
+    today, moved = builders.snapshot(asking), builders.snapshot(asking, epoch=2)
+    (closed,) = today.closed.values()
+    assert closed.reasons == (Reason.CLIENT_IDENTITY_MISSING,)
+    assert isinstance(read(today), Cleared)
+    assert answer(moved, judged=today) is None
+
+
+def test_a_certificate_that_is_not_here_opens_nothing_that_anything_else_keeps_closed():
+    verdict = read(builders.snapshot(held(asks_for="acme-mtls"), "everything"))
+    assert isinstance(verdict, Refusal)
+    assert set(verdict.reasons) == {Reason.CLIENT_IDENTITY_MISSING, Reason.SWITCH_ON}
+    assert deny(verdict) is Denial.HELD
+
+
 def test_what_is_not_kept_any_more_is_gone():
     verdict = read(leased=builders.leased(builders.event(payload=None)))
     assert isinstance(verdict, Refusal)
@@ -162,8 +181,8 @@ def test_a_credential_that_is_listed_no_more_reads_nothing(by):
     assert isinstance(read(gone, by=Known("acme", by)), Refusal)
 
 
-def answer(snapshot, *, now=1.0, lease_ends=2.0):
-    cleared = read()
+def answer(snapshot, *, judged=TODAY, now=1.0, lease_ends=2.0):
+    cleared = read(judged)
     assert isinstance(cleared, Cleared)
     return may_answer(
         cleared, ticket(), ACME, ISSUED, snapshot, now=now, policy_lease_ends=lease_ends
