@@ -126,6 +126,66 @@ as the user that reads it.
     - {name: private, mountPath: /run/dispatcher}
 {{- end }}
 
+{{/*
+Files of client certificates: (list $ "certificate" "key"), without "key" where no key may come. An
+array of the secret, its key, and the path, whose end tells what it is: names may have dots in them.
+*/}}
+{{- define "dispatcher.identityFiles" -}}
+{{- $kinds := slice . 1 -}}
+{{- $names := dict "certificate" "tls.crt" "key" "tls.key" -}}
+{{- $files := list -}}
+{{- range $name, $identity := (index . 0).Values.clientIdentities -}}
+{{- range $when, $pair := dict "" $identity "next_" $identity.next -}}
+{{- range $kind := ternary $kinds list (not (empty $pair)) -}}
+{{- $key := get $pair $kind | default (get $names $kind) -}}
+{{- $path := printf "%s.%s%s" $name $when $kind -}}
+{{- $files = append $files (dict "secret" $pair.existingSecret "key" $key "path" $path) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $files -}}
+{{- end }}
+
+{{- define "dispatcher.identityVolume" -}}
+{{- with include "dispatcher.identityFiles" . | fromJsonArray -}}
+- name: identities
+  projected:
+    defaultMode: 0440
+    sources:
+      {{- range . }}
+      - secret: {name: {{ .secret | quote }}, items: [{key: {{ .key | quote }}, path: {{ .path }}}]}
+      {{- end }}
+{{- end -}}
+{{- end }}
+
+{{- define "dispatcher.identityCopy" -}}
+{{- $arguments := list (index . 0) "identities" -}}
+{{- range include "dispatcher.identityFiles" . | fromJsonArray -}}
+{{- $arguments = append $arguments .path -}}
+{{- end -}}
+{{- if gt (len $arguments) 2 -}}
+{{- include "dispatcher.privateCopy" $arguments -}}
+{{- end -}}
+{{- end }}
+
+{{/* Where they are, whoever may read them: one table in JSON, for a name may have any case and dots. */}}
+{{- define "dispatcher.identityEnvironment" -}}
+{{- $tables := dict -}}
+{{- range $name, $identity := .Values.clientIdentities -}}
+{{- $table := dict -}}
+{{- range $key := list "certificate" "key" "next_certificate" "next_key" -}}
+{{- if or $identity.next (not (hasPrefix "next_" $key)) -}}
+{{- $_ := set $table $key (printf "/run/dispatcher/%s.%s" $name $key) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $tables $name $table -}}
+{{- end -}}
+{{- with $tables -}}
+- name: DISPATCHER__NETWORK__IDENTITIES
+  value: {{ toJson . | squote }}
+{{- end -}}
+{{- end }}
+
 {{- define "dispatcher.mounts" -}}
 - {name: config, mountPath: /etc/dispatcher, readOnly: true}
 - {name: private, mountPath: /run/dispatcher, readOnly: true}
@@ -152,7 +212,7 @@ as the user that reads it.
       - key: {{ $root.Values.keyring.key }}
         path: keyring.json
 - name: private
-  emptyDir: {medium: Memory, sizeLimit: 1Mi}
+  emptyDir: {medium: Memory, sizeLimit: {{ len $root.Values.clientIdentities | add1 }}Mi}
 - name: scratch
   emptyDir: {medium: Memory, sizeLimit: 16Mi}
 {{- with $root.Values.transitToken }}

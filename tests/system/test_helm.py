@@ -4,16 +4,22 @@ Needs the tools of `requirements/helm.txt`; run with `-m helm`.
 """
 
 import importlib
+import re
 import shutil
+import stat
+import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 import yaml
 
 from dispatcher.app.config import CONFIG_VARIABLE, Config, load_config
+from dispatcher.app.way_out import client_identities
+from dispatcher.network.identities import PEM_BYTES_MAX, Identities, read_certificates
 from dispatcher.stages.gates.firewall import list_openings
 
 pytestmark = pytest.mark.helm
@@ -28,6 +34,15 @@ CUSTOM: dict[str, Any] = {
     "config": '[log]\nlevel = "warning"\n\n[worker]\nlease_seconds = 90\n\n'
     '[vault]\nprovider = "transit"\ntransit_url = "https://vault.example"\ntransit_key = "k"\n',
     "transitToken": {"existingSecret": "vault-token", "key": "value"},
+    "clientIdentities": {
+        "acme-mtls": {"existingSecret": "acme-tls"},
+        "brook.2026": {
+            "existingSecret": "brook-tls",
+            "certificate": "chain.pem",
+            "key": "own.pem",
+            "next": {"existingSecret": "brook-2027"},
+        },
+    },
     "registry": {"existingSecret": "registry-db", "key": "url"},
     "outbox": {"existingSecret": "orders-db", "key": "url"},
     "listen": {"host": "::", "port": 9000},
@@ -61,6 +76,10 @@ CUSTOM: dict[str, Any] = {
             "extraEgress": [{"to": [{"ipBlock": {"cidr": "10.7.0.1/32"}}]}],
         },
     },
+}
+IDENTITIES = "DISPATCHER__NETWORK__IDENTITIES"
+KEYS = {
+    f"/run/dispatcher/{path}" for path in ("acme-mtls.key", "brook.2026.key", "brook.2026.next_key")
 }
 POLICY: dict[str, Any] = {
     "enabled": True,
@@ -117,6 +136,14 @@ def pods(documents: list[Document]) -> Iterator[tuple[str, Document]]:
             yield labels["app.kubernetes.io/component"], document["spec"]["template"]["spec"]
 
 
+def items_of(volume: Document) -> list[tuple[str, Document]]:
+    """Give what a volume takes out of secrets: each with the secret's name."""
+    if "secret" in volume:
+        return [(volume["secret"]["secretName"], item) for item in volume["secret"]["items"]]
+    sources = [each["secret"] for each in volume["projected"]["sources"]]
+    return [(each["name"], item) for each in sources for item in each["items"]]
+
+
 def find(documents: list[Document], kind: str, end: str) -> Document:
     [found] = [
         one for one in documents if one["kind"] == kind and one["metadata"]["name"].endswith(end)
@@ -169,6 +196,12 @@ def test_a_misspelt_field_of_a_manifest_would_be_caught(
         {"worker": {"maxUnavailable": 0}},
         {"runAs": {"user": 0}},
         {"image": {"digest": "sha256:short"}},
+        {"clientIdentities": [{"name": "acme", "existingSecret": "s"}]},
+        {"clientIdentities": {"acme": {}}},
+        {"clientIdentities": {"Acme": {"existingSecret": "s"}}},
+        {"clientIdentities": {"acme": {"existingSecret": "s", "cert": "tls.crt"}}},
+        {"clientIdentities": {"acme": {"existingSecret": "s", "key": ""}}},
+        {"clientIdentities": {"acme": {"existingSecret": "s", "next": {"key": "tls.key"}}}},
         {"networkPolicy": {"partnerPorts": []}},
         {"networkPolicy": {"partnerListener": {"from": [{}]}}},
         {"partner": {"enabled": True}},
@@ -267,7 +300,8 @@ def test_keys_reach_the_process_as_their_owners_alone(render: Render, values: Do
         volumes = {one["name"]: one for one in pod["volumes"]}
         assert volumes["private"]["emptyDir"]["medium"] == "Memory"
         environment = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
-        read = {str(value) for value in environment.values() if "/run/dispatcher/" in str(value)}
+        told = " ".join(map(str, environment.values()))
+        read = set(re.findall(r'/run/dispatcher/[^"\s]+', told))
         copied = set()
         for copy in pod["initContainers"]:
             assert copy["command"][:2] == ["install", "--mode=0600"]
@@ -275,13 +309,82 @@ def test_keys_reach_the_process_as_their_owners_alone(render: Render, values: Do
             mounts = {one["name"]: one["mountPath"] for one in copy["volumeMounts"]}
             assert mounts.pop("private") == folder
             [(name, place)] = mounts.items()
-            items = volumes[name]["secret"]["items"]
-            sources = copy["command"][3:]
-            assert sources == [f"{place}/{item['path']}" for item in items]
-            copied |= {f"{folder}/{item['path']}" for item in items}
+            paths = [item["path"] for _, item in items_of(volumes[name])]
+            assert copy["command"][3:] == [f"{place}/{path}" for path in paths]
+            copied |= {f"{folder}/{path}" for path in paths}
             assert name not in {one["name"] for one in pod["containers"][0]["volumeMounts"]}
-        assert read == copied
-        assert len(copied) == (3 if plane == "partner" else 1)
+        # All that a process is told of and does not have: the control plane, those keys.
+        withheld = KEYS if plane == "control" and "clientIdentities" in values else set()
+        assert read - copied == withheld
+        assert copied <= read
+
+
+def test_workers_show_what_the_secrets_hold_and_the_control_plane_has_no_key(
+    render: Render, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = {
+        "acme-tls": new_pair("tls.crt", "tls.key"),
+        "brook-tls": new_pair("chain.pem", "own.pem"),
+        "brook-2027": new_pair("tls.crt", "tls.key"),
+    }
+    for plane in ("worker", "control"):
+        [pod] = [pod for name, pod in pods(render(CUSTOM)) if name == plane]
+        root = tmp_path / plane
+        private = copy_identities(pod, secrets, root)
+        [told] = [one for one in pod["containers"][0]["env"] if one["name"] == IDENTITIES]
+        with monkeypatch.context() as environment:
+            environment.setenv(IDENTITIES, told["value"].replace("/run/", f"{root}/run/"))
+            environment.chdir(tmp_path)
+            files = client_identities(load_config())
+        listed = read_certificates(files)
+        assert [each.identity for each in listed] == ["acme-mtls", "brook.2026", "brook.2026"]
+        assert len({each.fingerprint for each in listed}) == 3
+        if plane == "worker":
+            assert Identities(files).certificates == listed
+            assert {stat.S_IMODE(each.stat().st_mode) for each in private.iterdir()} == {0o600}
+        else:
+            assert not [each for each in root.rglob("*.*") if b"PRIVATE" in each.read_bytes()]
+
+
+def new_pair(certificate: str, key: str) -> dict[str, bytes]:
+    """Make what a secret holds under these two names."""
+    issued = trustme.CA().issue_cert("client.example")
+    return {
+        certificate: issued.cert_chain_pems[0].bytes(),
+        key: issued.private_key_pem.bytes(),
+    }
+
+
+def copy_identities(pod: Document, secrets: dict[str, dict[str, bytes]], root: Path) -> Path:
+    """Mount the client certificates of a pod below `root`, and have it copy them as it starts."""
+    [volume] = [one for one in pod["volumes"] if one["name"] == "identities"]
+    [copy] = [one for one in pod["initContainers"] if one["name"] == "identities"]
+    mounted, private = root / "run/identities", root / "run/dispatcher"
+    mounted.mkdir(parents=True)
+    private.mkdir()
+    for name, item in items_of(volume):
+        place = mounted / item["path"]
+        place.write_bytes(secrets[name][item["key"]])
+        place.chmod(volume["projected"]["defaultMode"])
+    command = [part.replace("/run/", f"{root}/run/") for part in copy["command"]]
+    subprocess.run(command, check=True)
+    return private
+
+
+def test_only_who_calls_partners_or_tells_of_it_has_their_certificates(render: Render) -> None:
+    having = [plane for plane, pod in pods(render(CUSTOM)) if "identities" in yaml.safe_dump(pod).lower()]
+    assert sorted(having) == ["control", "worker"]
+    for documents in (render({}), render({"partner": PARTNER})):
+        assert "identities" not in yaml.safe_dump_all(documents).lower()
+
+
+def test_there_is_room_for_as_many_certificates_as_are_named(render: Render) -> None:
+    pair = {"existingSecret": "s"}
+    many = render({"clientIdentities": {f"partner-{n}": pair | {"next": pair} for n in range(100)}})
+    [worker] = [pod for plane, pod in pods(many) if plane == "worker"]
+    [private] = [one for one in worker["volumes"] if one["name"] == "private"]
+    size = int(private["emptyDir"]["sizeLimit"].removesuffix("Mi")) * 1024 * 1024
+    assert size >= 400 * PEM_BYTES_MAX
 
 
 @VALUES
@@ -392,7 +495,7 @@ def test_a_policy_lets_the_listener_reach_databases_and_name_servers_alone(rende
     assert custom["egress"][2:] == said["extraEgress"]
 
 
-def test_the_notes_say_how_to_look_at_the_listener(engine: Any) -> None:
+def test_the_notes_say_how_to_look_at_the_listener_and_when_to_restart(engine: Any) -> None:
     def notes(values: Document) -> str:
         with engine.Chart.load(str(CHART)) as loaded:
             manifests = loaded.render(values, name="demo", namespace="prod")
@@ -402,6 +505,9 @@ def test_the_notes_say_how_to_look_at_the_listener(engine: Any) -> None:
     asked = "deploy/demo-dispatcher-partner -- dispatcher doctor"
     assert asked not in notes({})
     assert asked in notes({"partner": PARTNER})
+    renewed = "restart deploy/demo-dispatcher-worker deploy/demo-dispatcher-control"
+    assert renewed not in notes({})
+    assert renewed in notes({"clientIdentities": {"acme": {"existingSecret": "s"}}})
 
 
 def test_c11_a_policy_lets_workers_reach_partners_databases_and_name_servers_alone(
@@ -475,6 +581,8 @@ def test_the_product_accepts_the_configuration_it_is_given(
         assert str(config.keyring_path) == "/run/dispatcher/keyring.json"
         assert config.database_url(config.outbox) == "postgresql://db.example/d"
         assert config.partner.is_on == (plane == "partner")
+        is_told = plane in {"worker", "control"} and "clientIdentities" in values
+        assert set(config.network.identities) == set(CUSTOM["clientIdentities"] if is_told else ())
         if config.partner.is_on:
             assert config.partner.port == 9443
             assert config.partner.base_url == "https://fetch.example:8443"
