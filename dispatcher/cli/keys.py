@@ -8,7 +8,7 @@ import click
 from dispatcher.cli.asking import Where, part, where_options
 from dispatcher.cli.output import counted, moment, print_json, print_table, wait_option, why_option
 from dispatcher.model.errors import InvalidInput
-from dispatcher.model.keys import KeyKind
+from dispatcher.model.keys import KeyKind, KeyState
 from dispatcher.stages.sealing.rotation import (
     AHEAD_SECONDS_MAX,
     DAY_SECONDS,
@@ -78,6 +78,7 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
         print_json(found)
         return
     found.sort(key=_place)
+    turning = {_kin(each) for each in found if each["state"] == KeyState.RETIRING}
     cells = [
         (
             each["name"],
@@ -87,16 +88,23 @@ def list_keys(subscription: str | None, ended: bool, where: Where, as_json: bool
             moment(each["active_us"]),
             moment(each["revoked_us"] or each["until_us"]),
             each["age_days"],
-            _proven(each),
+            _proven(each, is_turning=_kin(each) in turning),
         )
         for each in found
     ]
     print_table("keys", _COLUMNS, cells)
 
 
-def _proven(key: dict[str, Any]) -> str | None:
-    """Say how a key does alone at its endpoint, where that was ever tried."""
-    return f"{key['proofs']} times" if key["proofs"] else key["trial_fault"] or None
+def _kin(key: dict[str, Any]) -> tuple[str | None, str]:
+    """Say which keys take turns with one."""
+    return key["subscription"], key["kind"]
+
+
+def _proven(key: dict[str, Any], *, is_turning: bool) -> str | None:
+    """Say how a key does alone at its endpoint; why it does not only while that is tried."""
+    if key["proofs"]:
+        return counted(key["proofs"], "time")
+    return key["trial_fault"] or None if is_turning else None
 
 
 @keys.command()

@@ -146,6 +146,7 @@ class KeyTrials:
             code=code,
             connector=route.connector,
             subscription=route.subscription,
+            why=f"its endpoint does not take {trial.key.fingerprint} alone",
         )
         return wait
 
