@@ -17,7 +17,9 @@ from standardwebhooks import Webhook
 
 from dispatcher.model.caller import Caller, CallerKind
 from dispatcher.model.errors import StoreUnavailable
-from dispatcher.model.registry import Encryption, Style
+from dispatcher.model.registry import Destination, Encryption, Style
+from dispatcher.model.tls import Tls
+from dispatcher.model.verdict import Reason
 from dispatcher.receiver.opening import Receiver
 from dispatcher.stages.sealing.standard_webhooks import format_secret
 from dispatcher.store.history import HistoryStore
@@ -256,6 +258,21 @@ async def test_a_credential_that_was_taken_away_since_fetches_nothing(
         await world.apply(registry_of(world.inbox, callers=()))
         for got in (await world.fetch(letter), await world.fetch_certified(letter)):
             assert (got.status, got.code) == (404, "ref_unknown")
+
+
+async def test_where_letters_lack_a_client_certificate_reads_go_on(tmp_path: Path, sqlite_url: str):
+    async with fetching(tmp_path, sqlite_url) as world:
+        letter = await world.letter()
+        asking = registry_of(world.inbox, url="https://hooks.acme.example/in")
+        entry = Destination(
+            host="hooks.acme.example", reason="a test", tls=Tls(identity="acme-mtls")
+        )
+        acme, *others = asking.connectors
+        acme = replace(acme, destinations=(entry,))
+        await world.apply(replace(asking, connectors=(acme, *others)))
+        (closed,) = world.worker.policy.snapshot.closed.values()
+        assert closed.reasons == (Reason.CLIENT_IDENTITY_MISSING,)
+        assert (await world.fetch(letter)).status == 200
 
 
 async def test_what_somebody_dropped_is_not_fetched(tmp_path: Path, sqlite_url: str):
