@@ -168,7 +168,7 @@ array of the secret, its key, and the path, whose end tells what it is: names ma
 {{- end -}}
 {{- end }}
 
-{{/* Where they are, whoever may read them: one table in JSON, for a name may have any case and dots. */}}
+{{/* Where they are, whoever may read them: one table in JSON, for a name may have dashes and dots. */}}
 {{- define "dispatcher.identityEnvironment" -}}
 {{- $tables := dict -}}
 {{- range $name, $identity := .Values.clientIdentities -}}
