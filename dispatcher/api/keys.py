@@ -151,12 +151,14 @@ class LeftView(View):
 class RevokedView(View):
     """What nothing is signed with, shown or taken any more, confirmed by the workers.
 
-    `certificates` are ours, `callers` what partners fetch by. `unsigned` subscriptions wait for a
-    new key. Where it was a connector, `held` is the switch target that was put on, so many of its
-    `tickets` ended, and somebody must look at what is `left`.
+    `headers` are stored ones, SUBSCRIPTION/HEADER, which must be entered again. `certificates` are
+    ours, `callers` what partners fetch by. `unsigned` subscriptions wait for a new key. Where it
+    was a connector, `held` is the switch target that was put on, so many of its `tickets` ended,
+    and somebody must look at what is `left`.
     """
 
     keys: list[str]
+    headers: list[str]
     certificates: list[str]
     callers: list[str]
     left: list[LeftView]

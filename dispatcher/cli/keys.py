@@ -292,6 +292,7 @@ def _show_revoked(done: Any) -> None:
         f"  {what} {name}"
         for what, names in (
             ("key", done["keys"]),
+            ("stored header", done["headers"]),
             ("client certificate", done["certificates"]),
             ("caller", done["callers"]),
         )
@@ -318,6 +319,10 @@ def _show_revoked(done: Any) -> None:
     for left in done["left"]:
         name = "/".join(filter(None, (left["identity"], left["fingerprint"])))
         click.echo(f"NOT revoked: client certificate {name}, {left['why']}\n  {left['fix']}")
+    if done["headers"]:
+        click.echo(
+            "lanes wait until their headers are entered again: dispatcher keys set-header ..."
+        )
     for name in done["unsigned"]:
         click.echo(f"{name} waits for a key: dispatcher keys rotate {name} --reason ...")
 

@@ -78,11 +78,13 @@ class Shown:
 class Revoked:
     """What no letter is signed with, and nobody shows or fetches by, any more, and since when.
 
+    The stored `headers` are SUBSCRIPTION/HEADER: their lanes wait until they are entered again.
     `unsigned` subscriptions have no key left, and wait for a new one. Where it was a connector, it
     is `held`, so many `tickets` ended, and `left` says which identities a person must look at.
     """
 
     keys: tuple[str, ...]
+    headers: tuple[str, ...]
     certificates: tuple[str, ...]
     callers: tuple[str, ...]
     left: tuple[Left, ...]
@@ -143,6 +145,7 @@ class Revoking:
         gone = [each for each in change.turned if each.times.revoked_us is not None]
         return Revoked(
             keys=tuple(each.name for each in gone),
+            headers=tuple(change.headers),
             certificates=shown.certificates,
             callers=shown.callers,
             left=shown.left,

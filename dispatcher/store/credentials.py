@@ -45,6 +45,7 @@ DELETE FROM {credentials} WHERE subscription = :subscription AND header = :heade
 _DESTROY: Final = """
 UPDATE {credentials} SET sealed = NULL, destroyed_us = {now}
 WHERE subscription = :subscription AND destroyed_us IS NULL
+RETURNING header
 """
 
 
@@ -65,10 +66,16 @@ async def read_credentials(
 
 async def destroy_credentials(
     database: Database, connection: AsyncConnection, subscriptions: Iterable[str]
-) -> None:
-    """Destroy the values that these subscriptions have, in a transaction of the caller's."""
-    rows = [{"subscription": name} for name in subscriptions]
-    await database.execute_many(connection, _DESTROY, rows)
+) -> tuple[str, ...]:
+    """Destroy the values that these subscriptions have, in a transaction of the caller's.
+
+    Gives what they were: SUBSCRIPTION/HEADER.
+    """
+    found: set[str] = set()
+    for name in subscriptions:
+        rows = await database.execute(connection, _DESTROY, subscription=name)
+        found.update(f"{name}/{row.header}" for row in rows)
+    return tuple(sorted(found))
 
 
 class CredentialStore:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from dispatcher.model.audit import Entry
+from dispatcher.model.audit import CHANGES_MAX, Entry
 from dispatcher.model.errors import Conflict
 from dispatcher.model.ids import Epoch, Revision
 from dispatcher.model.key_set import KeySetNow
@@ -188,10 +188,12 @@ class RegistryStore:
                 for key in change.made:
                     await put_off_trial(self._database, connection, key, change.tried_from_us)
             await turn_signing_keys(self._database, connection, change.turned)
-            await destroy_credentials(self._database, connection, change.stripped)
+            headers = await destroy_credentials(self._database, connection, change.stripped)
+            change = replace(change, headers=headers)
             await revoke_identities(self._database, connection, change.identities)
             entry = change.entry
-            recording.note(replace(entry, detail={**entry.detail, "epoch": epoch}))
+            destroyed = {"headers": list(headers[:CHANGES_MAX])} if headers else {}
+            recording.note(replace(entry, detail={**entry.detail, **destroyed, "epoch": epoch}))
             if change.hold is not None:
                 await trip_switch(
                     self._database,

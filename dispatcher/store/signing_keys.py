@@ -57,8 +57,9 @@ class KeyChange:
 
     Nobody tries one that is `made` before `tried_from_us`, where that is said. Of those `turned`
     the times are written, and the secret is destroyed of those that come without it. The stored
-    headers of `stripped` subscriptions are destroyed, certificates and public keys are revoked by
-    the fingerprints in `identities`, and `hold` is stopped, in the same act.
+    headers of `stripped` subscriptions are destroyed, and named in `headers` when it is done;
+    certificates and public keys are revoked by the fingerprints in `identities`, and `hold` is
+    stopped, in the same act.
     """
 
     entry: Entry
@@ -66,6 +67,7 @@ class KeyChange:
     tried_from_us: int | None = None
     turned: Sequence[StoredKey] = ()
     stripped: Sequence[str] = ()
+    headers: Sequence[str] = ()
     identities: Sequence[str] = ()
     hold: Target | None = None
 

@@ -124,7 +124,12 @@ async def test_the_revocation_of_a_partner_destroys_its_headers_and_nothing_goes
 ):
     made = await enter(api)
     await approve(api, made["id"])
-    await api.ask("POST", "/v1/keys/revocations", {"connector": "acme", "reason": "r"})
+    leak = {"connector": "acme", "reason": "r"}
+    done = await api.ask("POST", "/v1/keys/revocations", leak)
+    assert done["headers"] == [f"{NAME}/authorization"]
+    (_, entry) = (await api.ask("GET", "/v1/audit"))["items"][:2]
+    assert (entry["kind"], entry["detail"]["headers"]) == ("key.revoked", done["headers"])
+    assert (await api.ask("POST", "/v1/keys/revocations", leak))["headers"] == []
     assert await states(api) == [(made["id"], "destroyed")]
     assert await rows(database, "SELECT sealed FROM {credentials}") == [{"sealed": None}]
     assert "credentials_unbound" in await refusals(api)

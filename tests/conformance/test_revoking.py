@@ -262,6 +262,10 @@ async def test_a_public_key_ends_for_every_connector_that_lists_it_and_all_are_n
     ]
     states = await listed(api, "caller")
     assert [s for name, s in states.items() if "brook-key" in name] == ["active"]
+    assert "set-header" not in typed(monkeypatch, done)
+    stored = typed(monkeypatch, {**done, "headers": ["acme-orders/x-key"]})
+    assert "\n  stored header acme-orders/x-key\n" in stored
+    assert "dispatcher keys set-header" in stored
     ended = "listed with the same public key, so ended, but not held: acme-eu\n"
     assert ended in typed(monkeypatch, done)
     alone = {**done, "callers": done["callers"][:1]}
