@@ -154,7 +154,8 @@ class RevokedView(View):
     `headers` are stored ones, SUBSCRIPTION/HEADER, which must be entered again. `certificates` are
     ours, `callers` what partners fetch by. `unsigned` subscriptions wait for a new key. Where it
     was a connector, `held` is the switch target that was put on, so many of its `tickets` ended,
-    and somebody must look at what is `left`.
+    and somebody must look at what is `left`, and at `left_keys`: keys of subscriptions that are
+    gone, which may have been theirs.
     """
 
     keys: list[str]
@@ -162,6 +163,7 @@ class RevokedView(View):
     certificates: list[str]
     callers: list[str]
     left: list[LeftView]
+    left_keys: list[str]
     unsigned: list[str]
     held: Written | None
     tickets: int

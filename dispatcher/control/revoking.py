@@ -80,7 +80,8 @@ class Revoked:
 
     The stored `headers` are SUBSCRIPTION/HEADER: their lanes wait until they are entered again.
     `unsigned` subscriptions have no key left, and wait for a new one. Where it was a connector, it
-    is `held`, so many `tickets` ended, and `left` says which identities a person must look at.
+    is `held`, so many `tickets` ended, and `left` says which identities a person must look at, as
+    at `left_keys`.
     """
 
     keys: tuple[str, ...]
@@ -88,6 +89,7 @@ class Revoked:
     certificates: tuple[str, ...]
     callers: tuple[str, ...]
     left: tuple[Left, ...]
+    left_keys: tuple[str, ...]
     unsigned: tuple[str, ...]
     held: Target | None
     tickets: int
@@ -149,6 +151,7 @@ class Revoking:
             certificates=shown.certificates,
             callers=shown.callers,
             left=shown.left,
+            left_keys=await self._left_keys() if change.hold is not None else (),
             unsigned=await self._unsigned(
                 {*change.stripped, *(each.subscription for each in gone)}
             ),
@@ -190,6 +193,20 @@ class Revoking:
             return await revoke_tickets(self.outbox, connector)
         except StoreUnavailable:
             return None
+
+    async def _left_keys(self) -> tuple[str, ...]:
+        """Name the keys of subscriptions that are gone: nobody knows any more whose these were.
+
+        They sign again if their subscription comes back.
+        """
+        active = {each.name for each in (await self.registry.active()).registry.subscriptions}
+        return tuple(
+            sorted(
+                key.name
+                for key in await self.registry.keys()
+                if key.subscription not in active and key.sealed is not None
+            )
+        )
 
     async def _unsigned(self, names: set[str]) -> tuple[str, ...]:
         keys = [(key.subscription, key.kind, key.times) for key in await self.registry.keys()]

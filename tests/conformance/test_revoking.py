@@ -168,6 +168,24 @@ async def test_what_became_active_while_it_looked_at_what_there_is_ends_too(
     assert [each["kind"] for each in entries].count("key.revoked") == 1
 
 
+async def test_keys_of_subscriptions_that_are_gone_are_named_for_they_may_come_back(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+):
+    both = held(partner("acme"), partner("brook"))
+    await activate(api, both)
+    ((key, *_),) = [await api.plane.registry.keys()]
+    assert (await revoke(api, "brook"))["left_keys"] == []
+    assert (await propose(api, replace(both, subscriptions=())))[1]["active"]
+    done = await revoke(api)
+    assert (done["keys"], done["left_keys"]) == ([], [key.name])
+    told = typed(monkeypatch, done)
+    assert f"NOT revoked: key {key.name}, its subscription is gone" in told
+    assert f"dispatcher keys revoke {key.name} --reason" in told
+    monkeypatch.undo()
+    await api.ask("POST", PATH, {"key": key.name, "reason": "it was theirs"})
+    assert (await revoke(api))["left_keys"] == []
+
+
 async def test_where_the_outbox_is_away_it_is_said_that_all_else_is_done(
     api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
