@@ -52,10 +52,11 @@ class KeyQuery(NamePageQuery):
 class KeyView(View):
     """A key, by its fingerprint. It signs from `active_us` until `until_us`, if that is known.
 
-    `connector` is null where the subscription is gone; `public_key` is that of an Ed25519 key. Its
-    endpoint has proven a key `proofs` times in a row; `trial_fault` says why it did not when last
-    asked. A client certificate has an `identity` and the `destinations` that ask for it in place of
-    a subscription. What a partner fetches by, a `caller`, has neither, and no times of its own.
+    The partner of `connector` knows it, and it counts for no other; null where nobody knows whose
+    it was. `public_key` is that of an Ed25519 key. Its endpoint has proven a key `proofs` times in
+    a row; `trial_fault` says why it did not when last asked. A client certificate has an
+    `identity` and the `destinations` that ask for it in place of a subscription. What a partner
+    fetches by, a `caller`, has neither, and no times of its own.
     """
 
     name: str
@@ -154,8 +155,7 @@ class RevokedView(View):
     `headers` are stored ones, SUBSCRIPTION/HEADER, which must be entered again. `certificates` are
     ours, `callers` what partners fetch by. `unsigned` subscriptions wait for a new key. Where it
     was a connector, `held` is the switch target that was put on, so many of its `tickets` ended,
-    and somebody must look at what is `left`, and at `left_keys`: keys of subscriptions that are
-    gone, which may have been theirs.
+    and somebody must look at what is `left`.
     """
 
     keys: list[str]
@@ -163,7 +163,6 @@ class RevokedView(View):
     certificates: list[str]
     callers: list[str]
     left: list[LeftView]
-    left_keys: list[str]
     unsigned: list[str]
     held: Written | None
     tickets: int
@@ -248,7 +247,7 @@ def _listed(listed: ListedKey) -> dict[str, Any]:
     return {
         "name": key.name,
         "subscription": key.subscription,
-        "connector": listed.connector,
+        "connector": key.connector or None,
         "identity": None,
         "destinations": [],
         "fingerprint": key.fingerprint,

@@ -20,7 +20,7 @@ from dispatcher.stages.gates.lanes import lane_targets
 from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.store.database import open_database
 from dispatcher.store.revisions import read_active
-from dispatcher.store.signing_keys import StoredKey, read_signing_keys
+from dispatcher.store.signing_keys import StoredKey, keys_in_use, read_signing_keys
 from dispatcher.store.switches import read_switches
 
 _FIX: Final = "give it one: dispatcher keys rotate SUBSCRIPTION --reason WHY"
@@ -37,8 +37,8 @@ async def look_at_signing_keys(config: Config) -> str | Remark:
     database, now_us = open_database(url, clock.wall_us, name="registry", pool=1), clock.wall_us()
     try:
         async with database.view() as connection:
-            keys = await read_signing_keys(database, connection)
             registry = (await read_active(database, connection)).registry
+            keys = keys_in_use(await read_signing_keys(database, connection), registry)
             switches = await read_switches(database, connection)
     except StoreUnavailable:
         return "not read: see the registry database"

@@ -319,9 +319,6 @@ def _show_revoked(done: Any) -> None:
     for left in done["left"]:
         name = "/".join(filter(None, (left["identity"], left["fingerprint"])))
         click.echo(f"NOT revoked: client certificate {name}, {left['why']}\n  {left['fix']}")
-    for name in done["left_keys"]:
-        click.echo(f"NOT revoked: key {name}, its subscription is gone; if it was theirs:")
-        click.echo(f"  dispatcher keys revoke {name} --reason ...")
     if done["headers"]:
         click.echo(
             "lanes wait until their headers are entered again: dispatcher keys set-header ..."

@@ -32,7 +32,6 @@ class ListedKey:
     """
 
     key: StoredKey
-    connector: str | None
     state: KeyState
     trial: Standing
     age_days: int
@@ -64,13 +63,10 @@ class KeyControl:
     async def list(self) -> list[ListedKey]:
         """List every key there ever was, by name."""
         now_us = self.wall_us()
-        active = (await self.registry.active()).registry
         trials = await self.trials.standings()
-        whose = {each.name: each.connector for each in active.subscriptions}
         return [
             ListedKey(
                 key=key,
-                connector=whose.get(key.subscription),
                 state=key.times.state(now_us),
                 trial=trials.get((key.subscription, key.fingerprint), Standing()),
                 age_days=key.times.age_days(now_us),
@@ -90,7 +86,7 @@ class KeyControl:
         kind = turn.kind or _only_kind(subscription)
         secret = self.mint_secret()
         await self.vault.ready(REGISTRY)
-        key = seal_key(subscription.name, kind, secret, self.vault)
+        key = seal_key(subscription, kind, secret, self.vault)
 
         def judge(known: Sequence[StoredKey], now_us: int) -> KeyChange:
             return turn_keys(turn, key, known, now_us, by.name)

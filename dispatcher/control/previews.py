@@ -318,7 +318,7 @@ class PreviewControl:
         for each in policy.keys:
             if each.subscription != name or each.sealed is None:
                 continue
-            place = signing_key_place(name, each.kind, each.fingerprint)
+            place = signing_key_place(each.connector, name, each.kind, each.fingerprint)
             # A key that does not open is none to a worker either.
             with suppress(DispatcherError):
                 secret = self.vault.open(each.sealed, place)

@@ -30,7 +30,7 @@ from dispatcher.stages.revising.caller_keys import list_caller_keys
 from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.store.database import Database
 from dispatcher.store.registry import RegistryStore
-from dispatcher.store.signing_keys import KeyChange, StoredKey
+from dispatcher.store.signing_keys import KeyChange, StoredKey, keys_in_use
 from dispatcher.store.tickets import revoke_tickets
 from dispatcher.store.workers import WorkerStore
 
@@ -80,8 +80,7 @@ class Revoked:
 
     The stored `headers` are SUBSCRIPTION/HEADER: their lanes wait until they are entered again.
     `unsigned` subscriptions have no key left, and wait for a new one. Where it was a connector, it
-    is `held`, so many `tickets` ended, and `left` says which identities a person must look at, as
-    at `left_keys`.
+    is `held`, so many `tickets` ended, and `left` says which identities a person must look at.
     """
 
     keys: tuple[str, ...]
@@ -89,7 +88,6 @@ class Revoked:
     certificates: tuple[str, ...]
     callers: tuple[str, ...]
     left: tuple[Left, ...]
-    left_keys: tuple[str, ...]
     unsigned: tuple[str, ...]
     held: Target | None
     tickets: int
@@ -151,7 +149,6 @@ class Revoking:
             certificates=shown.certificates,
             callers=shown.callers,
             left=shown.left,
-            left_keys=await self._left_keys() if change.hold is not None else (),
             unsigned=await self._unsigned(
                 {*change.stripped, *(each.subscription for each in gone)}
             ),
@@ -194,23 +191,10 @@ class Revoking:
         except StoreUnavailable:
             return None
 
-    async def _left_keys(self) -> tuple[str, ...]:
-        """Name the keys of subscriptions that are gone: nobody knows any more whose these were.
-
-        They sign again if their subscription comes back.
-        """
-        active = {each.name for each in (await self.registry.active()).registry.subscriptions}
-        return tuple(
-            sorted(
-                key.name
-                for key in await self.registry.keys()
-                if key.subscription not in active and key.sealed is not None
-            )
-        )
-
     async def _unsigned(self, names: set[str]) -> tuple[str, ...]:
-        keys = [(key.subscription, key.kind, key.times) for key in await self.registry.keys()]
         active = (await self.registry.active()).registry
+        known = keys_in_use(await self.registry.keys(), active)
+        keys = [(key.subscription, key.kind, key.times) for key in known]
         return tuple(sorted(names & unsigned(active, keys, self.wall_us())))
 
 
@@ -245,12 +229,10 @@ def _aimed_at(
         what = "caller" if shown.callers else "client certificate"
         return [], f"{what} {shown.fingerprints[0]}"
     if aim.subscription is not None:
-        names = [find_subscription(registry, aim.subscription).name]
-        about = f"subscription {aim.subscription}"
-    else:
-        names = _of_connector(registry, aim.connector)
-        about = f"connector {aim.connector}"
-    return [each for each in known if each.subscription in names], about
+        name = find_subscription(registry, aim.subscription).name
+        return [each for each in known if each.subscription == name], f"subscription {name}"
+    # Also those of subscriptions that are gone or somebody else's by now: they may come back.
+    return [each for each in known if each.connector == aim.connector], f"connector {aim.connector}"
 
 
 def _of_connector(registry: Registry, connector: str | None) -> list[str]:

@@ -8,7 +8,7 @@ import base64
 from collections.abc import Callable, Iterable
 
 from dispatcher.model.keys import KeyKind
-from dispatcher.model.registry import Registry
+from dispatcher.model.registry import Registry, Subscription
 from dispatcher.stages.sealing.ed25519 import public_half
 from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_public, format_secret
 from dispatcher.store.signing_keys import StoredKey
@@ -23,28 +23,30 @@ def new_keys(
     mint_secret: Callable[[], bytes],
 ) -> tuple[dict[str, str], list[StoredKey]]:
     """Give the shared secret of each new subscription, as its partner gets it, and all new keys."""
-    have = {(key.subscription, key.kind) for key in known}
+    have = {(key.connector, key.subscription, key.kind) for key in known}
     secrets: dict[str, str] = {}
     keys: list[StoredKey] = []
     for subscription in registry.subscriptions:
         for kind in subscription.signing.kinds:
-            if (subscription.name, kind) in have:
+            if (subscription.connector, subscription.name, kind) in have:
                 continue
             secret = mint_secret()
-            keys.append(seal_key(subscription.name, kind, secret, vault))
+            keys.append(seal_key(subscription, kind, secret, vault))
             if kind is KeyKind.HMAC:
                 secrets[subscription.name] = format_secret(secret)
     return secrets, keys
 
 
-def seal_key(subscription: str, kind: KeyKind, secret: bytes, vault: Vault) -> StoredKey:
+def seal_key(subscription: Subscription, kind: KeyKind, secret: bytes, vault: Vault) -> StoredKey:
     """Close a key for storing; `secret` is 32 bytes, the seed where the kind is Ed25519."""
     name = fingerprint(kind, secret)
+    place = signing_key_place(subscription.connector, subscription.name, kind, name)
     is_pair = kind is KeyKind.ED25519
     return StoredKey(
-        subscription=subscription,
+        subscription=subscription.name,
+        connector=subscription.connector,
         fingerprint=name,
-        sealed=vault.seal(secret, signing_key_place(subscription, kind, name)),
+        sealed=vault.seal(secret, place),
         kind=kind,
         public=base64.b64encode(public_half(secret)).decode() if is_pair else "",
     )

@@ -115,6 +115,7 @@ def make_signing_keys(make: Make) -> None:
         Column("active_us", BigInteger, nullable=False, server_default=text("0")),
         Column("until_us", BigInteger),
         Column("revoked_us", BigInteger),
+        Column("connector", Text, nullable=False, server_default=text("''")),
     )
 
 

@@ -45,6 +45,7 @@ from dispatcher.store.signing_keys import (
     KeyChange,
     StoredKey,
     add_signing_keys,
+    keys_in_use,
     read_signing_keys,
     turn_signing_keys,
 )
@@ -98,10 +99,12 @@ class RegistryStore:
     async def policy_now(self) -> PolicyNow:
         """Read everything that letters are judged and made by, in one consistent view."""
         async with self._database.view() as connection:
+            active = await read_active(self._database, connection)
+            keys = await read_signing_keys(self._database, connection)
             return PolicyNow(
-                active=await read_active(self._database, connection),
+                active=active,
                 switches=await read_switches(self._database, connection),
-                keys=await read_signing_keys(self._database, connection),
+                keys=keys_in_use(keys, active.registry),
                 proofs=await read_proofs(self._database, connection),
                 token_keys=await read_token_keys(self._database, connection),
                 key_sets=await read_key_sets(self._database, connection),

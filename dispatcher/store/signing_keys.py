@@ -13,16 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from dispatcher.model.audit import Entry
 from dispatcher.model.keys import KeyKind, KeyTimes
+from dispatcher.model.registry import Registry
 from dispatcher.model.switch import Target
 from dispatcher.store.database import Database
 
 _READ: Final = """
-SELECT subscription, fingerprint, kind, sealed, public, created_us, active_us, until_us, revoked_us
+SELECT subscription, fingerprint, kind, sealed, public, created_us, active_us, until_us, revoked_us,
+    connector
 FROM {signing_keys} ORDER BY created_us DESC, fingerprint
 """
 _ADD: Final = """
-INSERT INTO {signing_keys} (subscription, fingerprint, kind, sealed, public, created_us, active_us)
-VALUES (:subscription, :fingerprint, :kind, :sealed, :public, {now}, :active_us)
+INSERT INTO {signing_keys}
+    (subscription, fingerprint, kind, sealed, public, created_us, active_us, connector)
+VALUES (:subscription, :fingerprint, :kind, :sealed, :public, {now}, :active_us, :connector)
 """
 _TURN: Final = """
 UPDATE {signing_keys} SET until_us = :until_us, revoked_us = :revoked_us,
@@ -35,7 +38,8 @@ WHERE subscription = :subscription AND fingerprint = :fingerprint
 class StoredKey:
     """A signing key as it lies in the database.
 
-    `sealed` is empty once it is destroyed; `public` is that of an Ed25519 key, in base64.
+    `sealed` is empty once it is destroyed; `public` is that of an Ed25519 key, in base64. It is
+    known to the partner of `connector`, and counts for no other.
     """
 
     subscription: str
@@ -44,6 +48,7 @@ class StoredKey:
     kind: KeyKind = KeyKind.HMAC
     public: str = ""
     times: KeyTimes = field(default=KeyTimes())
+    connector: str = ""
 
     @property
     def name(self) -> str:
@@ -73,9 +78,19 @@ class KeyChange:
 
 
 def peers_of(key: StoredKey, known: Iterable[StoredKey]) -> dict[str, StoredKey]:
-    """Give the keys of the same subscription and kind, by fingerprint."""
-    kin = (key.subscription, key.kind)
-    return {each.fingerprint: each for each in known if (each.subscription, each.kind) == kin}
+    """Give the keys of the same subscription, partner and kind, by fingerprint."""
+    kin = (key.subscription, key.connector, key.kind)
+    return {
+        each.fingerprint: each
+        for each in known
+        if (each.subscription, each.connector, each.kind) == kin
+    }
+
+
+def keys_in_use(keys: Iterable[StoredKey], registry: Registry) -> tuple[StoredKey, ...]:
+    """Give the keys of subscriptions there are, whose partner still is the one that knows them."""
+    whose = {each.name: each.connector for each in registry.subscriptions}
+    return tuple(each for each in keys if whose.get(each.subscription) == each.connector)
 
 
 async def read_signing_keys(
@@ -97,6 +112,7 @@ async def add_signing_keys(
             "sealed": key.sealed,
             "public": key.public,
             "active_us": key.times.active_us,
+            "connector": key.connector,
         }
         for key in keys
     ]
@@ -128,4 +144,5 @@ def _key(row: Any) -> StoredKey:
         kind=KeyKind(row.kind),
         public=row.public,
         times=KeyTimes(row.created_us, row.active_us, row.until_us, row.revoked_us),
+        connector=row.connector,
     )

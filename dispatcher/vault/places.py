@@ -17,12 +17,13 @@ def payload_place(tenant: str, event_id: str) -> Place:
     return Place(table="events", column="payload", tenant=tenant, row=event_id)
 
 
-def signing_key_place(subscription: str, kind: KeyKind, fingerprint: str) -> Place:
+def signing_key_place(connector: str, subscription: str, kind: KeyKind, fingerprint: str) -> Place:
     """Say where a subscription's signing secret lies; it belongs to no one tenant.
 
-    What it signs with is part of that: whoever has a shared secret must not have a private key.
+    Whose it is and what it signs with are part of that: no partner may know another one's, and
+    whoever has a shared secret must not have a private key.
     """
-    row = f"{subscription}/{kind}/{fingerprint}"
+    row = f"{connector}/{subscription}/{kind}/{fingerprint}"
     return Place(table="signing_keys", column="sealed", tenant=REGISTRY, row=row)
 
 

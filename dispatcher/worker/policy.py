@@ -268,7 +268,9 @@ class PolicyWatch:
             if each.sealed is None:
                 continue
             try:
-                place = signing_key_place(each.subscription, each.kind, each.fingerprint)
+                place = signing_key_place(
+                    each.connector, each.subscription, each.kind, each.fingerprint
+                )
                 secret = self._open(each.sealed, place)
             except KeyUnavailable:
                 continue  # for now its lanes stay closed

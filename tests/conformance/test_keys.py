@@ -94,7 +94,7 @@ async def test_a_new_key_signs_at_once_and_the_old_one_beside_it_for_a_day(
         "SELECT sealed FROM {signing_keys} WHERE fingerprint = :f",
         f=made["fingerprint"],
     )
-    place = signing_key_place(NAME, KeyKind.HMAC, made["fingerprint"])
+    place = signing_key_place("acme", NAME, KeyKind.HMAC, made["fingerprint"])
     opened = standing_vault().open(bytes(stored[0]["sealed"]), place)
     assert format_secret(opened) == made["secret"]
     await age(database, DAY_US)
@@ -126,7 +126,7 @@ async def test_an_ed25519_key_is_told_of_a_day_before_it_signs(api: Caller, data
         "SELECT sealed, public FROM {signing_keys} WHERE fingerprint = :f",
         f=made["fingerprint"],
     )
-    place = signing_key_place(NAME, KeyKind.ED25519, made["fingerprint"])
+    place = signing_key_place("acme", NAME, KeyKind.ED25519, made["fingerprint"])
     seed = standing_vault().open(bytes(row["sealed"]), place)
     public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
     assert made["public_key"] == "whpk_" + base64.b64encode(public).decode()
@@ -315,7 +315,7 @@ async def test_of_rotations_at_once_no_more_succeed_than_there_is_room_for(postg
 async def test_keys_of_a_subscription_that_is_gone_are_still_listed(api: Caller):
     await narrow(api, builders.registry(subscriptions=()))
     (found,) = (await api.ask("GET", "/v1/keys", query={"subscription": NAME}))["items"]
-    assert (found["subscription"], found["connector"]) == (NAME, None)
+    assert (found["subscription"], found["connector"]) == (NAME, "acme")
 
 
 # Client certificates: files of the worker, listed and revoked beside signing keys.

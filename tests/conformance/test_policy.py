@@ -63,7 +63,7 @@ REGISTRY = Registry(
     ),
     policy=Policy(warn_days=(7,), countries={"*": Sensitivity.CONFIDENTIAL}),
 )
-KEY = StoredKey("acme", "f1", b"sealed secret")
+KEY = StoredKey("acme", "f1", b"sealed secret", connector="acme")
 ANN = {"diff": DisclosureDiff(()), "author": "ann", "approver": "bob", "reason": "first"}
 W1, W2 = WorkerId("w1"), WorkerId("w2")
 

@@ -168,24 +168,6 @@ async def test_what_became_active_while_it_looked_at_what_there_is_ends_too(
     assert [each["kind"] for each in entries].count("key.revoked") == 1
 
 
-async def test_keys_of_subscriptions_that_are_gone_are_named_for_they_may_come_back(
-    api: Caller, monkeypatch: pytest.MonkeyPatch
-):
-    both = held(partner("acme"), partner("brook"))
-    await activate(api, both)
-    ((key, *_),) = [await api.plane.registry.keys()]
-    assert (await revoke(api, "brook"))["left_keys"] == []
-    assert (await propose(api, replace(both, subscriptions=())))[1]["active"]
-    done = await revoke(api)
-    assert (done["keys"], done["left_keys"]) == ([], [key.name])
-    told = typed(monkeypatch, done)
-    assert f"NOT revoked: key {key.name}, its subscription is gone" in told
-    assert f"dispatcher keys revoke {key.name} --reason" in told
-    monkeypatch.undo()
-    await api.ask("POST", PATH, {"key": key.name, "reason": "it was theirs"})
-    assert (await revoke(api))["left_keys"] == []
-
-
 async def test_where_the_outbox_is_away_it_is_said_that_all_else_is_done(
     api: Caller, database: Database, monkeypatch: pytest.MonkeyPatch
 ):
@@ -376,3 +358,42 @@ async def test_what_is_listed_is_revoked_by_its_whole_name_too_and_by_no_other(a
     assert (done["callers"], done["certificates"]) == ([], [own.name])
     reply = await api.call("POST", PATH, {"key": own.name, "reason": "r"})
     assert "by --identity" in json.loads(reply.body)["fix"]
+
+
+async def in_use(api: Caller) -> list[tuple[str, str]]:
+    """Whose the keys are that letters are signed with, and which."""
+    return [(each.connector, each.name) for each in (await api.plane.registry.policy_now()).keys]
+
+
+async def test_a_subscription_that_another_partner_gets_is_signed_with_a_key_they_alone_know(
+    api: Caller,
+):
+    theirs = held(partner("acme"), partner("brook"))
+    given = replace(
+        theirs, subscriptions=tuple(replace(e, connector="brook") for e in theirs.subscriptions)
+    )
+    first = (await activate(api, theirs))["secrets"]["acme-orders"]
+    ((whose, old),) = await in_use(api)
+    assert whose == "acme"
+    second = (await activate(api, given))["secrets"]["acme-orders"]
+    assert second != first
+    ((whose, new),) = await in_use(api)
+    assert (whose, new != old) == ("brook", True)
+    listed = {e["name"]: e["connector"] for e in (await api.ask("GET", "/v1/keys"))["items"]}
+    assert listed == {old: "acme", new: "brook"}
+    # Back with the first partner, it is signed with what that partner has.
+    assert (await activate(api, theirs))["secrets"] == {}
+    assert await in_use(api) == [("acme", old)]
+
+
+async def test_the_key_of_a_subscription_that_is_gone_is_revoked_with_its_partner(api: Caller):
+    theirs = held(partner("acme"), partner("brook"))
+    await activate(api, theirs)
+    ((_, old),) = await in_use(api)
+    assert (await propose(api, replace(theirs, subscriptions=())))[1]["active"]
+    assert await in_use(api) == []
+    assert (await revoke(api, "brook"))["keys"] == []
+    assert (await revoke(api))["keys"] == [old]
+    await activate(api, theirs)
+    (back,) = (await api.plane.registry.policy_now()).keys
+    assert (back.name, back.sealed) == (old, None)

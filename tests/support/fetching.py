@@ -175,7 +175,9 @@ class World:
     async def secret(self) -> bytes:
         keys = await self.house.registry.keys()
         (stored,) = [each for each in keys if each.kind is KeyKind.HMAC]
-        place = signing_key_place(stored.subscription, stored.kind, stored.fingerprint)
+        place = signing_key_place(
+            stored.connector, stored.subscription, stored.kind, stored.fingerprint
+        )
         return self.house.vault.open(stored.sealed, place)
 
     async def get(

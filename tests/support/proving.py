@@ -95,7 +95,7 @@ class Lab:
         """Make a registry with the subscription acme-orders the active one."""
         base = await self.house.registry.active()
         await self.house.vault.ready(REGISTRY)
-        key = seal_key("acme-orders", KeyKind.HMAC, SECRET, self.house.vault)
+        key = seal_key(builders.subscription(), KeyKind.HMAC, SECRET, self.house.vault)
         new = NewRevision(
             base=base,
             registry=held,

@@ -85,24 +85,30 @@ async def test_a_subscription_that_is_held_as_well_is_a_warning(config: Config, 
 
 async def test_keys_that_have_signed_for_too_long_are_named(config: Config, database: Database):
     assert await look_at_signing_keys(config) == "0 active"
+    await control_of(database, 1).propose(registry(), by=EVERYBODY, reason="r", where="files")
+    await change(database, "UPDATE {signing_keys} SET until_us = 1")
     old = SystemClock().wall_us() - 91 * DAY_US
     rows = [
-        ("orders", "0a", old, None),
-        ("orders", "0b", old, 1),
-        ("bills", "0c", old + DAY_US, 1),
+        ("acme-orders", "0a", old, None, "acme"),
+        ("acme-orders", "0b", old, 1, "acme"),
+        ("acme-orders", "0c", old + DAY_US, 1, "acme"),
+        ("acme-orders", "0d", old, None, "brook"),
+        ("gone", "0e", old, None, "acme"),
     ]
-    for subscribed, name, created_us, until_us in rows:
+    for subscribed, name, created_us, until_us, connector_name in rows:
         await change(
             database,
-            "INSERT INTO {signing_keys} (subscription, fingerprint, created_us, until_us)"
-            " VALUES (:subscription, :name, :created_us, :until_us)",
+            "INSERT INTO {signing_keys}"
+            " (subscription, fingerprint, created_us, until_us, connector)"
+            " VALUES (:subscription, :name, :created_us, :until_us, :connector)",
             subscription=subscribed,
             name=name,
             created_us=created_us,
             until_us=until_us,
+            connector=connector_name,
         )
     said = await look_at_signing_keys(config)
-    assert said == "1 active; older than 90 days, so rotate: orders/0a"
+    assert said == "1 active; older than 90 days, so rotate: acme-orders/0a"
 
 
 async def test_a_database_that_is_not_there_is_told_by_its_own_check(tmp_path: Path):

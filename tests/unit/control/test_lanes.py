@@ -46,7 +46,7 @@ HEADER = Credential(
     approved_by="bea",
     approved_us=2,
 )
-KEY = StoredKey("acme-orders", "k1", b"sealed")
+KEY = StoredKey("acme-orders", "k1", b"sealed", connector="acme")
 
 
 def policy(held: Registry | None = None, **more: Any) -> PolicyNow:

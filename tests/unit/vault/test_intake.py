@@ -111,7 +111,7 @@ async def test_a_tenants_key_opens_no_intake_and_the_public_half_opens_nothing()
 @pytest.mark.parametrize(
     "place",
     [
-        signing_key_place("acme-orders", KeyKind.HMAC, "1f0c9a27"),
+        signing_key_place("acme", "acme-orders", KeyKind.HMAC, "1f0c9a27"),
         credential_place("acme", "https://hooks.acme.example/in", "5d0b11c2"),
         token_key_place("acme", 1),
         reply_place("ann", "k1"),

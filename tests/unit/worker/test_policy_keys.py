@@ -80,8 +80,8 @@ def watch(world: World) -> PolicyWatch:
 
 
 def key(name: str, **times: int) -> StoredKey:
-    sealed = VAULT.seal(b"s" * 32, signing_key_place("acme-orders", KeyKind.HMAC, name))
-    return StoredKey("acme-orders", name, sealed, KeyKind.HMAC, "", KeyTimes(**times))
+    sealed = VAULT.seal(b"s" * 32, signing_key_place("acme", "acme-orders", KeyKind.HMAC, name))
+    return StoredKey("acme-orders", name, sealed, KeyKind.HMAC, "", KeyTimes(**times), "acme")
 
 
 def reasons(policy: PolicyWatch) -> tuple[Reason, ...]:
