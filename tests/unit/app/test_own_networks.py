@@ -85,7 +85,7 @@ async def test_a1_own_addresses_that_cannot_be_found_keep_a_worker_from_starting
 
     monkeypatch.setattr("dispatcher.app.own_networks.look_up_host", look_up)
     with pytest.raises(StoreUnavailable) as caught:
-        async with open_kit(at(house, "db.internal.example")):
+        async with open_kit(at(house, "db.internal.example"), metrics=Metrics(CollectorRegistry())):
             pass
     assert caught.value.reason == "database_unreachable"
 

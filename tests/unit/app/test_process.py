@@ -4,12 +4,14 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from dispatcher.app import process
 from dispatcher.app.config import load_config
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.model.errors import KeyUnavailable
+from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.sealer import Vault
 
@@ -33,6 +35,7 @@ async def test_a_process_that_serves_the_api_alone_looks_again_and_again_whether
 
     monkeypatch.setattr(process, "_stop_on_signals", lambda: stop)
     monkeypatch.setattr(process, "calm_collector", lambda: None)
+    monkeypatch.setattr(process, "Metrics", lambda: Metrics(CollectorRegistry()))
     monkeypatch.setattr(process, "RENEW_SECONDS", 0.01)
     monkeypatch.setattr(Vault, "renew", renew)
     async with asyncio.timeout(10):
