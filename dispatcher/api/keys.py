@@ -178,8 +178,9 @@ async def list_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
     """List keys, client certificates and callers: whose, of what kind, in which state."""
     query: KeyQuery = ask.query
     found = [_listed(each) for each in await plane.keys.list()]
-    found += [_listed_certificate(each) for each in await plane.identities.certificates()]
-    found += [_listed_caller(each) for each in await plane.identities.callers()]
+    certificates, callers = await plane.identities.list()
+    found += [_listed_certificate(each) for each in certificates]
+    found += [_listed_caller(each) for each in callers]
     shown = [
         each
         for each in sorted(found, key=itemgetter("name"))
@@ -242,14 +243,29 @@ async def revoke_keys(plane: Plane, ask: Ask) -> Any:
     )
 
 
+_NOTHING: Final[dict[str, Any]] = {
+    "subscription": None,
+    "connector": None,
+    "identity": None,
+    "destinations": [],
+    "public_key": "",
+    "created_us": None,
+    "active_us": None,
+    "until_us": None,
+    "age_days": None,
+    "proofs": 0,
+    "trial_fault": "",
+}
+"""What not everything has that is listed."""
+
+
 def _listed(listed: ListedKey) -> dict[str, Any]:
     key, times = listed.key, listed.key.times
     return {
+        **_NOTHING,
         "name": key.name,
         "subscription": key.subscription,
         "connector": key.connector or None,
-        "identity": None,
-        "destinations": [],
         "fingerprint": key.fingerprint,
         "kind": key.kind,
         "state": listed.state,
@@ -267,43 +283,30 @@ def _listed(listed: ListedKey) -> dict[str, Any]:
 def _listed_certificate(listed: ListedCertificate) -> dict[str, Any]:
     found = listed.certificate
     return {
+        **_NOTHING,
         "name": found.name,
-        "subscription": None,
-        "connector": None,
         "identity": found.identity,
         "destinations": list(listed.destinations),
         "fingerprint": found.fingerprint,
         "kind": "certificate",
         "state": listed.state,
-        "public_key": "",
         "created_us": found.not_before_us,
         "active_us": found.not_before_us,
         "until_us": found.not_after_us,
         "revoked_us": listed.revoked_us,
         "age_days": listed.age_days,
-        "proofs": 0,
-        "trial_fault": "",
     }
 
 
 def _listed_caller(listed: ListedCaller) -> dict[str, Any]:
     return {
+        **_NOTHING,
         "name": listed.key.name,
-        "subscription": None,
         "connector": listed.key.connector.name,
-        "identity": None,
-        "destinations": [],
         "fingerprint": listed.key.fingerprint,
         "kind": "caller",
         "state": listed.state,
-        "public_key": "",
-        "created_us": None,
-        "active_us": None,
-        "until_us": None,
         "revoked_us": listed.revoked_us,
-        "age_days": None,
-        "proofs": 0,
-        "trial_fault": "",
     }
 
 

@@ -87,13 +87,16 @@ class IdentityControl:
     read: Callable[[], Sequence[ClientCertificate]]
     wall_us: Callable[[], int]
 
-    async def certificates(self) -> list[ListedCertificate]:
-        """List those whose files can be read, by name. Nothing of their keys is opened."""
+    async def list(self) -> tuple[list[ListedCertificate], list[ListedCaller]]:
+        """List certificates whose files can be read, by name, and what partners fetch by.
+
+        Nothing of our keys is opened.
+        """
         found = await asyncio.to_thread(self.read)
         registry = (await self.registry.active()).registry
         revoked, now_us = await self.registry.revoked_identities(), self.wall_us()
         shown = choose_shown(found, revoked, now_us).values()
-        return [
+        certificates = [
             ListedCertificate(
                 certificate=each,
                 state=state_of(each, shown, revoked, now_us),
@@ -103,12 +106,8 @@ class IdentityControl:
             )
             for each in sorted(set(found), key=lambda each: each.name)
         ]
-
-    async def callers(self) -> list[ListedCaller]:
-        """List what partners fetch by, as the registry has it."""
-        registry = (await self.registry.active()).registry
-        revoked = await self.registry.revoked_identities()
-        return [_listed(each, revoked) for each in list_caller_keys(registry.connectors)]
+        keys = list_caller_keys(registry.connectors)
+        return certificates, [_listed(each, revoked) for each in keys]
 
 
 def tell_apart(
