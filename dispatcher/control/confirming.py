@@ -1,18 +1,32 @@
 """Waits until every live worker obeys an epoch, or has lost the right to send.
 
-Called by `switches` and `erasing` once their change is recorded. A worker counts when it confirmed
-the epoch, or when its policy lease has run out and it was fenced: it must read the policy again
-before it may send.
+Called by whoever stops, revokes, erases or shreds, once that is recorded. A worker counts when it
+confirmed the epoch, or when its policy lease has run out and it was fenced: it must read the policy
+again before it may send.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
 from dispatcher.model.errors import NotConfirmed
 from dispatcher.model.ids import Epoch
 from dispatcher.store.workers import WorkerRow, WorkerStore
 
 POLL_SECONDS: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmed:
+    """What all workers obey. `confirmed_us` is wall time; `in_flight` was on the wire then."""
+
+    epoch: Epoch
+    confirmed_us: int
+    confirmed_ms: float
+    workers_confirmed: int
+    workers_fenced: int
+    in_flight: int
 
 
 async def confirmed(
@@ -39,6 +53,20 @@ async def confirmed(
                 code=code,
             )
         await asyncio.sleep(POLL_SECONDS)
+
+
+def count_confirmed(
+    rows: Sequence[WorkerRow], epoch: Epoch, *, began_us: int, confirmed_us: int
+) -> dict[str, Any]:
+    """Say what these workers have confirmed: the fields of `Confirmed`."""
+    return {
+        "epoch": epoch,
+        "confirmed_us": confirmed_us,
+        "confirmed_ms": round((confirmed_us - began_us) / 1000, 1),
+        "workers_confirmed": sum(row.confirmed_epoch >= epoch for row in rows),
+        "workers_fenced": sum(row.confirmed_epoch < epoch for row in rows),
+        "in_flight": sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
+    }
 
 
 def _obeys(row: WorkerRow, epoch: Epoch) -> bool:

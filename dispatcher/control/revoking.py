@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from dispatcher.control.confirming import confirmed
+from dispatcher.control.confirming import Confirmed, confirmed, count_confirmed
 from dispatcher.control.identities import Left, tell_apart
 from dispatcher.control.key_changes import revoke_keys
 from dispatcher.control.keys import find_key, find_subscription, unknown
@@ -30,7 +30,7 @@ from dispatcher.stages.revising.caller_keys import list_caller_keys
 from dispatcher.stages.sealing.rotation import unsigned
 from dispatcher.store.database import Database
 from dispatcher.store.registry import RegistryStore
-from dispatcher.store.signing_keys import KeyChange, StoredKey, keys_in_use
+from dispatcher.store.signing_keys import KeyChange, StoredKey
 from dispatcher.store.tickets import revoke_tickets
 from dispatcher.store.workers import WorkerStore
 
@@ -75,7 +75,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Revoked:
+class Revoked(Confirmed):
     """What no letter is signed with, and nobody shows or fetches by, any more, and since when.
 
     The stored `headers` are SUBSCRIPTION/HEADER: their lanes wait until they are entered again.
@@ -91,12 +91,6 @@ class Revoked:
     unsigned: tuple[str, ...]
     held: Target | None
     tickets: int
-    epoch: Epoch
-    confirmed_us: int
-    confirmed_ms: float
-    workers_confirmed: int
-    workers_fenced: int
-    in_flight: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +148,7 @@ class Revoking:
             ),
             held=change.hold,
             tickets=tickets,
-            epoch=epoch,
-            confirmed_us=confirmed_us,
-            confirmed_ms=round((confirmed_us - began_us) / 1000, 1),
-            workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
-            workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
-            in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
+            **count_confirmed(rows, epoch, began_us=began_us, confirmed_us=confirmed_us),
         )
 
     async def _act(self, aim: Aim, entry: Entry) -> tuple[Shown, KeyChange, Epoch]:
@@ -192,10 +181,9 @@ class Revoking:
             return None
 
     async def _unsigned(self, names: set[str]) -> tuple[str, ...]:
-        active = (await self.registry.active()).registry
-        known = keys_in_use(await self.registry.keys(), active)
-        keys = [(key.subscription, key.kind, key.times) for key in known]
-        return tuple(sorted(names & unsigned(active, keys, self.wall_us())))
+        now = await self.registry.policy_now()
+        keys = ((key.subscription, key.kind, key.times) for key in now.keys)
+        return tuple(sorted(names & unsigned(now.active.registry, keys, self.wall_us())))
 
 
 def _judge(

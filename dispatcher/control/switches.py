@@ -7,9 +7,8 @@ can undo it while we wait.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dispatcher.control.confirming import confirmed
+from dispatcher.control.confirming import Confirmed, confirmed, count_confirmed
 from dispatcher.control.texts import require_reason
-from dispatcher.model.ids import Epoch
 from dispatcher.model.switch import Target
 from dispatcher.stages.revising.compiling import count_lanes
 from dispatcher.store.registry import RegistryStore
@@ -17,20 +16,14 @@ from dispatcher.store.workers import WorkerStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """A confirmed stop. `confirmed_us` is wall time; `in_flight` was on the wire at that moment.
+class Held(Confirmed):
+    """A confirmed stop.
 
     `lanes` counts what the target matches in the active revision: none may be a misspelt name.
     """
 
     switch: int
-    epoch: Epoch
     target: Target
-    confirmed_us: int
-    confirmed_ms: float
-    workers_confirmed: int
-    workers_fenced: int
-    in_flight: int
     lanes: int
 
 
@@ -56,14 +49,9 @@ class SwitchControl:
         active = await self.registry.active()
         return Held(
             switch=switch,
-            epoch=epoch,
             target=target,
-            confirmed_us=confirmed_us,
-            confirmed_ms=round((confirmed_us - began_us) / 1000, 1),
-            workers_confirmed=sum(row.confirmed_epoch >= epoch for row in rows),
-            workers_fenced=sum(row.confirmed_epoch < epoch for row in rows),
-            in_flight=sum(row.in_flight for row in rows if row.confirmed_epoch >= epoch),
             lanes=count_lanes(active.registry, target),
+            **count_confirmed(rows, epoch, began_us=began_us, confirmed_us=confirmed_us),
         )
 
     async def release(self, target: Target, *, reason: str, actor: str) -> int:

@@ -7,6 +7,7 @@ still to be delivered is lost unless the caller says that it may be.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dispatcher.control.confirming import confirmed
 from dispatcher.control.legal_holds import require_unheld
@@ -28,7 +29,7 @@ from dispatcher.store.audit import AuditLog
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.shredding import Sample, ShredStore
-from dispatcher.store.workers import WorkerStore
+from dispatcher.store.workers import WorkerRow, WorkerStore
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.provider import KeyContext, KeyProviders, Wrapped
 from dispatcher.vault.sealer import Vault, start_of
@@ -178,8 +179,7 @@ class VaultKeys:
         return Ended(
             ended=ended,
             epoch=epoch,
-            confirmed=tuple(row.id for row in rows if not row.is_fenced),
-            fenced=tuple(row.id for row in rows if row.is_fenced),
+            **_names(rows),
         )
 
     async def rewrap(self, after: str, limit: int, *, by: Principal) -> Rewrapped:
@@ -241,8 +241,7 @@ class VaultKeys:
             payloads=payloads,
             proofs=proofs,
             epoch=epoch,
-            confirmed=tuple(row.id for row in rows if not row.is_fenced),
-            fenced=tuple(row.id for row in rows if row.is_fenced),
+            **_names(rows),
         )
 
     async def _destroy(
@@ -349,6 +348,14 @@ def _of_tenant(name: str, stored: Iterable[EpochKey]) -> TenantKeys:
         oldest_us=min((key.begins_us for key in live), default=None),
         ends_us=max(key.ends_us for key in own),
     )
+
+
+def _names(rows: Sequence[WorkerRow]) -> dict[str, Any]:
+    """Name the processes that have confirmed, and those that have lost their policy lease."""
+    return {
+        "confirmed": tuple(row.id for row in rows if not row.is_fenced),
+        "fenced": tuple(row.id for row in rows if row.is_fenced),
+    }
 
 
 def _entry(kind: str, by: Principal, about: str, reason: str, **detail: int) -> Entry:
