@@ -7,15 +7,13 @@ from pydantic import Field
 from dispatcher.api.calls import Ask
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import NumberPageQuery, Page, View, page
+from dispatcher.api.views import NumberPageQuery, Page, Remark, View, page
 from dispatcher.control.changes import Outcome
-from dispatcher.control.texts import CHARACTERS_MAX
 from dispatcher.model.change_set import ChangeSet, ChangeState
 from dispatcher.model.disclosure import Aspect, Direction, DisclosureDiff
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Registry
 
-Reason = Annotated[str, Field(max_length=CHARACTERS_MAX)]
 _REQUEST: Final = "the request"
 
 
@@ -29,20 +27,20 @@ class NewChangeSet(View):
     """A registry that is to be the active one, and why."""
 
     registry: Registry
-    reason: Reason = ""
+    reason: Remark = ""
 
 
 class Approval(View):
     """A yes to exactly the content with this hash."""
 
     hash: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-    reason: Reason = ""
+    reason: Remark = ""
 
 
 class Rejection(View):
     """A no."""
 
-    reason: Reason = ""
+    reason: Remark = ""
 
 
 class ChangeView(View):

@@ -49,14 +49,16 @@ not confirmed, doing it again is right. After any other nobody knows."""
 
 Who = Callable[[], Awaitable[Principal]]
 Body = Callable[[], Awaitable[bytes]]
+RoutesAt = Callable[[Sequence[str]], Sequence[Route]]
+"""Gives the routes that a path may be, by its parts."""
 
 
 class Front:
     """Answers calls on one plane."""
 
-    def __init__(self, plane: Plane, routes: Sequence[Route], description: Callable[[], bytes]):
+    def __init__(self, plane: Plane, routes_at: RoutesAt, description: Callable[[], bytes]):
         self._plane = plane
-        self._routes = routes
+        self._routes_at = routes_at
         self._description = description
 
     async def answer(
@@ -78,7 +80,7 @@ class Front:
 
     def _route(self, call: Call) -> tuple[Route, dict[str, str]]:
         segments, allowed = split_path(call.path), set()
-        for route in self._routes:
+        for route in self._routes_at(segments):
             found = route.match(segments)
             if found is not None and route.method == call.method:
                 return route, found

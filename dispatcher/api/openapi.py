@@ -17,7 +17,7 @@ from dispatcher.api.calls import JSON, PROBLEM
 from dispatcher.api.front import DESCRIPTION_PATH, KEY_HEADER, KEY_PATTERN
 from dispatcher.api.problems import Problem
 from dispatcher.api.routes import PATTERNS, Route
-from dispatcher.api.table import ROUTES
+from dispatcher.api.table import all_routes
 from dispatcher.api.views import NUMBER_MAX
 from dispatcher.model.people import Right
 
@@ -34,7 +34,7 @@ _ABOUT: Final = (
 @lru_cache(maxsize=1)
 def description() -> bytes:
     """Give the document, as it is served."""
-    return json.dumps(describe(ROUTES), separators=(",", ":")).encode()
+    return json.dumps(describe(all_routes()), separators=(",", ":")).encode()
 
 
 def describe(routes: Sequence[Route]) -> dict[str, Any]:

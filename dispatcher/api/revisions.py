@@ -3,10 +3,10 @@
 from typing import Any, Final
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.change_sets import OutcomeView, Reason, outcome_view
+from dispatcher.api.change_sets import OutcomeView, outcome_view
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
-from dispatcher.api.views import NumberPageQuery, Page, View, page
+from dispatcher.api.views import NumberPageQuery, Page, Remark, View, page
 from dispatcher.model.ids import Revision
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Registry
@@ -34,7 +34,7 @@ class RegistryView(View):
 class Rollback(View):
     """Why."""
 
-    reason: Reason = ""
+    reason: Remark = ""
 
 
 async def list_revisions(plane: Plane, ask: Ask) -> dict[str, Any]:

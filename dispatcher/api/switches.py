@@ -5,11 +5,10 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.change_sets import Reason
 from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
-from dispatcher.api.views import Text, View, WaitSeconds, Written
+from dispatcher.api.views import Remark, Text, View, WaitSeconds, Written
 from dispatcher.control.switches import Held
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Principal, Right
@@ -28,7 +27,7 @@ class Release(View):
     """What to start again, written as it was stopped."""
 
     target: Text
-    reason: Reason = ""
+    reason: Remark = ""
 
 
 class SwitchView(View):

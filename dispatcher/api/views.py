@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from dispatcher.control.texts import CHARACTERS_MAX
 from dispatcher.model.people import DAYS_MAX
 from dispatcher.model.switch import WAIT_SECONDS_MAX
 
@@ -31,6 +32,8 @@ Days = Annotated[int, Field(ge=1, le=DAYS_MAX), BeforeValidator(whole_number)]
 Text = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Why = Annotated[str, Field(min_length=1, max_length=1000, pattern=r"\S")]
 """A reason, for the record."""
+Remark = Annotated[str, Field(max_length=CHARACTERS_MAX)]
+"""A reason that may be left out."""
 WaitSeconds = Annotated[float, Field(ge=0, le=WAIT_SECONDS_MAX, allow_inf_nan=False)]
 """How long to wait for the workers."""
 Written = Annotated[str, BeforeValidator(str)]

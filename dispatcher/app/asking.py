@@ -7,21 +7,19 @@ token, but neither let more flow nor approve; and they make the first principal.
 
 import os
 
-from dispatcher.app.config import actor_name
-from dispatcher.app.controls import people
-from dispatcher.app.house import House
+from dispatcher.app.config import Config, actor_name
 from dispatcher.app.remote import TOKEN_VARIABLE
+from dispatcher.control.people import People
 from dispatcher.model.people import HERE, Principal, PrincipalKind, Role
 
 
-async def who_asks(house: House, *, with_token: bool = True) -> Principal:
-    """Say who is asking: whose token it is, or whoever sits at this machine."""
-    known = people(house)
+async def who_asks(config: Config, known: People, *, with_token: bool = True) -> Principal:
+    """Say who of these is asking: whose token it is, or whoever sits at this machine."""
     token = os.environ.get(TOKEN_VARIABLE, "") if with_token else ""
     if token:
         return await known.authenticate(token)
     name = f"{HERE}{actor_name()}"
-    if house.config.registry.approvals == 1:
+    if config.registry.approvals == 1:
         return Principal(name=name, kind=PrincipalKind.HUMAN, roles=frozenset(Role))
     roles = {Role.SRE, Role.READER, Role.PRODUCER, Role.PLATFORM}
     if not await known.store.principals(limit=1):

@@ -6,7 +6,7 @@ from dispatcher.api.calls import Call
 from dispatcher.api.problems import document_of
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config
-from dispatcher.app.controls import front
+from dispatcher.app.controls import front_of, plane_of
 from dispatcher.app.house import open_house
 from dispatcher.model.people import Principal
 from dispatcher.telemetry import log
@@ -25,8 +25,10 @@ async def call_here(config: Config, call: Call, *, with_token: bool = True) -> A
             # A stop must work while a newer release is being rolled out.
             await house.check_schema()
 
-        async def who() -> Principal:
-            return await who_asks(house, with_token=with_token)
+        plane = plane_of(house)
 
-        reply, _ = await front(house).answer(call, who)
+        async def who() -> Principal:
+            return await who_asks(config, plane.people, with_token=with_token)
+
+        reply, _ = await front_of(plane).answer(call, who)
     return document_of(reply)

@@ -15,17 +15,10 @@ from dispatcher.app.config import Config
 from dispatcher.app.key_providers import epoch_keys, key_providers
 from dispatcher.model.errors import SealBroken
 from dispatcher.store.audit import AuditLog
-from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.database import Database, open_database
 from dispatcher.store.epoch_keys import EpochKeyStore
-from dispatcher.store.findings import FindingStore
-from dispatcher.store.history import HistoryStore
-from dispatcher.store.key_trials import KeyTrialStore
-from dispatcher.store.partner_keys import PartnerKeyStore
-from dispatcher.store.proofs import ProofStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.versions import check_schema
-from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.keyring import load_keyring
 from dispatcher.vault.places import payload_place
 from dispatcher.vault.provider import KeyProviders
@@ -52,41 +45,6 @@ class House:
     def registry(self) -> RegistryStore:
         """The registry's revisions and switches."""
         return RegistryStore(self.registry_database, self.audit)
-
-    @property
-    def proofs(self) -> ProofStore:
-        """What endpoints have shown."""
-        return ProofStore(self.registry_database, self.audit)
-
-    @property
-    def key_trials(self) -> KeyTrialStore:
-        """How trials of new signing keys go."""
-        return KeyTrialStore(self.registry_database)
-
-    @property
-    def partner_keys(self) -> PartnerKeyStore:
-        """What partners publish."""
-        return PartnerKeyStore(self.registry_database, self.audit)
-
-    @property
-    def workers(self) -> WorkerStore:
-        """The rows of the workers."""
-        return WorkerStore(self.registry_database)
-
-    @property
-    def catalogue(self) -> CatalogueStore:
-        """The outbox's copy of the catalogue."""
-        return CatalogueStore(self.outbox_database)
-
-    @property
-    def history(self) -> HistoryStore:
-        """What the outbox remembers."""
-        return HistoryStore(self.outbox_database)
-
-    @property
-    def findings(self) -> FindingStore:
-        """What the leak guard found."""
-        return FindingStore(self.outbox_database)
 
     async def check_schema(self) -> None:
         """Raise `SchemaMismatch` unless both planes are as this release needs them."""

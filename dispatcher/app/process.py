@@ -13,7 +13,7 @@ from typing import Any, Final
 from dispatcher.api.server import Api, Probe, serve
 from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
-from dispatcher.app.controls import front, people
+from dispatcher.app.controls import loaded_front_of, plane_of
 from dispatcher.app.house import House, open_house
 from dispatcher.app.partners import served_partners
 from dispatcher.app.running import calm_collector
@@ -102,9 +102,10 @@ async def run_partner(config: Config, on_ready: Callable[[str], None]) -> None:
 def _served(house: House, metrics: Metrics) -> Api:
     bounds = house.config.api
     clock = asyncio.get_running_loop().time
+    plane = plane_of(house)
     return Api(
-        front=front(house),
-        authenticate=people(house).authenticate,
+        front=loaded_front_of(plane),
+        authenticate=plane.people.authenticate,
         failed=FailedAttempts(bounds.failed_auth_per_minute, clock),
         metrics=metrics,
         log=log.logger(),

@@ -19,19 +19,25 @@ from dispatcher.app.way_out import network_settings, resolver_settings
 from dispatcher.model.ids import WorkerId
 from dispatcher.network.resolver import Resolver as OwnResolver
 from dispatcher.network.transport import Transport
+from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.claims import ClaimStore
 from dispatcher.store.database import Database
 from dispatcher.store.enqueueing import OUTBOX_CHANNEL
 from dispatcher.store.epoch import POLICY_CHANNEL
+from dispatcher.store.findings import FindingStore
+from dispatcher.store.key_trials import KeyTrialStore
 from dispatcher.store.ledger import LedgerStore
 from dispatcher.store.outbox import OutboxStore
+from dispatcher.store.partner_keys import PartnerKeyStore
 from dispatcher.store.peers import PeerStore
+from dispatcher.store.proofs import ProofStore
 from dispatcher.store.retention import RetentionStore
 from dispatcher.store.tickets import TicketStore
 from dispatcher.store.triage import TriageStore
 from dispatcher.store.vault_tokens import VaultStore
 from dispatcher.store.wakeup import listen, watch_epoch
 from dispatcher.store.windows import WindowStore
+from dispatcher.store.workers import WorkerStore
 from dispatcher.telemetry.log import logger
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.kit import Kit, Resolver, Step, WorkerSettings
@@ -50,7 +56,7 @@ async def open_kit(
     step: Callable[[Step], None] = _no_step,
 ) -> AsyncIterator[Kit]:
     """Fill the kit of one worker. `resolver` and `step` are replaced by drills and tests."""
-    config, outbox = house.config, house.outbox_database
+    config, registry, outbox = house.config, house.registry_database, house.outbox_database
     host, pid = platform.node(), os.getpid()
     worker = WorkerId(f"{host}-{pid}-{secrets.token_hex(3)}")
     network = network_settings(config)
@@ -73,17 +79,17 @@ async def open_kit(
         ledger=ledger,
         tickets=TicketStore(outbox, house.open_payload, ledger),
         peers=PeerStore(outbox),
-        findings=house.findings,
-        catalogue=house.catalogue,
+        findings=FindingStore(outbox),
+        catalogue=CatalogueStore(outbox),
         retention=RetentionStore(outbox),
         triage=TriageStore(outbox),
         windows=WindowStore(outbox, house.open_payload),
         registry=house.registry,
-        proofs=house.proofs,
-        key_trials=house.key_trials,
-        partner_keys=house.partner_keys,
+        proofs=ProofStore(registry, house.audit),
+        key_trials=KeyTrialStore(registry),
+        partner_keys=PartnerKeyStore(registry, house.audit),
         vault_tokens=VaultStore(outbox),
-        workers=house.workers,
+        workers=WorkerStore(registry),
         vault=house.vault,
         tokens=house.tokens,
         resolver=resolver or own,
@@ -97,7 +103,7 @@ async def open_kit(
         metrics=metrics or Metrics(),
         log=logger(),
         step=step,
-        listen_policy=_policy_listener(house.registry_database),
+        listen_policy=_policy_listener(registry),
         listen_outbox=partial(listen, outbox, OUTBOX_CHANNEL),
     )
     try:

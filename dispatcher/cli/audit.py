@@ -12,6 +12,7 @@ from rich.progress import Progress
 
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config, read_text
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import open_current
 from dispatcher.app.running import calm_collector, run_async
 from dispatcher.cli.asking import Where, where_options
@@ -181,7 +182,7 @@ async def _with_progress(log: Log, kept: str) -> Verification:
 
 async def _export(config: Config, file: Path) -> int:
     async with open_current(config) as house:
-        by = await who_asks(house)
+        by = await who_asks(config, plane_of(house).people)
         require(by, Right.READ)
         await house.audit.record(Entry(kind="audit.exported", actor=by.name, about="audit log"))
         with _showing("writing") as on_progress:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from dispatcher.app.config import Config, OutboxSection, RegistrySection
-from dispatcher.app.controls import change_control
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.network_section import NetworkSection
@@ -52,7 +52,7 @@ async def furnish(config: Config, port: int, window: int) -> None:
     async with open_house(config) as house:
         await migrate_house(house)
         by = Principal(name="bench", kind=PrincipalKind.HUMAN, roles=frozenset({Role.PLATFORM}))
-        await change_control(house).propose(
+        await plane_of(house).changes.propose(
             read_registry([files]), by=by, reason="bench", where=named([files])
         )
 

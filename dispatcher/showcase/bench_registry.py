@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.app.controls import change_control
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.running import calm_collector
@@ -149,7 +149,7 @@ async def _round(
 ) -> None:
     figures.time("read_files_s", lambda: read_registry([files]))
     began = time.perf_counter()
-    found = await change_control(house).plan(held, "the bench")
+    found = await plane_of(house).changes.plan(held, "the bench")
     figures.note("plan_s", began)
     if not found.changes:
         raise RuntimeError("the bench changed nothing")

@@ -19,7 +19,7 @@ from typing import Final
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from dispatcher.app.config import Config
-from dispatcher.app.controls import change_control
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.wiring import open_kit
@@ -182,7 +182,7 @@ async def apply_registry(house: House, folder: Path) -> dict[str, str]:
     """Migrate, and make the folder's registry files the active revision; give the new secrets."""
     await migrate_house(house)
     files = [folder / "registry"]
-    applied = await change_control(house).propose(
+    applied = await plane_of(house).changes.propose(
         read_registry(files),
         by=Principal(name="demo", kind=PrincipalKind.HUMAN, roles=frozenset({Role.PLATFORM})),
         reason="the demonstration's own registry",

@@ -29,7 +29,7 @@ from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
 from tests.support.databases import wall_us
 from tests.support.letters import Road, change, rows
-from tests.support.planes import EVERYBODY, Caller, control_of, person, plane_of
+from tests.support.planes import EVERYBODY, Caller, but, control_of, person, plane_of
 from tests.support.records import KEYRING, audit_of
 from tests.support.vaults import Fickle, content_of
 from tests.unit.stages.builders import leaf, record, text_of
@@ -87,7 +87,7 @@ class Cellar:
 
         payloads = PayloadStore(self.database, opened)
         previews = replace(plane.previews, vault=vault, payloads=payloads)
-        return replace(plane, vault=vault, previews=previews)
+        return but(plane, vault=vault, previews=previews)
 
     async def blobs(self) -> dict[str, bytes | None]:
         found = await rows(self.database, "SELECT id, payload FROM {events} ORDER BY seq")
@@ -325,7 +325,7 @@ async def test_keys_are_wrapped_anew_under_the_newest_and_no_record_changes(
     held = cellar.api.plane.vault_keys
     held.vault._keys._providers = providers
     keys = replace(held, providers=providers)
-    cellar.api = Caller(replace(cellar.api.plane, vault_keys=keys))
+    cellar.api = Caller(but(cellar.api.plane, vault_keys=keys))
     for tenant in ("north", "south", "west"):
         await cellar.store(tenant, count=1)
     before = await cellar.blobs()
@@ -357,7 +357,7 @@ async def test_a_stop_with_a_key_of_its_own_is_done_though_its_answer_cannot_be_
     held = cellar.api.plane.vault_keys
     away = Fickle(LocalProvider(KEYRING), away=True)
     vault = Vault(KEYRING, EpochKeys(held.keys, KeyProviders(away), boot=time.monotonic))
-    api = Caller(replace(cellar.api.plane, vault=vault))
+    api = Caller(but(cellar.api.plane, vault=vault))
     asked = {"target": "everything", "reason": "smoke", "wait_seconds": 1}
     head = {"headers": {"idempotency-key": "k-1"}}
     held = await api.ask("POST", "/v1/switches", asked, by=SRE, **head)

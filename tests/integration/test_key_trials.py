@@ -17,7 +17,7 @@ from dispatcher.model.keys import KeyKind, KeyState
 from dispatcher.model.registry import OwnershipProof
 from dispatcher.model.switch import Target
 from dispatcher.stages.sealing.standard_webhooks import fingerprint, format_secret
-from dispatcher.store.key_trials import Standing
+from dispatcher.store.key_trials import KeyTrialStore, Standing
 from dispatcher.worker import key_trials
 from tests.support import waiting
 from tests.support.hostile import Receiver, Request, receiver
@@ -83,7 +83,7 @@ def finds(lab: Lab, made: Any, proofs: int, fault: str = "") -> Callable[[], Awa
     """Say whether so much is known of the new key by now."""
 
     async def is_so() -> bool:
-        found = await lab.house.key_trials.standings()
+        found = await KeyTrialStore(lab.house.registry_database).standings()
         return found.get(("acme-orders", made["fingerprint"])) == Standing(proofs, fault)
 
     return is_so
@@ -128,7 +128,9 @@ async def test_ch4_the_old_key_ends_once_the_endpoint_has_proven_the_new_one(
             assert await is_old(lab, KeyState.RETIRING)()
             verifier.secrets.append(made["secret"])
             await until(is_old(lab, KeyState.RETIRED))
-            proven = (await lab.house.key_trials.standings())["acme-orders", made["fingerprint"]]
+            proven = (await KeyTrialStore(lab.house.registry_database).standings())[
+                "acme-orders", made["fingerprint"]
+            ]
             assert proven.proofs >= 3
             epoch = (await lab.house.registry.active()).epoch
             await until(lambda: worker.policy.snapshot.epoch == epoch)
@@ -252,6 +254,6 @@ async def test_a_held_partner_is_not_asked_and_is_when_released(
             verifier.secrets.append(made["secret"])
             await asyncio.sleep(0.5)
             assert partner.requests == []
-            assert await lab.house.key_trials.standings() == {}
+            assert await KeyTrialStore(lab.house.registry_database).standings() == {}
             await lab.house.registry.release(target, reason="over", actor="sam")
             await until(is_old(lab, KeyState.RETIRED))

@@ -35,6 +35,7 @@ from dispatcher.model.registry import (
     Subscription,
 )
 from dispatcher.producer import enqueue
+from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.revisions import NewRevision
 from dispatcher.vault.keyring import create_keyring
 from dispatcher.vault.places import REGISTRY
@@ -190,7 +191,7 @@ async def furnish(
     await house.vault.ready(REGISTRY)
     _, keys = new_keys(registry, [], house.vault, lambda: secrets.token_bytes(32))
     revision, _ = await house.registry.activate(new, keys)
-    await house.catalogue.publish(kinds, list_producers(()), revision)
+    await CatalogueStore(house.outbox_database).publish(kinds, list_producers(()), revision)
     async with house.outbox_database.begin() as connection:
         for kind in kinds:
             await enqueue(connection, kind.name, {}, tenant="shop", subjects=[])

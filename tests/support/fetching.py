@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.controls import change_control
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
 from dispatcher.app.partners import served_partners
 from dispatcher.app.wiring import open_kit
@@ -37,6 +37,7 @@ from dispatcher.model.registry import (
 )
 from dispatcher.model.switch import Target
 from dispatcher.producer import enqueue
+from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
@@ -156,7 +157,7 @@ class World:
         return [row for row in reversed(await self.ledger(webhook_id)) if row["attempt"] < 0]
 
     async def apply(self, registry: Registry) -> None:
-        await change_control(self.house).propose(registry, by=ANN, reason="a test", where="here")
+        await plane_of(self.house).changes.propose(registry, by=ANN, reason="a test", where="here")
         await self.obeyed()
 
     async def hold(self, target: str) -> None:
@@ -291,9 +292,11 @@ async def fetching(
         open_kit(house, metrics=metrics, step=step) as kit,
     ):
         registry = registry_of(inbox, **more)
-        await change_control(house).propose(registry, by=ANN, reason="a test", where="here")
+        await plane_of(house).changes.propose(registry, by=ANN, reason="a test", where="here")
         types, producers = registry.event_types, builders.snapshot(registry).producers
-        await house.catalogue.publish(types, producers, await house.registry.revision_now())
+        await CatalogueStore(house.outbox_database).publish(
+            types, producers, await house.registry.revision_now()
+        )
         worker = Worker(replace(kit, chance=lambda: 1.0))  # each wait is as long as it may be
         async with served_partners(house.config, kit, worker.policy) as port:
             assert port is not None

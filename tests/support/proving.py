@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from dispatcher.api.calls import make_call
 from dispatcher.app.calling import call_here
 from dispatcher.app.config import Config, load_config
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.proofs import ProofControl
@@ -24,6 +25,7 @@ from dispatcher.model.keys import KeyKind
 from dispatcher.model.registry import Destination, OwnershipProof, Policy, Registry
 from dispatcher.network.resolver import StaticResolver
 from dispatcher.producer import enqueue
+from dispatcher.store.catalogue import CatalogueStore
 from dispatcher.store.revisions import NewRevision
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.vault.keyring import create_keyring
@@ -78,14 +80,7 @@ class Lab:
 
     @property
     def control(self) -> ProofControl:
-        return ProofControl(
-            registry=self.house.registry,
-            proofs=self.house.proofs,
-            workers=self.house.workers,
-            vault=self.house.vault,
-            loopback=self.config.network.inboxes,
-            wall_us=self.house.clock.wall_us,
-        )
+        return plane_of(self.house).proofs
 
     async def apply(self, url: str, **policy: Any) -> Revision:
         """Make a registry with one subscription at this URL the active one."""
@@ -108,7 +103,7 @@ class Lab:
         token_keys = new_token_keys(held, known, self.house.vault, lambda: TOKEN_SECRET)
         keys = [] if base.revision else [key]
         number, _ = await self.house.registry.activate(new, keys, token_keys)
-        await self.house.catalogue.publish(
+        await CatalogueStore(self.house.outbox_database).publish(
             held.event_types, builders.snapshot(held).producers, number
         )
         return number

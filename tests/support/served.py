@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 
 import aiohttp
@@ -14,13 +13,13 @@ from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
 from dispatcher.api.plane import Plane
 from dispatcher.api.server import Api, Probe, serve
-from dispatcher.api.table import ROUTES
+from dispatcher.api.table import routes_at
 from dispatcher.control.failed_attempts import FailedAttempts
 from dispatcher.model.people import PrincipalKind, Role
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from tests.support.databases import open_for_tests
-from tests.support.planes import plane_of, vault_keys_of
+from tests.support.planes import but, plane_of, vault_keys_of
 
 
 class Client:
@@ -48,13 +47,13 @@ async def served(database_url: str, **bounds: Any) -> AsyncIterator[Client]:
     plane, metrics = plane_of(database), Metrics(CollectorRegistry())
     keyring = bounds.pop("keyring", None)
     if keyring is not None:
-        plane = replace(plane, vault_keys=vault_keys_of(database, keyring))
+        plane = but(plane, vault_keys=vault_keys_of(database, keyring))
     await plane.people.add("ann", PrincipalKind.HUMAN, list(Role), by=None)
     ann = await plane.people.read("ann")
     token = await plane.people.issue("ann", days=1, by=ann)
-    routes = (*ROUTES, *bounds.pop("routes", ()))
+    more = tuple(bounds.pop("routes", ()))
     api = Api(
-        front=Front(plane, routes, description),
+        front=Front(plane, lambda parts: (*routes_at(parts), *more), description),
         authenticate=plane.people.authenticate,
         failed=FailedAttempts(bounds.pop("failures", 3), asyncio.get_running_loop().time),
         metrics=metrics,

@@ -16,7 +16,7 @@ from dispatcher.app.config import (
     OutboxSection,
     RegistrySection,
 )
-from dispatcher.app.controls import change_control
+from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.vault_section import VaultSection
@@ -59,7 +59,7 @@ class World:
         return bool(found) and found[0]["state"] == state
 
     async def apply(self, registry: Registry) -> None:
-        await change_control(self.house).propose(registry, by=ANN, reason="a test", where="here")
+        await plane_of(self.house).changes.propose(registry, by=ANN, reason="a test", where="here")
 
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         return await rows(self.house.outbox_database, sql)

@@ -12,6 +12,7 @@ import pytest
 
 from dispatcher.model.delivery import Outcome
 from dispatcher.partner.published import PATH
+from dispatcher.store.workers import WorkerStore
 from tests.support.fetching import World, fetching
 from tests.support.waiting import until
 from tests.support.world_nursery import Child, Nursery
@@ -69,7 +70,7 @@ async def test_a_process_of_its_own_answers_and_a_hold_waits_for_it(
         assert (await world.fetch(letter)).code == "held"
         child.send(signal.SIGTERM)
         assert await asyncio.to_thread(child.wait, 20) == 0, child.said()
-        assert len(await world.house.workers.all()) == 1
+        assert len(await WorkerStore(world.house.registry_database).all()) == 1
         assert letter["ticket"] not in child.said()
 
 
