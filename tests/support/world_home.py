@@ -317,11 +317,14 @@ concurrency = {partner.concurrency}
 
     # What a product service does.
 
-    def enqueue(self, count: int = 1, *, kind: str = "order.paid", **more: Any) -> list[str]:
-        """Put events into the outbox in one transaction."""
+    def enqueue(
+        self, count: int = 1, *, kind: str = "order.paid", first: int = 0, **more: Any
+    ) -> list[str]:
+        """Put so many events into the outbox in one transaction, numbered from `first` on."""
         terms: dict[str, Any] = {"tenant": "north", "subjects": []} | more
+        numbers = range(first, first + count)
         with self.engine.begin() as connection:
-            return [enqueue(connection, kind, {"order": n}, **terms) for n in range(count)]
+            return [enqueue(connection, kind, {"order": n}, **terms) for n in numbers]
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
