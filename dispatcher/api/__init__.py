@@ -1,1 +1,1 @@
-"""What other programs ask over HTTP. For now: is it alive, is it ready, how is it doing."""
+"""What programs and people ask: routes by noun, one way through them, health and metrics."""

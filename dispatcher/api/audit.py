@@ -4,9 +4,9 @@ from typing import Any, Final
 
 from dispatcher.api.blurring import may_see_reasons, without_reason
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
+from dispatcher.control.means import Means
 from dispatcher.model.checkpoint import verifier_key
 from dispatcher.model.people import Right
 
@@ -40,10 +40,10 @@ class CheckpointView(View):
     key: str
 
 
-async def list_entries(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_entries(means: Means, ask: Ask) -> dict[str, Any]:
     """List the audit log, the newest first."""
     query: AuditQuery = ask.query
-    rows = await plane.audit.newest(
+    rows = await means.audit.newest(
         before=query.before,
         limit=query.limit + 1,
         actor=query.actor,
@@ -56,10 +56,10 @@ async def list_entries(plane: Plane, ask: Ask) -> dict[str, Any]:
     return page(entries, query.limit, "seq")
 
 
-async def read_checkpoint(plane: Plane, _ask: Ask) -> dict[str, Any]:
+async def read_checkpoint(means: Means, _ask: Ask) -> dict[str, Any]:
     """Give the newest signed checkpoint, to keep where nobody can rewrite it."""
-    head = await plane.audit.head()
-    key = verifier_key(head.log, plane.audit.public_key)
+    head = await means.audit.head()
+    key = verifier_key(head.log, means.audit.public_key)
     return {"log": head.log, "size": head.size, "note": head.note, "key": key}
 
 

@@ -5,14 +5,15 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NumberPageQuery, Page, Remark, View, page
-from dispatcher.control.changes import Outcome
+from dispatcher.control.changes import ChangeControl, Outcome
+from dispatcher.control.means import Means
 from dispatcher.model.change_set import ChangeSet, ChangeState
 from dispatcher.model.disclosure import Aspect, Direction, DisclosureDiff
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Registry
+from dispatcher.store.changes import ChangeStore
 
 _REQUEST: Final = "the request"
 
@@ -104,24 +105,24 @@ class Rejected(View):
     state: ChangeState
 
 
-async def plan(plane: Plane, ask: Ask) -> DisclosureDiff:
+async def plan(means: Means, ask: Ask) -> DisclosureDiff:
     """Say what a registry would let flow, or no longer, and change nothing."""
-    return await plane.changes.plan(ask.body.registry, _REQUEST)
+    return await ChangeControl.over(means).plan(ask.body.registry, _REQUEST)
 
 
-async def propose(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def propose(means: Means, ask: Ask) -> dict[str, Any]:
     """Make a registry the active one, or file it for approval where it lets more flow."""
     return outcome_view(
-        await plane.changes.propose(
+        await ChangeControl.over(means).propose(
             ask.body.registry, by=ask.principal, reason=ask.body.reason, where=_REQUEST
         )
     )
 
 
-async def amend(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def amend(means: Means, ask: Ask) -> dict[str, Any]:
     """Put another registry into a change set of one's own; the hash that was read is void."""
     return outcome_view(
-        await plane.changes.propose(
+        await ChangeControl.over(means).propose(
             ask.body.registry,
             by=ask.principal,
             reason=ask.body.reason,
@@ -131,32 +132,33 @@ async def amend(plane: Plane, ask: Ask) -> dict[str, Any]:
     )
 
 
-async def list_change_sets(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_change_sets(means: Means, ask: Ask) -> dict[str, Any]:
     """List change sets, the newest first."""
     query: ChangeSetQuery = ask.query
-    rows = await plane.changes.changes.list(query.state, before=query.before, limit=query.limit + 1)
+    changes = ChangeStore(means.registry_database, means.audit)
+    rows = await changes.list(query.state, before=query.before, limit=query.limit + 1)
     return page([_view(each) for each in rows], query.limit, "number")
 
 
-async def read_change_set(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_change_set(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one change set: who proposed it, why, and what it would change."""
-    return _view(await plane.changes.read(int(ask.path["number"])))
+    return _view(await ChangeControl.over(means).read(int(ask.path["number"])))
 
 
-async def approve(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def approve(means: Means, ask: Ask) -> dict[str, Any]:
     """Activate what another person proposed, if it is still what was read."""
     body: Approval = ask.body
     return outcome_view(
-        await plane.changes.approve(
+        await ChangeControl.over(means).approve(
             int(ask.path["number"]), body.hash, by=ask.principal, reason=body.reason
         )
     )
 
 
-async def reject(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def reject(means: Means, ask: Ask) -> dict[str, Any]:
     """End a change set without effect."""
     number = int(ask.path["number"])
-    await plane.changes.reject(number, by=ask.principal, reason=ask.body.reason)
+    await ChangeControl.over(means).reject(number, by=ask.principal, reason=ask.body.reason)
     return {"change_set": number, "state": ChangeState.REJECTED}
 
 

@@ -5,9 +5,9 @@ from datetime import date
 from typing import Any, Final
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.registered import list_and_read, named
 from dispatcher.api.views import View, page_of_names
+from dispatcher.control.means import Means
 from dispatcher.model.days import day_of
 from dispatcher.model.registry import Connector, Registry
 from dispatcher.stages.gates.paper import Due, coming_due
@@ -28,18 +28,18 @@ class ConnectorView(View):
     papers_due: list[PaperView]
 
 
-async def list_connectors(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_connectors(means: Means, ask: Ask) -> dict[str, Any]:
     """List partners: owner, agreement, clearance, and where each may be reached."""
-    active = await plane.active()
-    due = _due(active, day_of(plane.wall_us()))
+    active = await means.active()
+    due = _due(active, day_of(means.wall_us()))
     found = page_of_names(active.connectors, ask.query)
     return {**found, "items": [_view(each, due) for each in found["items"]]}
 
 
-async def read_connector(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_connector(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one partner."""
-    active = await plane.active()
-    due = _due(active, day_of(plane.wall_us()))
+    active = await means.active()
+    due = _due(active, day_of(means.wall_us()))
     return _view(named(active.connectors, ask.path["name"], "connector"), due)
 
 

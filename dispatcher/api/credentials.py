@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, SecretStr
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import Text, View, Why
+from dispatcher.control.credentials import CredentialControl
+from dispatcher.control.means import Means
 from dispatcher.model.headers import CREDENTIAL_BYTES_MAX
 from dispatcher.model.people import Right
 
@@ -63,33 +64,35 @@ class Removed(View):
     header: str
 
 
-async def list_credentials(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
+async def list_credentials(means: Means, _ask: Ask) -> list[dict[str, Any]]:
     """List stored headers: whose, bound to where, and whether they are sent."""
     return [
         CredentialView.model_validate(each.credential).model_dump() | {"state": each.state}
-        for each in await plane.credentials.list()
+        for each in await CredentialControl.over(means).list()
     ]
 
 
-async def enter_credential(plane: Plane, ask: Ask) -> Any:
+async def enter_credential(means: Means, ask: Ask) -> Any:
     """Store a header for where a subscription leads now; another person must agree to it."""
     body: NewCredential = ask.body
     value = body.value.get_secret_value()
-    return await plane.credentials.enter(
+    return await CredentialControl.over(means).enter(
         body.subscription, body.header, value, reason=body.reason, by=ask.principal
     )
 
 
-async def approve_credential(plane: Plane, ask: Ask) -> Any:
+async def approve_credential(means: Means, ask: Ask) -> Any:
     """Let a header be sent that somebody else entered."""
     body: Approval = ask.body
-    return await plane.credentials.approve(body.id, reason=body.reason, by=ask.principal)
+    return await CredentialControl.over(means).approve(
+        body.id, reason=body.reason, by=ask.principal
+    )
 
 
-async def remove_credential(plane: Plane, ask: Ask) -> Removed:
+async def remove_credential(means: Means, ask: Ask) -> Removed:
     """Send a stored header no more, and forget it."""
     body: Removal = ask.body
-    await plane.credentials.remove(
+    await CredentialControl.over(means).remove(
         body.subscription, body.header, reason=body.reason, by=ask.principal
     )
     return Removed(subscription=body.subscription, header=body.header.lower())

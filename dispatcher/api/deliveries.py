@@ -5,15 +5,15 @@ from typing import Any, Final
 
 from dispatcher.api.blurring import as_seen_by, reasons_for
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
-from dispatcher.control.lanes import Waiting
+from dispatcher.control.lanes import LaneControl, Waiting
+from dispatcher.control.means import Means
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import NotFound
 from dispatcher.model.people import Principal, Right
-from dispatcher.store.history import Filter
+from dispatcher.store.history import Filter, HistoryStore
 
 
 class DeliveryQuery(NumberPageQuery):
@@ -62,10 +62,10 @@ class DeliveryCount(View):
     rows: int
 
 
-async def list_deliveries(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_deliveries(means: Means, ask: Ask) -> dict[str, Any]:
     """List deliveries in the order they were filed."""
     query: DeliveryQuery = ask.query
-    rows = await plane.history.deliveries(
+    rows = await HistoryStore(means.outbox).deliveries(
         Filter(
             state=query.state,
             subscription=query.subscription,
@@ -75,17 +75,17 @@ async def list_deliveries(plane: Plane, ask: Ask) -> dict[str, Any]:
             limit=query.limit + 1,
         )
     )
-    return page(await seen_deliveries(plane, ask.principal, rows), query.limit, "id")
+    return page(await seen_deliveries(means, ask.principal, rows), query.limit, "id")
 
 
-async def count_deliveries(plane: Plane, _ask: Ask) -> list[dict[str, Any]]:
+async def count_deliveries(means: Means, _ask: Ask) -> list[dict[str, Any]]:
     """Count deliveries by subscription and state."""
-    return await plane.history.counts()
+    return await HistoryStore(means.outbox).counts()
 
 
-async def read_delivery(plane: Plane, ask: Ask) -> Mapping[str, Any]:
+async def read_delivery(means: Means, ask: Ask) -> Mapping[str, Any]:
     """Give one delivery."""
-    found = await plane.history.delivery(int(ask.path["number"]))
+    found = await HistoryStore(means.outbox).delivery(int(ask.path["number"]))
     if found is None or ask.principal.tenant not in (None, found["tenant"]):
         raise NotFound(
             f"no delivery {ask.path['number']}",
@@ -93,15 +93,15 @@ async def read_delivery(plane: Plane, ask: Ask) -> Mapping[str, Any]:
             fix="'dispatcher deliveries' lists what there is",
             code="delivery_unknown",
         )
-    return (await seen_deliveries(plane, ask.principal, [found]))[0]
+    return (await seen_deliveries(means, ask.principal, [found]))[0]
 
 
 async def seen_deliveries(
-    plane: Plane, principal: Principal, rows: Sequence[Mapping[str, Any]]
+    means: Means, principal: Principal, rows: Sequence[Mapping[str, Any]]
 ) -> list[Mapping[str, Any]]:
     """Give deliveries as somebody may see them, with what keeps the lanes of those that wait."""
     lanes = [_lane(row) for row in rows]
-    closed = await plane.lanes.closed({lane for lane in lanes if lane is not None})
+    closed = await LaneControl.over(means).closed({lane for lane in lanes if lane is not None})
     told = {lane: reasons_for(principal, reasons) for lane, reasons in closed.items()}
     return [
         {**row, "closed_by": told.get(lane, []) if lane is not None else []}

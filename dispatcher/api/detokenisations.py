@@ -5,11 +5,11 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import Text, View, Why
-from dispatcher.control.detokenising import Opened, TokenAsked
+from dispatcher.control.detokenising import Detokenising, Opened, TokenAsked
+from dispatcher.control.means import Means
 from dispatcher.model.people import Right
 from dispatcher.model.token import TokenKind, TokenValue
 
@@ -41,7 +41,7 @@ class OpenedView(View):
     version: int
 
 
-async def detokenise(plane: Plane, ask: Ask) -> Opened:
+async def detokenise(means: Means, ask: Ask) -> Opened:
     """Say what a token stands for. It is on the record first, and the answer is kept nowhere."""
     body: Detokenise = ask.body
     asked = TokenAsked(
@@ -50,7 +50,7 @@ async def detokenise(plane: Plane, ask: Ask) -> Opened:
         tenant=of_one_tenant(ask.principal, body.tenant),
         domain=body.domain,
     )
-    return await plane.detokenising.open(
+    return await Detokenising.over(means).open(
         asked, reason=body.reason, ticket=body.ticket, by=ask.principal
     )
 

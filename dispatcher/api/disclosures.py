@@ -6,12 +6,12 @@ from pydantic import Field
 
 from dispatcher.api.blurring import as_seen_by
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import Count, Page, PageQuery, Text, View, page
+from dispatcher.control.means import Means
 from dispatcher.model.people import Right
-from dispatcher.store.history import DisclosureFilter
+from dispatcher.store.history import DisclosureFilter, HistoryStore
 
 
 class DisclosureQuery(PageQuery):
@@ -72,7 +72,7 @@ class DisclosureView(View):
     peer_spki: str | None
 
 
-async def list_disclosures(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_disclosures(means: Means, ask: Ask) -> dict[str, Any]:
     """List what was disclosed, in the order the deliveries were filed."""
     query: DisclosureQuery = ask.query
     delivery, _, attempt = (query.cursor or "0.0").partition(".")
@@ -87,7 +87,7 @@ async def list_disclosures(plane: Plane, ask: Ask) -> dict[str, Any]:
         attempt=int(attempt),
         limit=query.limit + 1,
     )
-    rows = await plane.history.disclosures(wanted)
+    rows = await HistoryStore(means.outbox).disclosures(wanted)
     return page(as_seen_by(ask.principal, rows), query.limit, "delivery_id", "attempt")
 
 

@@ -5,11 +5,11 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
 from dispatcher.api.views import Text, View, WaitSeconds, Why
-from dispatcher.control.erasing import ErasedPerson
+from dispatcher.control.erasing import ErasedPerson, Erasing
+from dispatcher.control.means import Means
 from dispatcher.model.people import Right
 
 
@@ -36,7 +36,7 @@ class ErasureView(View):
     workers: int
 
 
-async def erase(plane: Plane, ask: Ask) -> ErasedPerson:
+async def erase(means: Means, ask: Ask) -> ErasedPerson:
     """Erase a person from the vault, and answer once no letter can bear a token of theirs.
 
     To ask again erases what has come since, and says 0 where nothing has. Refused under a legal
@@ -45,7 +45,7 @@ async def erase(plane: Plane, ask: Ask) -> ErasedPerson:
     body: Erase = ask.body
     if ask.principal.tenant not in (None, body.tenant):
         raise other_tenant(ask.principal, "tenant")
-    return await plane.erasing.erase(
+    return await Erasing.over(means).erase(
         body.tenant,
         body.subject,
         reason=body.reason,

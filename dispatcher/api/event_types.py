@@ -3,9 +3,9 @@
 from typing import Any, Final
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.registered import list_and_read, named
 from dispatcher.api.views import View, page_of_names
+from dispatcher.control.means import Means
 from dispatcher.model.registry import EventType
 
 
@@ -15,15 +15,15 @@ class EventTypeView(View):
     event_type: EventType
 
 
-async def list_event_types(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_event_types(means: Means, ask: Ask) -> dict[str, Any]:
     """List event types."""
-    found = page_of_names((await plane.active()).event_types, ask.query)
+    found = page_of_names((await means.active()).event_types, ask.query)
     return {**found, "items": [_view(each) for each in found["items"]]}
 
 
-async def read_event_type(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_event_type(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one event type."""
-    return _view(named((await plane.active()).event_types, ask.path["name"], "event type"))
+    return _view(named((await means.active()).event_types, ask.path["name"], "event type"))
 
 
 def _view(event_type: EventType) -> dict[str, Any]:

@@ -9,10 +9,10 @@ from dispatcher.api.blurring import as_seen_by
 from dispatcher.api.calls import Ask
 from dispatcher.api.deliveries import DeliveryView, seen_deliveries
 from dispatcher.api.disclosures import DisclosureView
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
+from dispatcher.control.means import Means
 from dispatcher.model.errors import (
     EnqueueRefused,
     Forbidden,
@@ -28,7 +28,7 @@ from dispatcher.model.verdict import Reason
 from dispatcher.producer import enqueue
 from dispatcher.producer.enqueueing import check
 from dispatcher.producer.submission import Submission, submit
-from dispatcher.store.history import Filter
+from dispatcher.store.history import Filter, HistoryStore
 from dispatcher.vault.sealer import Vault
 
 Loose = Annotated[str, Field(max_length=500)]
@@ -91,13 +91,13 @@ class Story(View):
     attempts: list[DisclosureView]
 
 
-async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def enqueue_event(means: Means, ask: Ask) -> dict[str, Any]:
     """Put one event into the outbox."""
     wanted: NewEvent = ask.body
     of_one_tenant(ask.principal, wanted.tenant)
     producer = wanted.producer
     if not ask.principal.is_here:
-        producer = await plane.producers.name_for(
+        producer = await means.producers.name_for(
             ask.principal, producer, wanted.type, wanted.tenant
         )
     payload = payload_of(ask.raw)
@@ -111,8 +111,8 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
         "traceparent": wanted.traceparent,
     }
     try:
-        vault = await _ready_for(plane, submit(wanted.type, payload, **said))
-        async with plane.outbox.begin() as connection:
+        vault = await _ready_for(means, submit(wanted.type, payload, **said))
+        async with means.outbox.begin() as connection:
             event_id = await enqueue(connection, wanted.type, payload, vault=vault, **said)
     except EnqueueRefused as error:
         if error.reason != Reason.PRODUCER_NOT_ALLOWED:
@@ -121,17 +121,17 @@ async def enqueue_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     return {"event": event_id}
 
 
-async def _ready_for(plane: Plane, submission: Submission) -> Vault | None:
+async def _ready_for(means: Means, submission: Submission) -> Vault | None:
     """Give the vault once it can seal the event; nothing where the intake's key must do.
 
     No key is made for the tenant of an event that is refused, and none seals that has ended.
     """
-    vault = plane.vault
+    vault = means.vault
     try:
         await vault.renew()
         if vault.is_ready(submission.tenant):
             return vault
-        async with plane.outbox.view() as connection:
+        async with means.outbox.view() as connection:
             await connection.run_sync(check, submission)
         await vault.ready(submission.tenant)
     except (KeyMissing, KeyUnavailable):
@@ -152,10 +152,10 @@ def payload_of(body: bytes) -> bytes:
     return payload
 
 
-async def list_events(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_events(means: Means, ask: Ask) -> dict[str, Any]:
     """List events, the newest first, without their payloads."""
     query: EventQuery = ask.query
-    rows = await plane.history.events(
+    rows = await HistoryStore(means.outbox).events(
         tenant=of_one_tenant(ask.principal, query.tenant),
         event_type=query.type,
         before=query.before,
@@ -164,9 +164,9 @@ async def list_events(plane: Plane, ask: Ask) -> dict[str, Any]:
     return page(rows, query.limit, "seq")
 
 
-async def read_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_event(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one event, without its payload."""
-    event = await plane.history.event(ask.path["id"])
+    event = await HistoryStore(means.outbox).event(ask.path["id"])
     if event is None or ask.principal.tenant not in (None, event["tenant"]):
         raise NotFound(
             f"no event {ask.path['id'][:100]}",
@@ -177,18 +177,19 @@ async def read_event(plane: Plane, ask: Ask) -> dict[str, Any]:
     return event
 
 
-async def trace_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def trace_event(means: Means, ask: Ask) -> dict[str, Any]:
     """Tell the whole story of an event: planned for whom, tried when, which fields left.
 
     Of what waits in a closed lane it says why.
     """
-    event = await read_event(plane, ask)
+    event = await read_event(means, ask)
     wanted = Filter(event_id=event["id"], limit=STORY_DELIVERIES_MAX)
-    planned = await plane.history.deliveries(wanted)
+    history = HistoryStore(means.outbox)
+    planned = await history.deliveries(wanted)
     return {
         "event": event,
-        "deliveries": await seen_deliveries(plane, ask.principal, planned),
-        "attempts": as_seen_by(ask.principal, await plane.history.attempts(event["seq"])),
+        "deliveries": await seen_deliveries(means, ask.principal, planned),
+        "attempts": as_seen_by(ask.principal, await history.attempts(event["seq"])),
     }
 
 

@@ -7,10 +7,10 @@ from pydantic import Field
 
 from dispatcher.api.blurring import DESTINATION_REFUSED, EXPLAINED, may_see_reasons
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.registered import named
 from dispatcher.api.routes import Route
 from dispatcher.api.views import Text, View
+from dispatcher.control.means import Means
 from dispatcher.model.audit import Entry
 from dispatcher.model.days import day_of
 from dispatcher.model.endpoint import URL_CHARACTERS_MAX
@@ -68,20 +68,20 @@ class ExplanationView(View):
     table: int
 
 
-async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def explain(means: Means, ask: Ask) -> dict[str, Any]:
     """Say whether a URL may be sent to, by the same code that decides on every delivery."""
-    now = await plane.registry.policy_now()
+    now = await means.registry.policy_now()
     active, proofs = now.active, now.proofs
-    today, policy = day_of(plane.wall_us()), active.registry.policy
+    today, policy = day_of(means.wall_us()), active.registry.policy
     is_trusted = may_see_reasons(ask.principal)
     ground = Ground(policy, today, frozenset())
-    found = await _explain(plane, active.registry, ground, ask.body, is_trusted=is_trusted)
-    ownership = Ownership.of(policy, plane.proofs.loopback, proofs, today)
+    found = await _explain(means, active.registry, ground, ask.body, is_trusted=is_trusted)
+    ownership = Ownership.of(policy, means.loopback, proofs, today)
     # A URL that cannot be read says nothing of the network inside, and what is allowed neither.
     is_told = found.is_allowed or found.endpoint is None or is_trusted
     if not is_told:
         detail = {"code": found.code, "rule": found.rule}
-        await plane.audit.record(
+        await means.audit.record(
             Entry(
                 kind=EXPLAINED,
                 actor=ask.principal.name,
@@ -102,14 +102,14 @@ async def explain(plane: Plane, ask: Ask) -> dict[str, Any]:
         "addresses": found.addresses,
         "aliases": found.aliases,
         "notes": _notes(found, active.registry, ownership) if is_told else (),
-        "source": plane.way_out.source,
+        "source": means.way_out().source,
         "revision": active.revision,
         "table": TABLE_VERSION,
     }
 
 
 async def _explain(
-    plane: Plane, registry: Registry, ground: Ground, question: Question, *, is_trusted: bool
+    means: Means, registry: Registry, ground: Ground, question: Question, *, is_trusted: bool
 ) -> Explanation:
     connectors = registry.connectors
     if question.connector is not None:
@@ -117,13 +117,13 @@ async def _explain(
     found = find(question.url, connectors, ground)
     if isinstance(found, Explanation):
         return found
-    host, rules = found.endpoint.host, plane.way_out.rules
+    host, rules = found.endpoint.host, means.way_out().rules
     answers = {canonical_host(name): tuple(given) for name, given in question.answers.items()}
     if host in answers or found.endpoint.literal is not None:
         return judge(found, answers.get(host, ()), rules)
     if found.listing.is_reported and not is_trusted:
         return judge(found, None, rules)  # nobody listed the name, so it is not asked for
-    resolved = await plane.way_out.look_up(host, bool(found.listing.ranges))
+    resolved = await means.way_out().look_up(host, bool(found.listing.ranges))
     if isinstance(resolved, Trouble):
         return judge(found, (), rules)
     return judge(found, resolved.addresses, rules, resolved.aliases)

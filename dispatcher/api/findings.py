@@ -3,13 +3,13 @@
 from typing import Any, Final
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NumberPageQuery, Page, Text, View, page
+from dispatcher.control.means import Means
 from dispatcher.model.leak import Detector
 from dispatcher.model.people import Right
-from dispatcher.store.findings import FindingFilter
+from dispatcher.store.findings import FindingFilter, FindingStore
 
 
 class FindingQuery(NumberPageQuery):
@@ -41,10 +41,10 @@ class FindingView(View):
     found_us: int
 
 
-async def list_findings(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_findings(means: Means, ask: Ask) -> dict[str, Any]:
     """List what the leak guard found, the newest first."""
     query: FindingQuery = ask.query
-    rows = await plane.findings.list(
+    rows = await FindingStore(means.outbox).list(
         FindingFilter(
             detector=query.detector,
             subscription=query.subscription,

@@ -18,9 +18,9 @@ import msgspec
 from pydantic import ValidationError
 
 from dispatcher.api.calls import JSON, Ask, Call, Reply
-from dispatcher.api.plane import Plane
 from dispatcher.api.problems import MethodNotAllowed, tell
 from dispatcher.api.routes import Route, split_path
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import (
@@ -37,6 +37,7 @@ from dispatcher.model.errors import (
     UnsupportedMediaType,
 )
 from dispatcher.model.people import Principal, Right
+from dispatcher.store.replies import ReplyStore
 from dispatcher.vault.places import reply_place
 
 KEY_HEADER: Final = "idempotency-key"
@@ -54,10 +55,10 @@ RoutesAt = Callable[[Sequence[str]], Sequence[Route]]
 
 
 class Front:
-    """Answers calls on one plane."""
+    """Answers calls about one registry and one outbox."""
 
-    def __init__(self, plane: Plane, routes_at: RoutesAt, description: Callable[[], bytes]):
-        self._plane = plane
+    def __init__(self, means: Means, routes_at: RoutesAt, description: Callable[[], bytes]):
+        self._means = means
         self._routes_at = routes_at
         self._description = description
 
@@ -122,7 +123,7 @@ class Front:
         return _cached(call, reply)
 
     async def _work(self, route: Route, ask: Ask) -> Reply:
-        answered = await route.answer(self._plane, ask)
+        answered = await route.answer(self._means, ask)
         adapter = route.replies
         document = adapter.dump_json(adapter.validate_python(answered))
         headers = {"cache-control": "no-store"} if route.is_shown_once else {}
@@ -130,7 +131,7 @@ class Front:
 
     async def _once(self, call: Call, route: Route, ask: Ask, key: str) -> Reply:
         """Do what a request with a key asks, unless it was done already."""
-        name, replies = _asker(ask.principal), self._plane.replies
+        name, replies = _asker(ask.principal), ReplyStore(self._means.registry_database)
         place = reply_place(name, key)
         fingerprint = _fingerprint(call)
         known = await replies.claim(name, key, fingerprint)
@@ -143,7 +144,7 @@ class Front:
             answer = msgspec.json.encode([reply.status, reply.body])
             # Nothing is left undone for want of a key; whoever asks again is told to look first.
             with suppress(KeyMissing, KeyUnavailable):
-                await replies.complete(name, key, await self._plane.vault.seal_soon(answer, place))
+                await replies.complete(name, key, await self._means.vault.seal_soon(answer, place))
             return reply
         if known.fingerprint != fingerprint:
             raise _conflict(
@@ -157,7 +158,7 @@ class Front:
                 "ask again in a moment; if this stays, look whether it was done, and use a new key",
                 "idempotency_unfinished",
             )
-        opened = await self._plane.vault.open_soon(known.sealed, place)
+        opened = await self._means.vault.open_soon(known.sealed, place)
         status, body = msgspec.json.decode(opened, type=tuple[int, bytes])
         return Reply(status, body, {"content-type": JSON, "idempotency-replayed": "true"})
 
@@ -169,7 +170,7 @@ class Front:
         detail = {"method": route.method, "query": query, **more}
         about = call.path[:500]
         entry = Entry(kind=kind, actor=principal.name, about=about, detail=detail)
-        await self._plane.audit.record(entry)
+        await self._means.audit.record(entry)
 
 
 DESCRIPTION_PATH: Final = "/v1/openapi.json"

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import (
     NamePageQuery,
@@ -24,10 +23,11 @@ from dispatcher.api.views import (
     page,
     whole_number,
 )
-from dispatcher.control.identities import ListedCaller, ListedCertificate
+from dispatcher.control.identities import IdentityControl, ListedCaller, ListedCertificate
 from dispatcher.control.key_changes import Turn
-from dispatcher.control.keys import ListedKey
-from dispatcher.control.revoking import Aim
+from dispatcher.control.keys import KeyControl, ListedKey
+from dispatcher.control.means import Means
+from dispatcher.control.revoking import Aim, Revoking
 from dispatcher.control.signing_keys import public_text
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.keys import KeyKind, KeyState
@@ -174,11 +174,11 @@ class RevokedView(View):
     in_flight: int
 
 
-async def list_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_keys(means: Means, ask: Ask) -> dict[str, Any]:
     """List keys, client certificates and callers: whose, of what kind, in which state."""
     query: KeyQuery = ask.query
-    found = [_listed(each) for each in await plane.keys.list()]
-    certificates, callers = await plane.identities.list()
+    found = [_listed(each) for each in await KeyControl.over(means).list()]
+    certificates, callers = await IdentityControl.over(means).list()
     found += [_listed_certificate(each) for each in certificates]
     found += [_listed_caller(each) for each in callers]
     shown = [
@@ -191,7 +191,7 @@ async def list_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
     return page(shown[: query.limit + 1], query.limit, "name")
 
 
-async def rotate_key(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def rotate_key(means: Means, ask: Ask) -> dict[str, Any]:
     """Make a key that takes the place of those a subscription has, after an overlap."""
     body: Rotation = ask.body
     turn = Turn(
@@ -202,7 +202,7 @@ async def rotate_key(plane: Plane, ask: Ask) -> dict[str, Any]:
         is_overlap_kept=body.keep_overlap,
         reason=body.reason,
     )
-    done = await plane.keys.rotate(turn, by=ask.principal)
+    done = await KeyControl.over(means).rotate(turn, by=ask.principal)
     return {
         "name": done.key.name,
         "subscription": done.key.subscription,
@@ -216,14 +216,14 @@ async def rotate_key(plane: Plane, ask: Ask) -> dict[str, Any]:
     }
 
 
-async def retire_key(plane: Plane, ask: Ask) -> Ending:
+async def retire_key(means: Means, ask: Ask) -> Ending:
     """End a key now that another has taken the place of."""
     body: Retirement = ask.body
-    ended = await plane.keys.retire(body.key, reason=body.reason, by=ask.principal)
+    ended = await KeyControl.over(means).retire(body.key, reason=body.reason, by=ask.principal)
     return Ending(name=ended.name, until_us=ended.times.until_us or 0)
 
 
-async def revoke_keys(plane: Plane, ask: Ask) -> Any:
+async def revoke_keys(means: Means, ask: Ask) -> Any:
     """End keys at once, and answer when no worker obeys them. A connector is held, too."""
     body: Revocation = ask.body
     aim = Aim(
@@ -238,7 +238,7 @@ async def revoke_keys(plane: Plane, ask: Ask) -> Any:
             where="key, subscription, connector, identity",
             fix="say which: a key, all of a subscription or of a connector, or an identity",
         )
-    return await plane.revoking.revoke(
+    return await Revoking.over(means).revoke(
         aim, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
     )
 

@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from dispatcher.api.blurring import blurred, may_see_reasons, reasons_for
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import View
+from dispatcher.control.means import Means
+from dispatcher.control.partner_keys import PartnerKeyControl
 from dispatcher.model.key_set import KeySetMode
 from dispatcher.model.people import Right
 from dispatcher.stages.gates.partner_keys import KeyUse, SetState
@@ -59,9 +60,9 @@ class KeySetView(View):
     exposed: list[ExposedKeyView]
 
 
-async def read_partner_keys(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_partner_keys(means: Means, ask: Ask) -> dict[str, Any]:
     """Give the set of keys that a partner publishes: what was found, and what of it may be used."""
-    found = await plane.partner_keys.read(ask.path["name"])
+    found = await PartnerKeyControl.over(means).read(ask.path["name"])
     tried_us, due_us, failures, fault = found.fetching or (0, 0, 0, "")
     return {
         "connector": found.connector,

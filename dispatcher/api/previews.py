@@ -14,11 +14,19 @@ from pydantic import Field
 from dispatcher.api.blurring import blurred, may_see_reasons
 from dispatcher.api.calls import Ask
 from dispatcher.api.events import Loose, payload_of
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NUMBER_MAX, Text, View
-from dispatcher.control.previews import Case, Letter, Policy, Preview, Source, unhurried
+from dispatcher.control.means import Means
+from dispatcher.control.previews import (
+    Case,
+    Letter,
+    Policy,
+    Preview,
+    PreviewControl,
+    Source,
+    unhurried,
+)
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.event import Event
@@ -135,22 +143,21 @@ class PreviewView(View):
     recipients: list[Recipient]
 
 
-async def preview_event(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def preview_event(means: Means, ask: Ask) -> dict[str, Any]:
     """Show what a partner would get of an event, and what stays here and why; nothing is sent."""
     question: PreviewQuestion = ask.body
     names = list(dict.fromkeys(filter(None, (question.subscription, question.against))))
     tenant = of_one_tenant(ask.principal, question.tenant)
-    policy = await plane.previews.policy(names, ask.principal.tenant)
-    case = await _case(plane, ask, question, policy, tenant)
+    control = PreviewControl.over(means)
+    policy = await control.policy(names, ask.principal.tenant)
+    case = await _case(means, ask, question, policy, tenant)
     may_see = Right.SEE_PAYLOADS in ask.principal.rights
     is_redacted = case.is_kept and not may_see
-    await plane.audit.record(_entry(ask.principal, case, names, is_redacted=is_redacted))
+    await means.audit.record(_entry(ask.principal, case, names, is_redacted=is_redacted))
     schema = _schema(policy.snapshot, case.event.type)
     seen = _Seen(schema, is_redacted=is_redacted, is_told=may_see_reasons(ask.principal))
 
-    previews = [
-        await plane.previews.preview(name, case, policy, is_blind=not may_see) for name in names
-    ]
+    previews = [await control.preview(name, case, policy, is_blind=not may_see) for name in names]
 
     def show() -> dict[str, Any]:
         return {
@@ -164,7 +171,7 @@ async def preview_event(plane: Plane, ask: Ask) -> dict[str, Any]:
 
 
 async def _case(
-    plane: Plane, ask: Ask, question: PreviewQuestion, policy: Policy, tenant: str | None
+    means: Means, ask: Ask, question: PreviewQuestion, policy: Policy, tenant: str | None
 ) -> Case:
     """Find the event that is asked about."""
     subscription, connector = policy.parts(question.subscription)
@@ -174,11 +181,11 @@ async def _case(
     if sum(each is not None for each in named) > 1:
         raise _refused("the request", "it names more than one event", "name one")
     if question.delivery is not None:
-        return await plane.previews.filed(
+        return await PreviewControl.over(means).filed(
             question.delivery, subscription.name, ask.principal.tenant
         )
     if question.payload is None and question.synthetic is None:
-        return await plane.previews.recent(types, tenants)
+        return await PreviewControl.over(means).recent(types, tenants)
     kind = _only(types, "type", "dispatcher does not know what kind of event it is")
     whose = _only(tenants, "tenant", "dispatcher does not know whose event it is")
     seed = question.synthetic
@@ -190,7 +197,7 @@ async def _case(
         type=kind,
         producer=_producer(policy.snapshot, kind, whose),
         subjects=tuple(question.subjects),
-        occurred_us=plane.wall_us(),
+        occurred_us=means.wall_us(),
         payload=payload,
     )
     return Case(event=event, source=Source.GIVEN if seed is None else Source.SYNTHETIC)

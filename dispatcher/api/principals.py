@@ -5,9 +5,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import Days, NamePageQuery, Page, View, page
+from dispatcher.control.means import Means
+from dispatcher.control.people import People
 from dispatcher.model.people import DAYS_DEFAULT, Principal, PrincipalKind, Right, Role
 
 
@@ -38,27 +39,29 @@ class Added(View):
     token: str
 
 
-async def list_principals(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_principals(means: Means, ask: Ask) -> dict[str, Any]:
     """List everybody, and what they may do."""
     query: NamePageQuery = ask.query
-    rows = await plane.people.store.principals(after=query.cursor or "", limit=query.limit + 1)
+    rows = await People.over(means).store.principals(
+        after=query.cursor or "", limit=query.limit + 1
+    )
     return page([_view(each) for each in rows], query.limit, "name")
 
 
-async def read_principal(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_principal(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one principal."""
-    return _view(await plane.people.read(ask.path["name"]))
+    return _view(await People.over(means).read(ask.path["name"]))
 
 
-async def add_principal(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def add_principal(means: Means, ask: Ask) -> dict[str, Any]:
     """Add a person or a service, with a first token.
 
     The first of all must be an admin, and is added at the machine itself.
     """
     body: NewPrincipal = ask.body
-    is_first = ask.principal.is_here and not await plane.people.store.principals(limit=1)
+    is_first = ask.principal.is_here and not await People.over(means).store.principals(limit=1)
     by = None if is_first else ask.principal
-    token = await plane.people.add(body.name, body.kind, body.roles, by=by, days=body.days)
+    token = await People.over(means).add(body.name, body.kind, body.roles, by=by, days=body.days)
     return {
         "principal": body.name,
         "kind": body.kind,

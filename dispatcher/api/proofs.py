@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from dispatcher.api.blurring import DESTINATION_REFUSED, blurred, may_see_reasons
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import View, WaitSeconds
-from dispatcher.control.proofs import ProofState, Standing
+from dispatcher.control.means import Means
+from dispatcher.control.proofs import ProofControl, ProofState, Standing
 from dispatcher.model.people import Principal, Right
 from dispatcher.model.proof import ProofMethod, Unproven
 
@@ -46,14 +46,14 @@ class ProofView(View):
     txt_value: str | None
 
 
-async def read_proof(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_proof(means: Means, ask: Ask) -> dict[str, Any]:
     """Say whether the endpoint of a subscription is proven, and what would prove it."""
-    return _view(await plane.proofs.read(ask.path["name"]), ask.principal)
+    return _view(await ProofControl.over(means).read(ask.path["name"]), ask.principal)
 
 
-async def prove(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def prove(means: Means, ask: Ask) -> dict[str, Any]:
     """Have the workers ask an unproven endpoint now, and answer with what came of it."""
-    standing = await plane.proofs.prove(
+    standing = await ProofControl.over(means).prove(
         ask.path["name"], actor=ask.principal.name, wait_seconds=ask.body.wait_seconds
     )
     return _view(standing, ask.principal)

@@ -6,13 +6,14 @@ For whoever must show that retention is followed: rules, counts and instants, ne
 from typing import Any, Final
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NumberPageQuery, Page, View, page
+from dispatcher.control.means import Means
 from dispatcher.model.days import day_of
 from dispatcher.model.people import Right
 from dispatcher.model.retention import Store
 from dispatcher.stages.revising.retention import retention_rules
+from dispatcher.store.retention import RetentionStore
 
 
 class PurgeQuery(NumberPageQuery):
@@ -57,21 +58,21 @@ class DueView(View):
     oldest_us: int | None
 
 
-async def list_purges(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_purges(means: Means, ask: Ask) -> dict[str, Any]:
     """List what was removed because its window was over, the newest first."""
     query: PurgeQuery = ask.query
-    rows = await plane.retention.purges(
+    rows = await RetentionStore(means.outbox).purges(
         store=query.store, before=query.before, limit=query.limit + 1
     )
     return page(rows, query.limit, "id")
 
 
-async def count_due(plane: Plane, ask: Ask) -> list[Any]:  # noqa: ARG001 - as every noun's
+async def count_due(means: Means, ask: Ask) -> list[Any]:  # noqa: ARG001 - as every noun's
     """Count what is past its window now, rule by rule, without removing it."""
-    registry = await plane.active()
-    retention, today = registry.policy.retention, day_of(plane.wall_us())
+    registry = await means.active()
+    retention, today = registry.policy.retention, day_of(means.wall_us())
     rules = retention_rules(retention, registry.event_types, today)
-    return [await plane.retention.due(rule) for rule in rules]
+    return [await RetentionStore(means.outbox).due(rule) for rule in rules]
 
 
 ROUTES: Final = (

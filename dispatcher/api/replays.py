@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import of_one_tenant
 from dispatcher.api.views import NUMBER_MAX, Text, View, Why, whole_number
-from dispatcher.control.replaying import Replayed, Wish
+from dispatcher.control.means import Means
+from dispatcher.control.replaying import Replayed, Replaying, Wish
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Right
@@ -68,7 +68,7 @@ class ReplayedView(View):
     filed: list[FiledView]
 
 
-async def replay(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def replay(means: Means, ask: Ask) -> dict[str, Any]:
     """File new deliveries of what has ended. They go out as policy lets them, and never wider."""
     body: Replay = ask.body
     wish = Wish(
@@ -79,8 +79,8 @@ async def replay(plane: Plane, ask: Ask) -> dict[str, Any]:
         limit=body.limit,
     )
     if body.dry_run:
-        return _view(await plane.replaying.look(wish, by=ask.principal))
-    return _view(await plane.replaying.replay(wish, reason=body.reason, by=ask.principal))
+        return _view(await Replaying.over(means).look(wish, by=ask.principal))
+    return _view(await Replaying.over(means).replay(wish, reason=body.reason, by=ask.principal))
 
 
 def _ended(body: Replay) -> Ended | None:

@@ -4,9 +4,10 @@ from typing import Any, Final
 
 from dispatcher.api.calls import Ask
 from dispatcher.api.change_sets import OutcomeView, outcome_view
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NumberPageQuery, Page, Remark, View, page
+from dispatcher.control.changes import ChangeControl
+from dispatcher.control.means import Means
 from dispatcher.model.ids import Revision
 from dispatcher.model.people import Right
 from dispatcher.model.registry import Registry
@@ -37,35 +38,35 @@ class Rollback(View):
     reason: Remark = ""
 
 
-async def list_revisions(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_revisions(means: Means, ask: Ask) -> dict[str, Any]:
     """List revisions, the newest first: who made each, who agreed, and why."""
     query: NumberPageQuery = ask.query
-    rows = await plane.registry.revisions(before=query.before, limit=query.limit + 1)
+    rows = await means.registry.revisions(before=query.before, limit=query.limit + 1)
     return page(rows, query.limit, "number")
 
 
-async def read_revision(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_revision(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one revision: who made it, who agreed, and why."""
-    return await plane.changes.made(Revision(int(ask.path["number"])))
+    return await ChangeControl.over(means).made(Revision(int(ask.path["number"])))
 
 
-async def read_revision_registry(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def read_revision_registry(means: Means, ask: Ask) -> dict[str, Any]:
     """Give everything that could flow under one revision."""
     number = Revision(int(ask.path["number"]))
-    return {"revision": number, "registry": await plane.changes.earlier(number)}
+    return {"revision": number, "registry": await ChangeControl.over(means).earlier(number)}
 
 
-async def read_registry(plane: Plane, _ask: Ask) -> dict[str, Any]:
+async def read_registry(means: Means, _ask: Ask) -> dict[str, Any]:
     """Give everything that may flow today."""
-    active = await plane.registry.active()
+    active = await means.registry.active()
     return {"revision": active.revision, "registry": active.registry}
 
 
-async def roll_back(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def roll_back(means: Means, ask: Ask) -> dict[str, Any]:
     """Propose what an earlier revision held: judged like any other change set."""
     number = Revision(int(ask.path["number"]))
     return outcome_view(
-        await plane.changes.rollback(number, by=ask.principal, reason=ask.body.reason)
+        await ChangeControl.over(means).rollback(number, by=ask.principal, reason=ask.body.reason)
     )
 
 

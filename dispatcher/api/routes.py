@@ -1,7 +1,7 @@
 """What a route is: a method and a path, who may, what is asked, what is answered, and by whom.
 
 Each noun lists its own; `front` answers by them, `openapi` describes them, and a test asks every
-role for every one. A route's function is plain: it is given the plane and an `Ask`.
+role for every one. A route's function is plain: it is given the means and an `Ask`.
 """
 
 import re
@@ -14,11 +14,11 @@ from urllib.parse import unquote
 from pydantic import TypeAdapter
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
+from dispatcher.control.means import Means
 from dispatcher.model.people import Right
 from dispatcher.model.text import is_readable
 
-Answer = Callable[[Plane, Ask], Awaitable[Any]]
+Answer = Callable[[Means, Ask], Awaitable[Any]]
 PATTERNS: Final = {"number": "[1-9][0-9]{0,17}", "token": "[0-9a-f]{12}"}
 """What a parameter of a path may be, by its name; others are any readable text."""
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
 from dispatcher.api.views import Remark, Text, View, WaitSeconds, Written
-from dispatcher.control.switches import Held
+from dispatcher.control.means import Means
+from dispatcher.control.switches import Held, SwitchControl
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Principal, Right
 from dispatcher.model.switch import Switch, Target, TargetKind
@@ -61,15 +61,15 @@ class ReleasedView(View):
     released: int
 
 
-async def list_switches(plane: Plane, _ask: Ask) -> tuple[Switch, ...]:
+async def list_switches(means: Means, _ask: Ask) -> tuple[Switch, ...]:
     """List the switches that are on."""
-    return await plane.registry.switches()
+    return await means.registry.switches()
 
 
-async def hold(plane: Plane, ask: Ask) -> Held:
+async def hold(means: Means, ask: Ask) -> Held:
     """Stop everything that matches a target, and answer once it has stopped."""
     body: Hold = ask.body
-    return await plane.switches.hold(
+    return await SwitchControl.over(means).hold(
         _target(body.target, ask.principal),
         reason=body.reason,
         actor=ask.principal.name,
@@ -77,10 +77,10 @@ async def hold(plane: Plane, ask: Ask) -> Held:
     )
 
 
-async def release(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def release(means: Means, ask: Ask) -> dict[str, Any]:
     """Take off the switches on exactly one target; others stay on."""
     target = _target(ask.body.target, ask.principal)
-    released = await plane.switches.release(
+    released = await SwitchControl.over(means).release(
         target, reason=ask.body.reason, actor=ask.principal.name
     )
     return {"target": str(target), "released": released}

@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import Days, NamePageQuery, Page, Text, View, page
+from dispatcher.control.means import Means
+from dispatcher.control.people import People
 from dispatcher.model.people import DAYS_DEFAULT, Right
 
 
@@ -51,27 +52,27 @@ class Revoked(View):
     revoked: bool
 
 
-async def list_tokens(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_tokens(means: Means, ask: Ask) -> dict[str, Any]:
     """List tokens: whose, from whom, until when."""
     query: TokenQuery = ask.query
-    rows = await plane.people.store.tokens(
+    rows = await People.over(means).store.tokens(
         principal=query.principal, after=query.cursor or "", limit=query.limit + 1
     )
     return page(rows, query.limit, "id")
 
 
-async def issue_token(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def issue_token(means: Means, ask: Ask) -> dict[str, Any]:
     """Make another token for a principal."""
     body: NewToken = ask.body
-    token = await plane.people.issue(
+    token = await People.over(means).issue(
         body.principal, days=body.days, tenant=body.tenant, by=ask.principal
     )
     return {"principal": body.principal, "id": token.split("_")[1], "token": token}
 
 
-async def revoke_token(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def revoke_token(means: Means, ask: Ask) -> dict[str, Any]:
     """Make a token worthless at once. The id is its middle part."""
-    await plane.people.revoke(ask.path["token"], by=ask.principal)
+    await People.over(means).revoke(ask.path["token"], by=ask.principal)
     return {"token": ask.path["token"], "revoked": True}
 
 

@@ -3,10 +3,11 @@
 from typing import Any, Final, Literal
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.views import NamePageQuery, Page, Text, View
+from dispatcher.control.means import Means
 from dispatcher.model.people import Right
+from dispatcher.store.triage import TriageStore
 
 
 class TriageQuery(NamePageQuery):
@@ -28,11 +29,11 @@ class Withheld(View):
     last_seen_us: int
 
 
-async def list_triage(plane: Plane, ask: Ask) -> dict[str, Any]:
+async def list_triage(means: Means, ask: Ask) -> dict[str, Any]:
     """List the places in events that no schema classes, as workers lately saw them."""
     query: TriageQuery = ask.query
     after_type, _, after_path = (query.cursor or "").partition(" ")
-    rows = await plane.triage.listed(
+    rows = await TriageStore(means.outbox).listed(
         event_type=query.event_type, after=(after_type, after_path), limit=query.limit + 1
     )
     items = rows[: query.limit]

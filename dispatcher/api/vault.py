@@ -5,11 +5,18 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, Field
 
 from dispatcher.api.calls import Ask
-from dispatcher.api.plane import Plane
 from dispatcher.api.routes import Route
 from dispatcher.api.tenants import other_tenant
 from dispatcher.api.views import Text, View, WaitSeconds, Why, whole_number
-from dispatcher.control.vault_keys import Ended, Rewrapped, ShredAsked, Shredded, VaultStatus
+from dispatcher.control.means import Means
+from dispatcher.control.vault_keys import (
+    Ended,
+    Rewrapped,
+    ShredAsked,
+    Shredded,
+    VaultKeys,
+    VaultStatus,
+)
 from dispatcher.model.people import Right
 
 KEYS_AT_ONCE_MAX: Final = 500
@@ -129,32 +136,32 @@ class ShreddedView(View):
     fenced: tuple[str, ...]
 
 
-async def read_vault(plane: Plane, _ask: Ask) -> VaultStatus:
+async def read_vault(means: Means, _ask: Ask) -> VaultStatus:
     """Say which keys seal what is at rest; asks the key provider which of its own wraps now."""
-    return await plane.vault_keys.status()
+    return await VaultKeys.over(means).status()
 
 
-async def rotate_vault(plane: Plane, ask: Ask) -> dict[str, str]:
+async def rotate_vault(means: Means, ask: Ask) -> dict[str, str]:
     """Have the key provider make a new key of keys; those there are open what they wrapped."""
-    made = await plane.vault_keys.rotate(reason=ask.body.reason, by=ask.principal)
+    made = await VaultKeys.over(means).rotate(reason=ask.body.reason, by=ask.principal)
     return {"provider": made}
 
 
-async def end_epoch(plane: Plane, ask: Ask) -> Ended:
+async def end_epoch(means: Means, ask: Ask) -> Ended:
     """End the period that is now, and answer once new keys seal in its place."""
     body: EndEpoch = ask.body
-    return await plane.vault_keys.end_epoch(
+    return await VaultKeys.over(means).end_epoch(
         body.tenant, reason=body.reason, by=ask.principal, wait_seconds=body.wait_seconds
     )
 
 
-async def rewrap_vault(plane: Plane, ask: Ask) -> Rewrapped:
+async def rewrap_vault(means: Means, ask: Ask) -> Rewrapped:
     """Wrap the next keys anew under the newest key of keys. No sealed record changes."""
     body: Rewrap = ask.body
-    return await plane.vault_keys.rewrap(body.after, body.limit, by=ask.principal)
+    return await VaultKeys.over(means).rewrap(body.after, body.limit, by=ask.principal)
 
 
-async def shred_vault(plane: Plane, ask: Ask) -> Shredded:
+async def shred_vault(means: Means, ask: Ask) -> Shredded:
     """Destroy a tenant's keys of periods that are over, and show that nothing opens any more.
 
     Refused while deliveries wait for what they sealed, unless these may be lost.
@@ -163,7 +170,7 @@ async def shred_vault(plane: Plane, ask: Ask) -> Shredded:
     if ask.principal.tenant not in (None, body.tenant):
         raise other_tenant(ask.principal, "tenant")
     asked: dict[str, Any] = body.model_dump()
-    return await plane.vault_keys.shred(ShredAsked(**asked), by=ask.principal)
+    return await VaultKeys.over(means).shred(ShredAsked(**asked), by=ask.principal)
 
 
 ROUTES: Final = (

@@ -3,11 +3,15 @@
 from typing import Any, Final
 
 from dispatcher.api.calls import Call
+from dispatcher.api.front import Front
+from dispatcher.api.openapi import description
 from dispatcher.api.problems import document_of
+from dispatcher.api.table import routes_at
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config
-from dispatcher.app.controls import front_of, plane_of
 from dispatcher.app.house import open_house
+from dispatcher.app.means import means_of
+from dispatcher.control.people import People
 from dispatcher.model.people import Principal
 from dispatcher.telemetry import log
 
@@ -25,10 +29,10 @@ async def call_here(config: Config, call: Call, *, with_token: bool = True) -> A
             # A stop must work while a newer release is being rolled out.
             await house.check_schema()
 
-        plane = plane_of(house)
+        means = means_of(house)
 
         async def who() -> Principal:
-            return await who_asks(config, plane.people, with_token=with_token)
+            return await who_asks(config, People.over(means), with_token=with_token)
 
-        reply, _ = await front_of(plane).answer(call, who)
+        reply, _ = await Front(means, routes_at, description).answer(call, who)
     return document_of(reply)

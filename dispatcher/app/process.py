@@ -10,16 +10,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
+from dispatcher.api.front import Front
+from dispatcher.api.openapi import description
 from dispatcher.api.server import Api, Probe, serve
+from dispatcher.api.table import all_routes, routes_at
 from dispatcher.app.checkpoints import follow_checkpoints
 from dispatcher.app.config import Config
-from dispatcher.app.controls import loaded_front_of, plane_of
 from dispatcher.app.house import House, open_house
+from dispatcher.app.means import means_of
 from dispatcher.app.partners import served_partners
 from dispatcher.app.running import calm_collector
 from dispatcher.app.surroundings import check_surroundings
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.failed_attempts import FailedAttempts
+from dispatcher.control.people import People
 from dispatcher.model.errors import DispatcherError
 from dispatcher.store.replies import ReplyStore
 from dispatcher.telemetry import log
@@ -102,10 +106,11 @@ async def run_partner(config: Config, on_ready: Callable[[str], None]) -> None:
 def _served(house: House, metrics: Metrics) -> Api:
     bounds = house.config.api
     clock = asyncio.get_running_loop().time
-    plane = plane_of(house)
+    means = means_of(house)
+    all_routes()  # loaded now, not while somebody waits
     return Api(
-        front=loaded_front_of(plane),
-        authenticate=plane.people.authenticate,
+        front=Front(means, routes_at, description),
+        authenticate=People.over(means).authenticate,
         failed=FailedAttempts(bounds.failed_auth_per_minute, clock),
         metrics=metrics,
         log=log.logger(),

@@ -12,15 +12,15 @@ from rich.progress import Progress
 
 from dispatcher.app.asking import who_asks
 from dispatcher.app.config import Config, load_config, read_text
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import open_current
+from dispatcher.app.means import means_of
 from dispatcher.app.running import calm_collector, run_async
 from dispatcher.cli.asking import Where, where_options
 from dispatcher.cli.output import config_option, json_option, moment, print_json, print_table
 from dispatcher.control.auditing import Log, Verification
 from dispatcher.control.auditing import verify as verify_log
 from dispatcher.control.log_file import LogFile, write_log
-from dispatcher.control.people import require
+from dispatcher.control.people import People, require
 from dispatcher.model.audit import Entry
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Right
@@ -182,7 +182,7 @@ async def _with_progress(log: Log, kept: str) -> Verification:
 
 async def _export(config: Config, file: Path) -> int:
     async with open_current(config) as house:
-        by = await who_asks(config, plane_of(house).people)
+        by = await who_asks(config, People.over(means_of(house)))
         require(by, Right.READ)
         await house.audit.record(Entry(kind="audit.exported", actor=by.name, about="audit log"))
         with _showing("writing") as on_progress:

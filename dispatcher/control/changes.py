@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, Self
 
 from dispatcher.control.approving import nobody_knows_who, require_another
 from dispatcher.control.documents import invalid
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import new_keys, public_text
 from dispatcher.control.texts import require_reason
@@ -83,6 +84,21 @@ class ChangeControl:
     loopback: frozenset[tuple[str, int]]
     mint_secret: Callable[[], bytes]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            changes=ChangeStore(means.registry_database, means.audit),
+            catalogue=CatalogueStore(means.outbox),
+            vault=means.vault,
+            approvals=means.approvals,
+            independent_approvers=means.independent_approvers,
+            loopback=means.loopback,
+            mint_secret=lambda: means.random_bytes(32),
+            wall_us=means.wall_us,
+        )
 
     async def plan(self, registry: Registry, where: str) -> DisclosureDiff:
         """Say what a registry would change, and change nothing.

@@ -6,8 +6,10 @@ it is entered, bound to the connector and the endpoint of that moment, and never
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from dispatcher.control.approving import nobody_knows_who, require_another
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
@@ -42,6 +44,18 @@ class CredentialControl:
     approvals: int
     independent_approvers: bool
     mint_id: Callable[[], str]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            store=CredentialStore(means.registry_database, means.audit),
+            vault=means.vault,
+            approvals=means.approvals,
+            independent_approvers=means.independent_approvers,
+            mint_id=lambda: means.random_bytes(4).hex(),
+        )
 
     async def list(self) -> list[ListedCredential]:
         """List stored headers, by subscription and name; no value is anywhere in it."""

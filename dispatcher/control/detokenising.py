@@ -8,8 +8,9 @@ given to the caller alone and kept nowhere.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import product
-from typing import NoReturn
+from typing import NoReturn, Self
 
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.action import ActionKind
@@ -79,6 +80,18 @@ class Detokenising:
     vault: Vault
     keys: TokenKeys
     per_hour: int
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            tokens=VaultStore(means.outbox),
+            reads=TokenReads(means.registry_database, means.audit),
+            vault=means.vault,
+            keys=means.tokens,
+            per_hour=means.detokenisations_per_hour,
+        )
 
     async def open(self, asked: TokenAsked, *, reason: str, ticket: str, by: Principal) -> Opened:
         """Give what a token stands for, once that is on the record.

@@ -8,9 +8,11 @@ touch: the ledger's pseudonyms, which are the proof of what left, and payloads w
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from dispatcher.control.confirming import confirmed
 from dispatcher.control.legal_holds import require_unheld
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
@@ -47,6 +49,18 @@ class Erasing:
     audit: AuditLog
     vault: Vault
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            workers=means.workers,
+            tokens=VaultStore(means.outbox),
+            audit=means.audit,
+            vault=means.vault,
+            wall_us=means.wall_us,
+        )
 
     async def erase(
         self, tenant: str, subject: str, *, reason: str, by: Principal, wait_seconds: float

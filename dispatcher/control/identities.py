@@ -9,8 +9,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
+from dispatcher.control.means import Means
 from dispatcher.model.days import DAY_US
 from dispatcher.model.identity import ClientCertificate, choose_shown, state_of
 from dispatcher.model.keys import KeyState
@@ -86,6 +87,11 @@ class IdentityControl:
     registry: RegistryStore
     read: Callable[[], Sequence[ClientCertificate]]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(registry=means.registry, read=means.certificates, wall_us=means.wall_us)
 
     async def list(self) -> tuple[list[ListedCertificate], list[ListedCaller]]:
         """List certificates whose files can be read, by name, and what partners fetch by.

@@ -6,8 +6,10 @@ the policy's epoch with them, and is on the record by fingerprints.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Self
 
 from dispatcher.control.key_changes import Turn, retire_key, turn_keys
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.signing_keys import seal_key
 from dispatcher.control.texts import require_reason
@@ -59,6 +61,17 @@ class KeyControl:
     vault: Vault
     mint_secret: Callable[[], bytes]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            trials=KeyTrialStore(means.registry_database),
+            vault=means.vault,
+            mint_secret=lambda: means.random_bytes(32),
+            wall_us=means.wall_us,
+        )
 
     async def list(self) -> list[ListedKey]:
         """List every key there ever was, by name."""

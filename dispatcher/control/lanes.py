@@ -8,8 +8,9 @@ worker alone knows. It must never be what a letter leaves by.
 import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
+from dispatcher.control.means import Means
 from dispatcher.model.days import day_of
 from dispatcher.model.identity import ClientCertificate, choose_shown
 from dispatcher.model.ids import lane_of
@@ -39,6 +40,16 @@ class LaneControl:
     certificates: Callable[[], Sequence[ClientCertificate]]
     loopback: frozenset[tuple[str, int]]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            certificates=means.certificates,
+            loopback=means.loopback,
+            wall_us=means.wall_us,
+        )
 
     async def closed(self, waiting: Collection[Waiting]) -> dict[Waiting, tuple[Reason, ...]]:
         """Say of each whose lane is closed what closes it, all by one reading of the policy.

@@ -6,10 +6,12 @@ by the functions that a snapshot is compiled with. All of it is public.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import msgspec
 
 from dispatcher.control.lanes import compile_policy, only
+from dispatcher.control.means import Means
 from dispatcher.model.errors import NotFound
 from dispatcher.model.key_set import KeySet, KeySetMode, KeySetNow
 from dispatcher.model.registry import Connector
@@ -71,6 +73,16 @@ class PartnerKeyControl:
     partner_keys: PartnerKeyStore
     loopback: frozenset[tuple[str, int]]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            partner_keys=PartnerKeyStore(means.registry_database, means.audit),
+            loopback=means.loopback,
+            wall_us=means.wall_us,
+        )
 
     async def read(self, name: str) -> PublishedSet:
         """Say what is known of a partner's set. Raises `NotFound`: no such partner, or no set."""

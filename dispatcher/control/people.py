@@ -10,8 +10,9 @@ import hmac
 import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
+from dispatcher.control.means import Means
 from dispatcher.model.days import DAY_US
 from dispatcher.model.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
 from dispatcher.model.people import (
@@ -36,6 +37,14 @@ class People:
 
     store: PeopleStore
     mint: Callable[[int], bytes]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            store=PeopleStore(means.registry_database, means.audit),
+            mint=means.random_bytes,
+        )
 
     async def authenticate(self, token: str) -> Principal:
         """Say whose token this is. Raises `Unauthenticated`, with a code for an ended one."""

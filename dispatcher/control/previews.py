@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from dispatcher.control.lanes import compile_policy, only
+from dispatcher.control.means import Means
 from dispatcher.control.rehearsing import Written, without_signature, write_letter
 from dispatcher.control.shown_tokens import ShownTokens
 from dispatcher.model.credential import Credential, destination_of
@@ -41,6 +42,7 @@ from dispatcher.stages.gates.rehearsal import rehearse
 from dispatcher.stages.shaping.account import Part, Shown, Terms, account
 from dispatcher.stages.shaping.shape import read_payload
 from dispatcher.stages.shaping.tokens import TokensWanted
+from dispatcher.store.outbox import OutboxStore
 from dispatcher.store.payloads import Filed, PayloadStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.signing_keys import StoredKey
@@ -159,6 +161,22 @@ class PreviewControl:
     loopback: frozenset[tuple[str, int]]
     mint: Callable[[], WebhookId]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            payloads=PayloadStore(means.outbox, means.open_payload),
+            scope_of=OutboxStore(means.outbox, means.open_payload).scope,
+            vault=means.vault,
+            tokens=means.tokens,
+            vault_tokens=VaultStore(means.outbox),
+            certificates=means.certificates,
+            loopback=means.loopback,
+            mint=means.mint_webhook_id,
+            wall_us=means.wall_us,
+        )
 
     async def policy(self, names: Collection[str], tenant: str | None) -> Policy:
         """Compile the policy in force for these subscriptions.

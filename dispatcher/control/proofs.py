@@ -10,9 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 from dispatcher.control.lanes import compile_policy, only
+from dispatcher.control.means import Means
 from dispatcher.model.days import day_of
 from dispatcher.model.errors import NotFound
 from dispatcher.model.proof import (
@@ -72,6 +73,18 @@ class ProofControl:
     vault: Vault
     loopback: frozenset[tuple[str, int]]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            proofs=ProofStore(means.registry_database, means.audit),
+            workers=means.workers,
+            vault=means.vault,
+            loopback=means.loopback,
+            wall_us=means.wall_us,
+        )
 
     async def read(self, subscription: str) -> Standing:
         """Say where the proof of a subscription's endpoint stands. Raises `NotFound`."""

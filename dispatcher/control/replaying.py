@@ -9,8 +9,9 @@ policy when it goes out; whether it may go out is asked on the road, as of every
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, Self
 
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import CHANGES_MAX, Entry
@@ -77,6 +78,11 @@ class Replaying:
     replays: ReplayStore
     audit: AuditLog
     mint: Callable[[], WebhookId]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(replays=ReplayStore(means.outbox), audit=means.audit, mint=means.mint_webhook_id)
 
     async def look(self, wish: Wish, *, by: Principal) -> Replayed:
         """Say what a wish would replay, and what not, without doing it."""

@@ -11,12 +11,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 from dispatcher.control.confirming import Confirmed, confirmed, count_confirmed
 from dispatcher.control.identities import Left, tell_apart
 from dispatcher.control.key_changes import revoke_keys
 from dispatcher.control.keys import find_key, find_subscription, unknown
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import CHANGES_MAX, Entry
@@ -102,6 +103,17 @@ class Revoking:
     outbox: Database
     read: Callable[[], Sequence[ClientCertificate]]
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            workers=means.workers,
+            outbox=means.outbox,
+            read=means.certificates,
+            wall_us=means.wall_us,
+        )
 
     async def revoke(self, aim: Aim, *, reason: str, by: Principal, wait_seconds: float) -> Revoked:
         """Revoke what is aimed at; a connector is held in the same act, and its tickets end.

@@ -6,8 +6,10 @@ can undo it while we wait.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from dispatcher.control.confirming import Confirmed, confirmed, count_confirmed
+from dispatcher.control.means import Means
 from dispatcher.control.texts import require_reason
 from dispatcher.model.switch import Target
 from dispatcher.stages.revising.compiling import count_lanes
@@ -34,6 +36,15 @@ class SwitchControl:
     registry: RegistryStore
     workers: WorkerStore
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            registry=means.registry,
+            workers=means.workers,
+            wall_us=means.wall_us,
+        )
 
     async def hold(self, target: Target, *, reason: str, actor: str, wait_seconds: float) -> Held:
         """Stop everything that matches `target`, and return once no worker can still begin.

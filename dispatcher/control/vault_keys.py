@@ -7,10 +7,11 @@ still to be delivered is lost unless the caller says that it may be.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from dispatcher.control.confirming import confirmed
 from dispatcher.control.legal_holds import require_unheld
+from dispatcher.control.means import Means
 from dispatcher.control.people import require
 from dispatcher.control.texts import require_reason
 from dispatcher.model.audit import Entry
@@ -135,6 +136,20 @@ class VaultKeys:
     workers: WorkerStore
     audit: AuditLog
     wall_us: Callable[[], int]
+
+    @classmethod
+    def over(cls, means: Means) -> Self:
+        """Take what it needs of these means."""
+        return cls(
+            keys=means.epoch_keys,
+            providers=means.providers,
+            vault=means.vault,
+            registry=means.registry,
+            outbox=ShredStore(means.outbox),
+            workers=means.workers,
+            audit=means.audit,
+            wall_us=means.wall_us,
+        )
 
     async def status(self) -> VaultStatus:
         """Say what there is. Raises where the provider does not answer."""

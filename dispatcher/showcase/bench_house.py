@@ -15,11 +15,12 @@ from pydantic import SecretStr
 from sqlalchemy import Connection
 
 from dispatcher.app.config import Config, OutboxSection, RegistrySection
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import open_house
+from dispatcher.app.means import means_of
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.network_section import NetworkSection
 from dispatcher.app.vault_section import VaultSection
+from dispatcher.control.changes import ChangeControl
 from dispatcher.control.documents import named, read_registry
 from dispatcher.model.event import SEALED_SUBJECTS, Content
 from dispatcher.model.people import Principal, PrincipalKind, Role
@@ -52,7 +53,7 @@ async def furnish(config: Config, port: int, window: int) -> None:
     async with open_house(config) as house:
         await migrate_house(house)
         by = Principal(name="bench", kind=PrincipalKind.HUMAN, roles=frozenset({Role.PLATFORM}))
-        await plane_of(house).changes.propose(
+        await ChangeControl.over(means_of(house)).propose(
             read_registry([files]), by=by, reason="bench", where=named([files])
         )
 

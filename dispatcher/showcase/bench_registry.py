@@ -15,11 +15,12 @@ from typing import Any, Final, TypeVar
 
 from prometheus_client import CollectorRegistry
 
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
+from dispatcher.app.means import means_of
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.running import calm_collector
 from dispatcher.app.wiring import open_kit
+from dispatcher.control.changes import ChangeControl
 from dispatcher.control.documents import read_registry
 from dispatcher.control.exporting import export_registry
 from dispatcher.model.classification import Sensitivity
@@ -149,7 +150,7 @@ async def _round(
 ) -> None:
     figures.time("read_files_s", lambda: read_registry([files]))
     began = time.perf_counter()
-    found = await plane_of(house).changes.plan(held, "the bench")
+    found = await ChangeControl.over(means_of(house)).plan(held, "the bench")
     figures.note("plan_s", began)
     if not found.changes:
         raise RuntimeError("the bench changed nothing")

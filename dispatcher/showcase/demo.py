@@ -11,8 +11,9 @@ import json
 from pathlib import Path
 from typing import Final
 
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
+from dispatcher.app.means import means_of
+from dispatcher.control.switches import SwitchControl
 from dispatcher.model.switch import Target, TargetKind
 from dispatcher.showcase.demo_checks import judge
 from dispatcher.showcase.demo_disclosure import require_verifier
@@ -113,7 +114,7 @@ async def _hold_and_release(
     folder: Path, display: Display, office: House, world: World
 ) -> HoldStory:
     """Stop one connector, note when it was confirmed, wait a little, and release it."""
-    control = plane_of(office).switches
+    control = SwitchControl.over(means_of(office))
     target = Target(TargetKind.CONNECTOR, HELD)
     display.say(f"holding {HELD} in mid-flight")
     tripped_us = office.clock.wall_us()

@@ -19,10 +19,11 @@ from typing import Final
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from dispatcher.app.config import Config
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House
+from dispatcher.app.means import means_of
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.wiring import open_kit
+from dispatcher.control.changes import ChangeControl
 from dispatcher.control.documents import named, read_registry
 from dispatcher.model.errors import InvalidInput
 from dispatcher.model.people import Principal, PrincipalKind, Role
@@ -182,7 +183,7 @@ async def apply_registry(house: House, folder: Path) -> dict[str, str]:
     """Migrate, and make the folder's registry files the active revision; give the new secrets."""
     await migrate_house(house)
     files = [folder / "registry"]
-    applied = await plane_of(house).changes.propose(
+    applied = await ChangeControl.over(means_of(house)).propose(
         read_registry(files),
         by=Principal(name="demo", kind=PrincipalKind.HUMAN, roles=frozenset({Role.PLATFORM})),
         reason="the demonstration's own registry",

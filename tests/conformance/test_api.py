@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 
 from dispatcher.api.calls import Call
 from dispatcher.api.table import all_routes
+from dispatcher.control.people import People
 from dispatcher.model.checkpoint import read_notes
 from dispatcher.model.errors import StoreUnavailable
 from dispatcher.model.people import RIGHTS, Principal, PrincipalKind, Right, Role
@@ -21,7 +22,7 @@ from tests.conformance.test_changes import LARGE, OTHER, SMALL
 from tests.support import payloads
 from tests.support.databases import open_for_tests
 from tests.support.letters import change, rows
-from tests.support.planes import EVERYBODY, Caller, person, plane_of
+from tests.support.planes import EVERYBODY, Caller, means_of, person
 from tests.support.vaults import content_of
 from tests.unit.stages.builders import connector, event_type, leaf, producer, record
 
@@ -79,7 +80,7 @@ def registry_document(held: Any) -> Any:
 
 @pytest.fixture
 async def api(database: Database) -> Caller:
-    return Caller(plane_of(database))
+    return Caller(means_of(database))
 
 
 async def activate(api: Caller, held: Any = LARGE) -> dict[str, Any]:
@@ -96,7 +97,7 @@ async def activate(api: Caller, held: Any = LARGE) -> dict[str, Any]:
 @pytest.mark.parametrize("role", Role)
 async def test_each_role_may_do_on_each_route_what_the_table_says(sqlite_url: str, role: Role):
     opened = open_for_tests(sqlite_url)
-    api = Caller(plane_of(opened))
+    api = Caller(means_of(opened))
     for route in all_routes():
         asked = ASKED.get(f"{route.method} {route.path}", Right.READ)
         path = route.path.replace("{number}", "1").replace("{id}", "x").replace("{name}", "x")
@@ -166,7 +167,7 @@ async def test_an_event_goes_in_and_its_payload_keeps_every_digit(api: Caller, d
     again = await api.ask("POST", "/v1/events", raw=raw.encode(), headers=head)
     assert made == again
     (row,) = await rows(database, "SELECT id, tenant, payload FROM {events}")
-    opened = api.plane.vault.open(bytes(row["payload"]), payload_place("north", row["id"]))
+    opened = api.means.vault.open(bytes(row["payload"]), payload_place("north", row["id"]))
     exact = b'{"id": "o-1", "total": 12345678901234567890.10}'
     assert opened == content_of(exact, "user-7", event_type="order.paid")
     other = raw.replace("o-1", "o-2").encode()
@@ -221,7 +222,7 @@ async def test_what_readers_of_json_read_differently_is_refused_or_kept_to_the_d
         await api.ask("POST", "/v1/events", **event(payload))
     stored = await rows(database, "SELECT id, tenant, payload FROM {events} ORDER BY seq")
     opened = [
-        api.plane.vault.open(bytes(row["payload"]), payload_place("north", row["id"]))
+        api.means.vault.open(bytes(row["payload"]), payload_place("north", row["id"]))
         for row in stored
     ]
     assert opened == [content_of(payload, event_type="order.paid") for payload in payloads.EXACT]
@@ -428,7 +429,7 @@ async def test_a_key_stays_used_when_nobody_knows_whether_it_was_done(
 
     head, body = {"idempotency-key": "lost"}, {"name": "bob", "roles": ["sre"]}
     with monkeypatch.context() as patch:  # a loss in the middle of a commit cannot be had at will
-        patch.setattr(type(api.plane.people), "add", lost)
+        patch.setattr(People, "add", lost)
         refused = await api.refused("POST", "/v1/principals", body, headers=head)
         assert refused == (503, "database_unreachable")
     again = await api.refused("POST", "/v1/principals", body, headers=head)
@@ -479,7 +480,7 @@ async def test_a_token_of_one_tenant_is_refused_wherever_all_tenants_are_meant(a
 async def test_the_tenant_of_a_token_comes_with_it(api: Caller):
     await api.ask("POST", "/v1/principals", {"name": "bob", "roles": ["reader"]})
     made = await api.ask("POST", "/v1/tokens", {"principal": "bob", "tenant": "north"})
-    assert (await api.plane.people.authenticate(made["token"])).tenant == "north"
+    assert (await People.over(api.means).authenticate(made["token"])).tenant == "north"
     listed = await api.ask("GET", "/v1/tokens", query={"principal": "bob"})
     assert sorted(str(each["tenant"]) for each in listed["items"]) == ["None", "north"]
 
@@ -519,7 +520,7 @@ async def test_the_first_principal_is_made_at_the_machine_and_nowhere_else(api: 
         assert refused[1] == code
     body = {"name": "ada", "roles": ["admin"]}
     made = await api.ask("POST", "/v1/principals", body, by=local)
-    assert (await api.plane.people.authenticate(made["token"])).name == "ada"
+    assert (await People.over(api.means).authenticate(made["token"])).name == "ada"
 
 
 BAD = {
@@ -616,7 +617,7 @@ BAD = {
 async def test_bad_input_has_a_status_a_code_and_a_fix(sqlite_url: str, bad: Any):
     method, path, more, status, code = bad
     opened = open_for_tests(sqlite_url)
-    assert await Caller(plane_of(opened)).refused(method, path, **more) == (status, code)
+    assert await Caller(means_of(opened)).refused(method, path, **more) == (status, code)
     await opened.aclose()
 
 

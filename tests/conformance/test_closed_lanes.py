@@ -9,7 +9,7 @@ from dispatcher.model.people import Role
 from dispatcher.store.database import Database
 from tests.conformance.test_api import LARGE, activate, registry_document
 from tests.support.letters import Road, change
-from tests.support.planes import Caller, open_payload, person, plane_of
+from tests.support.planes import Caller, means_of, open_payload, person
 
 EVENT = {"type": "order.paid", "tenant": "north", "subjects": [], "payload": {"id": "o-1"}}
 SRE = person("sue", Role.SRE)
@@ -20,7 +20,7 @@ UNPROVEN = "endpoint_unproven"
 @pytest.fixture
 async def api(database: Database) -> Caller:
     """A partner whose endpoint is not proven, and two events of which one is planned for it."""
-    api = Caller(plane_of(database))
+    api = Caller(means_of(database))
     await activate(api, LARGE)
     await api.ask("POST", "/v1/events", EVENT)
     await Road(database, open_payload).file(subscriptions=("acme-orders",))

@@ -12,7 +12,7 @@ from dispatcher.store.database import Database
 from dispatcher.vault.places import credential_place
 from tests.conformance.test_api import activate, registry_document
 from tests.support.letters import rows
-from tests.support.planes import Caller, person, plane_of
+from tests.support.planes import Caller, means_of, person
 from tests.support.vaults import standing_vault
 from tests.unit.stages import builders
 
@@ -33,7 +33,7 @@ HELD = builders.registry(
 
 @pytest.fixture
 async def api(database: Database) -> Caller:
-    found = Caller(plane_of(database))
+    found = Caller(means_of(database))
     await activate(found, HELD)
     return found
 

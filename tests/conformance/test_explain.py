@@ -16,7 +16,7 @@ from tests.conformance.test_api import activate, registry_document
 from tests.conformance.test_changes import LARGE
 from tests.support import planes
 from tests.support.letters import MINUTE_US, Road, change
-from tests.support.planes import Caller, person, plane_of
+from tests.support.planes import Caller, means_of, person
 from tests.support.records import audit_of
 from tests.unit.stages.builders import FAR
 
@@ -26,7 +26,7 @@ SUBMITTER = person("pat", Role.PLATFORM)
 
 @pytest.fixture
 async def api(database: Database) -> Caller:
-    api = Caller(plane_of(database))
+    api = Caller(means_of(database))
     (connector,) = LARGE.connectors
     entries = (
         *connector.destinations,

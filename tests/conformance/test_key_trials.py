@@ -9,7 +9,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.key_trials import Claim, KeyTrialStore, Standing
 from tests.conformance.test_api import activate
 from tests.support.letters import MINUTE_US, rows
-from tests.support.planes import Caller, plane_of
+from tests.support.planes import Caller, means_of
 from tests.unit.stages import builders
 
 NAME, KEY = "acme-orders", "1f0c9a27"
@@ -88,7 +88,7 @@ async def test_what_another_endpoint_proved_counts_for_nothing(trials: KeyTrialS
 async def test_nobody_tries_a_key_whose_overlap_is_kept_before_it_is_over(
     trials: KeyTrialStore, database: Database, is_kept: bool
 ):
-    api = Caller(plane_of(database))
+    api = Caller(means_of(database))
     await activate(api, builders.registry())
     body = {
         "subscription": NAME,
@@ -106,7 +106,7 @@ async def test_nobody_tries_a_key_whose_overlap_is_kept_before_it_is_over(
 async def test_whoever_lists_keys_is_told_how_a_trial_went(
     trials: KeyTrialStore, database: Database
 ):
-    api = Caller(plane_of(database))
+    api = Caller(means_of(database))
     await activate(api, builders.registry())
     (key,) = (await api.ask("GET", "/v1/keys"))["items"]
     assert (key["proofs"], key["trial_fault"]) == (0, "")

@@ -22,7 +22,7 @@ from dispatcher.vault.places import signing_key_place
 from tests.conformance.test_api import activate, registry_document
 from tests.support import planes
 from tests.support.letters import change, rows
-from tests.support.planes import Caller, plane_of
+from tests.support.planes import Caller, means_of
 from tests.support.vaults import standing_vault
 from tests.unit.stages import builders
 
@@ -38,7 +38,7 @@ VALUES (:id, 1, 1, 'x', 'north', :connector, 's', 's', {now}, {now} + 60000000, 
 
 @pytest.fixture
 async def api(database: Database) -> Caller:
-    found = Caller(plane_of(database))
+    found = Caller(means_of(database))
     await activate(found, builders.registry())
     return found
 
@@ -231,7 +231,7 @@ async def test_a_revocation_waits_for_the_workers_as_a_hold_does(api: Caller, da
     waiting = asyncio.create_task(revoke(api, key=made["name"], wait_seconds=20))
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    epoch = (await plane_of(database).registry.active()).epoch
+    epoch = (await means_of(database).registry.active()).epoch
     await workers.beat(worker, confirmed=epoch, revision=1, in_flight=3)
     done = await waiting
     assert (done["workers_confirmed"], done["in_flight"]) == (1, 3)
@@ -305,7 +305,7 @@ async def test_a_rotation_that_is_asked_for_again_gives_the_same_secret_and_make
 
 
 async def test_of_rotations_at_once_no_more_succeed_than_there_is_room_for(postgres: Database):
-    api = Caller(plane_of(postgres))
+    api = Caller(means_of(postgres))
     await activate(api, builders.registry())
     body = {"subscription": NAME, "reason": "r"}
     done = await asyncio.gather(*(api.call("POST", "/v1/keys/rotations", body) for _ in range(4)))
@@ -370,11 +370,11 @@ async def test_client_certificates_are_listed_with_who_asks_for_them(
 async def test_a_revoked_client_certificate_is_so_for_good_and_on_the_record(
     api: Caller, database: Database
 ):
-    before = (await plane_of(database).registry.active()).epoch
+    before = (await means_of(database).registry.active()).epoch
     done = await revoke(api, identity="00:C0:FF:EE:00:C0:FF:EE")
     assert (done["certificates"], done["keys"]) == (["acme-mtls/00c0ffee00c0ffee"], [])
     assert done["epoch"] > before
-    now = await plane_of(database).registry.policy_now()
+    now = await means_of(database).registry.policy_now()
     assert list(now.revoked_identities) == [CERTIFICATE.fingerprint]
     (found,) = await certificates_of(api, ended="true")
     assert (found["state"], found["revoked_us"] > 0) == ("revoked", True)

@@ -11,7 +11,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.ledger import LedgerStore, Settled
 from dispatcher.store.peers import PeerStore
 from tests.support.letters import Road, rows, sealed, settlement
-from tests.support.planes import Caller, plane_of
+from tests.support.planes import Caller, means_of
 
 HOST = "hooks.example.com"
 ONE = Peer("192.0.2.1", "CN=One", 1_900_000_000_000_000, "sha256/one")
@@ -70,7 +70,7 @@ async def test_drift_is_measured_against_the_same_host_of_the_same_connector(roa
 async def test_t9_every_attempt_is_told_with_who_was_met(database: Database):
     road = Road(database)
     await end(road, ONE, None)
-    caller = Caller(plane_of(database))
+    caller = Caller(means_of(database))
     met, nobody = (await caller.ask("GET", "/v1/disclosures"))["items"]
     assert (
         met["peer_address"],

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.control.previews import PreviewControl
 from dispatcher.model.classification import Category, Sensitivity
 from dispatcher.model.paper import Agreement, LegalBasis, Purpose
 from dispatcher.model.people import RIGHTS, Right, Role
@@ -18,7 +19,7 @@ from dispatcher.store.vault_tokens import WantedToken
 from dispatcher.vault.places import token_key_place
 from tests.conformance.test_api import activate, registry_document
 from tests.support.letters import Road, change, rows
-from tests.support.planes import Caller, open_payload, person, plane_of
+from tests.support.planes import Caller, means_of, open_payload, person
 from tests.unit.stages import builders
 
 EMAIL, NAME, NOTE = "asa@people.example", "Åsa Ekelund", "call after six"
@@ -62,7 +63,7 @@ HELD = builders.registry(
 
 @pytest.fixture
 async def api(database: Database) -> Caller:
-    api = Caller(plane_of(database))
+    api = Caller(means_of(database))
     await activate(api, HELD)
     return api
 
@@ -79,7 +80,7 @@ async def enqueue(api: Caller, **more: Any) -> str:
 
 async def file(database: Database, api: Caller, *grants: str) -> None:
     """File what was enqueued for acme-orders, under these grants."""
-    policy = await api.plane.previews.policy(["acme-orders"], None)
+    policy = await PreviewControl.over(api.means).policy(["acme-orders"], None)
     scope = policy.snapshot.routes["acme-orders"].scopes["order.paid"]
     fields = tuple(each for each in scope.fields if each.line.startswith(grants or ("$", "@")))
     await Road(database, open_payload).file(
@@ -239,10 +240,10 @@ async def test_a_token_of_the_vault_is_looked_up_and_never_minted(api: Caller, d
     unminted = "vlt_1_" + "x" * 26
     assert await shown() == unminted
     assert await rows(database, "SELECT token FROM {vault_tokens}") == []
-    (key,) = [e for e in await api.plane.registry.token_keys() if e.connector == "acme"]
+    (key,) = [e for e in await api.means.registry.token_keys() if e.connector == "acme"]
     assert key.sealed is not None
-    secret = api.plane.vault.open(key.sealed, token_key_place("acme", 1))
-    made = api.plane.previews.tokens.recipient("north", TokenKey("acme", 1, secret))
+    secret = api.means.vault.open(key.sealed, token_key_place("acme", 1))
+    made = PreviewControl.over(api.means).tokens.recipient("north", TokenKey("acme", 1, secret))
     text, token = write_value(EMAIL), made.draw()
     wanted = WantedToken(
         connector="acme",
@@ -253,7 +254,7 @@ async def test_a_token_of_the_vault_is_looked_up_and_never_minted(api: Caller, d
         sealed=made.seal("mail", token, text),
         subjects=(),
     )
-    await api.plane.previews.vault_tokens.mint([wanted])
+    await PreviewControl.over(api.means).vault_tokens.mint([wanted])
     assert await shown() == token
     assert await shown(WORKER) == unminted
 

@@ -16,7 +16,7 @@ from dispatcher.store.database import Database
 from dispatcher.store.partner_keys import PartnerKeyStore
 from tests.conformance.test_api import activate, registry_document
 from tests.support.letters import MINUTE_US, change
-from tests.support.planes import Caller, person, plane_of
+from tests.support.planes import Caller, means_of, person
 from tests.support.records import audit_of
 from tests.unit.stages import builders
 
@@ -48,7 +48,7 @@ async def fetch(database: Database, *keys: FoundKey, **more: Any) -> None:
 
 @pytest.fixture
 async def api(database: Database) -> Caller:
-    api = Caller(plane_of(database), by=SRE)
+    api = Caller(means_of(database), by=SRE)
     followed = KeySet(url=URL, mode=KeySetMode.FOLLOW, hold_hours=6)
     await activate(api, held(key_set=followed))
     return api

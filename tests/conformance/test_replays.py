@@ -29,7 +29,7 @@ from tests.support.letters import (
     sealed,
     settlement,
 )
-from tests.support.planes import Caller, person, plane_of
+from tests.support.planes import Caller, means_of, person
 
 OTHER = Scope.of((field_of("$.email"),))
 SRE = person("sam", Role.SRE)
@@ -41,7 +41,7 @@ class Desk:
 
     def __init__(self, database: Database) -> None:
         self.road = Road(database)
-        self.api = Caller(plane_of(database), by=SRE)
+        self.api = Caller(means_of(database), by=SRE)
 
     async def ended(
         self,

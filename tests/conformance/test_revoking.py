@@ -20,10 +20,11 @@ from dispatcher.model.paper import ConnectorState
 from dispatcher.model.registry import Connector, Destination, Registry
 from dispatcher.model.tls import Tls
 from dispatcher.store.database import Database
+from dispatcher.store.registry import RegistryStore
 from tests.conformance.test_api import activate, registry_document
 from tests.support import planes
 from tests.support.certificates import pem_of, pin_of
-from tests.support.planes import Caller, plane_of
+from tests.support.planes import Caller, means_of
 from tests.support.signing import pem_of_key
 from tests.unit.stages import builders
 
@@ -49,7 +50,7 @@ def certificate(identity: str, digit: str) -> ClientCertificate:
 
 @pytest.fixture
 def api(database: Database) -> Iterator[Caller]:
-    yield Caller(plane_of(database))
+    yield Caller(means_of(database))
     planes.certificates.clear()
 
 
@@ -119,7 +120,7 @@ async def test_what_a_partner_alone_is_shown_and_what_it_fetches_by_ends_with_it
         others.name: "active",
     }
     assert set((await listed(api, "caller")).values()) == {"revoked", "active"}
-    now = await plane_of(database).registry.policy_now()
+    now = await means_of(database).registry.policy_now()
     assert len(now.revoked_identities) == 4
     # One act: both entries tell of the same epoch, and that is the one in force.
     tripped, revoked = (await api.ask("GET", "/v1/audit"))["items"][:2]
@@ -140,7 +141,7 @@ async def test_nothing_of_it_is_done_where_the_hold_cannot_be(
     await activate(api, held(partner("acme", "acme-tls", callers=(SIGNER,))))
     monkeypatch.setattr("dispatcher.store.registry.trip_switch", fail)
     assert (await api.call("POST", PATH, {"reason": "r", "connector": "acme"})).status == 503
-    now = await plane_of(database).registry.policy_now()
+    now = await means_of(database).registry.policy_now()
     assert (now.revoked_identities, now.switches) == ({}, ())
     assert now.keys[0].sealed is not None
 
@@ -150,15 +151,15 @@ async def test_what_became_active_while_it_looked_at_what_there_is_ends_too(
 ):
     await activate(api, held(partner("acme", callers=(SIGNER,))))
     wanted = held(partner("acme", callers=(SIGNER, CLIENT)))
-    look, looks = api.plane.registry.revoked_identities, []
+    look, looks = api.means.registry.revoked_identities, []
 
-    async def slow() -> Any:
+    async def slow(_store: RegistryStore) -> Any:
         looks.append(1)
         if len(looks) == 1:
             await activate(api, wanted)
         return await look()
 
-    monkeypatch.setattr(api.plane.revoking.registry, "revoked_identities", slow)
+    monkeypatch.setattr(RegistryStore, "revoked_identities", slow)
     done = await revoke(api)
     assert [each.rpartition("/")[0] for each in done["callers"]] == [
         "acme/acme-key",
@@ -180,7 +181,7 @@ async def test_where_the_outbox_is_away_it_is_said_that_all_else_is_done(
     problem = json.loads(reply.body)
     assert (reply.status, problem["code"]) == (504, "tickets_not_ended")
     assert problem["why"].startswith("it is revoked and held, but")
-    now = await plane_of(database).registry.policy_now()
+    now = await means_of(database).registry.policy_now()
     assert (len(now.revoked_identities), len(now.switches)) == (1, 1)
 
 
@@ -326,7 +327,7 @@ async def test_a_rollback_does_not_bring_a_revoked_public_key_back(api: Caller):
     found = await api.ask("GET", f"/v1/change-sets/{back['change_set']}")
     yes = {"hash": found["hash"], "reason": "read it"}
     await api.ask("POST", f"/v1/change-sets/{back['change_set']}/approval", yes, by=by)
-    now = (await api.plane.registry.active()).registry
+    now = (await api.means.registry.active()).registry
     assert [each.callers for each in now.connectors] == [()]
     assert now.event_types == builders.registry().event_types
 
@@ -362,7 +363,7 @@ async def test_what_is_listed_is_revoked_by_its_whole_name_too_and_by_no_other(a
 
 async def in_use(api: Caller) -> list[tuple[str, str]]:
     """Whose the keys are that letters are signed with, and which."""
-    return [(each.connector, each.name) for each in (await api.plane.registry.policy_now()).keys]
+    return [(each.connector, each.name) for each in (await api.means.registry.policy_now()).keys]
 
 
 async def test_a_subscription_that_another_partner_gets_is_signed_with_a_key_they_alone_know(
@@ -395,5 +396,5 @@ async def test_the_key_of_a_subscription_that_is_gone_is_revoked_with_its_partne
     assert (await revoke(api, "brook"))["keys"] == []
     assert (await revoke(api))["keys"] == [old]
     await activate(api, theirs)
-    (back,) = (await api.plane.registry.policy_now()).keys
+    (back,) = (await api.means.registry.policy_now()).keys
     assert (back.name, back.sealed) == (old, None)

@@ -147,7 +147,7 @@ async def test_a_token_is_turned_back_for_a_reason_that_is_recorded(
         "version": 1,
     }
     assert (await office.ask(data["ref"]))["value"] == "o-1"
-    audit = office.api.plane.audit
+    audit = office.api.means.audit
     entries = await audit.newest(before=99, limit=2, actor=None, kind="detok", about=None)
     (last, first) = (entry.document for entry in entries)
     assert (first["kind"], first["actor"]) == ("detokenisation.answered", "priya")
@@ -232,7 +232,7 @@ async def test_whoever_asks_too_often_is_told_to_wait_and_others_are_not(office:
         await office.ask(token)
     assert await office.refused(token) == (429, "too_often")
     await office.ask(token, by=person("otto", Role.PRIVACY))
-    audit = office.api.plane.audit
+    audit = office.api.means.audit
     (_, entry) = await audit.newest(before=99, limit=2, actor=None, kind="detok", about=None)
     assert entry.document["detail"]["code"] == "too_often"
 
@@ -362,7 +362,7 @@ async def test_a_retired_partners_tokens_mean_nothing_to_anybody(
     assert left == [{"connector": "bolt"}]
     assert len(await rows(database, "SELECT token FROM {vault_subjects}")) == 1
     assert await office.refused(data["email"]) == (409, "connector_retired")
-    (entry,) = await office.api.plane.audit.newest(
+    (entry,) = await office.api.means.audit.newest(
         before=99, limit=1, actor=None, kind="revision", about=None
     )
     assert entry.document["detail"]["token_keys_destroyed"] == ["acme"]

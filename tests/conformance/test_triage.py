@@ -14,7 +14,7 @@ from dispatcher.store.triage import TriageStore
 from dispatcher.telemetry.metrics import Metrics
 from dispatcher.worker.triage import PLACES_MAX, WRITE_SECONDS, Triage
 from tests.support.letters import change
-from tests.support.planes import Caller, plane_of
+from tests.support.planes import Caller, means_of
 from tests.unit.stages import builders
 from tests.unit.stages.builders import leaf, record
 
@@ -52,7 +52,7 @@ class Watch:
         self.triage.look(event, replace(event_type, name=kind))
 
     async def listed(self, **query: str) -> list[tuple[str, str, str]]:
-        api = Caller(plane_of(self.database))
+        api = Caller(means_of(self.database))
         rows = (await api.ask("GET", "/v1/triage", query=query))["items"]
         return [(row["event_type"], row["path"], row["reason"]) for row in rows]
 
@@ -159,7 +159,7 @@ async def test_what_could_not_be_written_is_written_later(watch: Watch):
 
 
 async def test_the_list_is_whole_when_read_page_by_page(watch: Watch):
-    api = Caller(plane_of(watch.database))
+    api = Caller(means_of(watch.database))
     places = {(f"type{n % 3}", f"$['odd {n}']"): "undeclared" for n in range(25)}
     await TriageStore(watch.database).remember(places)
     found, query = [], {"limit": "4"}

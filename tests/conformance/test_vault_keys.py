@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.api.plane import Plane
+from dispatcher.control.means import Means
+from dispatcher.control.previews import PreviewControl
 from dispatcher.model.days import day_of
 from dispatcher.model.delivery import State
 from dispatcher.model.errors import KeyDestroyed, NotFound
@@ -18,7 +19,6 @@ from dispatcher.model.people import Role
 from dispatcher.model.registry import EventType, Policy, Registry
 from dispatcher.model.retention import LegalHold, Retention
 from dispatcher.store.database import Database
-from dispatcher.store.payloads import PayloadStore
 from dispatcher.store.registry import RegistryStore
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.epochs import EpochKeys
@@ -29,7 +29,7 @@ from dispatcher.vault.provider import KeyProviders
 from dispatcher.vault.sealer import Vault
 from tests.support.databases import wall_us
 from tests.support.letters import Road, change, rows
-from tests.support.planes import EVERYBODY, Caller, but, control_of, person, plane_of
+from tests.support.planes import EVERYBODY, Caller, control_of, means_of, person, with_own_keys
 from tests.support.records import KEYRING, audit_of
 from tests.support.vaults import Fickle, content_of
 from tests.unit.stages.builders import leaf, record, text_of
@@ -51,7 +51,7 @@ class Cellar:
     async def store(self, tenant: str = "north", count: int = 2) -> list[str]:
         """Seal events in the period that is now, and file their deliveries as waiting."""
         await self.road.publish()
-        vault = self.api.plane.vault_keys.vault
+        vault = self.api.means.vault
         await vault.ready(tenant)
         ids = await self.road.enqueue(count, tenant=tenant, vault=vault)
         await self.road.file()
@@ -77,17 +77,9 @@ class Cellar:
         )
         return found
 
-    def another_api(self) -> Plane:
+    def another_api(self) -> Means:
         """Give what another process would serve, with keys of its own at hand."""
-        plane = plane_of(self.database)
-        vault = plane.vault_keys.vault
-
-        def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
-            return vault.open(blob, payload_place(tenant, event_id))
-
-        payloads = PayloadStore(self.database, opened)
-        previews = replace(plane.previews, vault=vault, payloads=payloads)
-        return but(plane, vault=vault, previews=previews)
+        return with_own_keys(means_of(self.database))
 
     async def blobs(self) -> dict[str, bytes | None]:
         found = await rows(self.database, "SELECT id, payload FROM {events} ORDER BY seq")
@@ -96,13 +88,8 @@ class Cellar:
 
 @pytest.fixture
 async def cellar(database: Database) -> Cellar:
-    api = Caller(plane_of(database))
-    vault = api.plane.vault_keys.vault
-
-    def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
-        return vault.open(blob, payload_place(tenant, event_id))
-
-    return Cellar(database, api, Road(database, opened))
+    means = with_own_keys(means_of(database))
+    return Cellar(database, Caller(means), Road(database, means.open_payload))
 
 
 async def test_after_a_shred_a_payload_opens_nowhere_also_where_it_is_brought_back(cellar: Cellar):
@@ -123,7 +110,7 @@ async def test_after_a_shred_a_payload_opens_nowhere_also_where_it_is_brought_ba
         sql = "UPDATE {events} SET payload = :blob WHERE id = :id"
         await change(cellar.database, sql, blob=before[name], id=name)
         with pytest.raises(KeyDestroyed):
-            await cellar.api.plane.vault_keys.vault.open_soon(
+            await cellar.api.means.vault.open_soon(
                 before[name] or b"", payload_place("north", name)
             )
     await change(cellar.database, "UPDATE {deliveries} SET lane = '', due_us = 1")
@@ -230,7 +217,7 @@ async def test_the_end_of_a_period_waits_for_the_workers_as_a_hold_does(cellar: 
     waiting = asyncio.create_task(cellar.end(None))
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    epoch = (await cellar.api.plane.registry.active()).epoch
+    epoch = (await cellar.api.means.registry.active()).epoch
     await workers.beat(worker, confirmed=epoch, revision=1, in_flight=0)
     done = await waiting
     assert (done["ended"], done["epoch"], done["confirmed"], done["fenced"]) == (
@@ -247,7 +234,7 @@ async def test_another_process_of_the_api_shows_nothing_any_more_that_was_shredd
 ):
     (event,) = await cellar.store(count=1)
     (delivery,) = await rows(cellar.database, "SELECT id FROM {deliveries}")
-    other = cellar.another_api().previews
+    other = PreviewControl.over(cellar.another_api())
 
     async def look() -> bytes | None:
         if how == "filed":
@@ -322,10 +309,9 @@ async def test_keys_are_wrapped_anew_under_the_newest_and_no_record_changes(
 ):
     keyring = create_keyring(tmp_path / "keyring.json")
     providers = KeyProviders(LocalProvider(keyring, tmp_path / "keyring.json"))
-    held = cellar.api.plane.vault_keys
+    held = replace(cellar.api.means, providers=providers)
     held.vault._keys._providers = providers
-    keys = replace(held, providers=providers)
-    cellar.api = Caller(but(cellar.api.plane, vault_keys=keys))
+    cellar.api = Caller(held)
     for tenant in ("north", "south", "west"):
         await cellar.store(tenant, count=1)
     before = await cellar.blobs()
@@ -354,10 +340,10 @@ async def test_keys_are_wrapped_anew_under_the_newest_and_no_record_changes(
 async def test_a_stop_with_a_key_of_its_own_is_done_though_its_answer_cannot_be_sealed(
     cellar: Cellar,
 ):
-    held = cellar.api.plane.vault_keys
+    means = cellar.api.means
     away = Fickle(LocalProvider(KEYRING), away=True)
-    vault = Vault(KEYRING, EpochKeys(held.keys, KeyProviders(away), boot=time.monotonic))
-    api = Caller(but(cellar.api.plane, vault=vault))
+    vault = Vault(KEYRING, EpochKeys(means.epoch_keys, KeyProviders(away), boot=time.monotonic))
+    api = Caller(replace(means, vault=vault))
     asked = {"target": "everything", "reason": "smoke", "wait_seconds": 1}
     head = {"headers": {"idempotency-key": "k-1"}}
     held = await api.ask("POST", "/v1/switches", asked, by=SRE, **head)

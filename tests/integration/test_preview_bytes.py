@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from dispatcher.app.controls import plane_of
+from dispatcher.app.means import means_of
 from dispatcher.control.previews import PreviewControl
 from dispatcher.control.rehearsing import Written, write_letter
 from dispatcher.model.classification import Category, Sensitivity
@@ -139,7 +139,8 @@ async def test_a_preview_is_byte_for_byte_what_the_partner_received(
     async with receiver(answers(200)) as partner, a_lab(tmp_path, database_url, partner) as lab:
         request = await delivered(lab, partner, terms)
         instant = instant_of(request)
-        control = replace(plane_of(lab.house).previews, wall_us=lambda: instant * 1_000_000)
+        means = replace(means_of(lab.house), wall_us=lambda: instant * 1_000_000)
+        control = PreviewControl.over(means)
         assert await rewritten(lab, control, instant) == request.head + request.body
 
         # What is shown is that, but for the signature and the ticket.
@@ -170,7 +171,7 @@ async def test_what_is_encrypted_is_encrypted_anew_and_all_else_is_the_same(
     terms = {"scope": {"order.paid": ("$.id encrypt(k1)", "$.total")}}
     async with receiver(answers(200)) as partner, a_lab(tmp_path, database_url, partner) as lab:
         request = await delivered(lab, partner, terms)
-        control = plane_of(lab.house).previews
+        control = PreviewControl.over(means_of(lab.house))
         policy = await control.policy([NAME], None)
         (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
         case = await control.filed(row["id"], NAME, None)
@@ -189,7 +190,8 @@ async def test_a_letter_encrypted_whole_is_shown_as_it_leaves_with_what_the_part
     async with receiver(answers(200)) as partner, a_lab(tmp_path, database_url, partner) as lab:
         request = await delivered(lab, partner, terms)
         instant = instant_of(request)
-        control = replace(plane_of(lab.house).previews, wall_us=lambda: instant * 1_000_000)
+        means = replace(means_of(lab.house), wall_us=lambda: instant * 1_000_000)
+        control = PreviewControl.over(means)
         policy = await control.policy([NAME], None)
         (row,) = await rows(lab.house.outbox_database, "SELECT id FROM {deliveries}")
         case = await control.filed(row["id"], NAME, None)

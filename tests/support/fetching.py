@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from prometheus_client import CollectorRegistry
 
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
+from dispatcher.app.means import means_of
 from dispatcher.app.partners import served_partners
 from dispatcher.app.wiring import open_kit
+from dispatcher.control.changes import ChangeControl
 from dispatcher.model.caller import Caller, CallerKind
 from dispatcher.model.keys import KeyKind
 from dispatcher.model.people import Principal, PrincipalKind, Role
@@ -157,7 +158,8 @@ class World:
         return [row for row in reversed(await self.ledger(webhook_id)) if row["attempt"] < 0]
 
     async def apply(self, registry: Registry) -> None:
-        await plane_of(self.house).changes.propose(registry, by=ANN, reason="a test", where="here")
+        control = ChangeControl.over(means_of(self.house))
+        await control.propose(registry, by=ANN, reason="a test", where="here")
         await self.obeyed()
 
     async def hold(self, target: str) -> None:
@@ -292,7 +294,8 @@ async def fetching(
         open_kit(house, metrics=metrics, step=step) as kit,
     ):
         registry = registry_of(inbox, **more)
-        await plane_of(house).changes.propose(registry, by=ANN, reason="a test", where="here")
+        control = ChangeControl.over(means_of(house))
+        await control.propose(registry, by=ANN, reason="a test", where="here")
         types, producers = registry.event_types, builders.snapshot(registry).producers
         await CatalogueStore(house.outbox_database).publish(
             types, producers, await house.registry.revision_now()

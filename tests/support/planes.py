@@ -3,19 +3,18 @@
 import json
 import secrets
 import time
-from copy import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from dispatcher.api.calls import Call, Reply
 from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
-from dispatcher.api.plane import Means, Plane, WayOut
 from dispatcher.api.table import routes_at
 from dispatcher.app.clock import mint_webhook_id
 from dispatcher.control.changes import ChangeControl
-from dispatcher.control.vault_keys import VaultKeys
+from dispatcher.control.means import Means, WayOut
+from dispatcher.control.producers import ProducerRule
 from dispatcher.model.identity import ClientCertificate
 from dispatcher.model.letter import Resolved, Trouble
 from dispatcher.model.people import Principal, PrincipalKind, Role
@@ -23,8 +22,6 @@ from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.database import Database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.registry import RegistryStore
-from dispatcher.store.shredding import ShredStore
-from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.places import payload_place
@@ -68,71 +65,57 @@ def open_payload(blob: bytes, tenant: str, event_id: str) -> bytes | None:
     return standing_vault().open(blob, payload_place(tenant, event_id))
 
 
-def vault_keys_of(database: Database, keyring: Path | None = None) -> VaultKeys:
-    """Keys at rest, the keyring in memory or in a file, where it can be added to."""
+def means_of(database: Database, approvals: int = 2, *, independent: bool = False) -> Means:
     audit = audit_of(database)
-    keys, providers = EpochKeyStore(database, audit), KeyProviders(LocalProvider(KEYRING, keyring))
-    return VaultKeys(
-        keys=keys,
-        providers=providers,
-        vault=Vault(KEYRING, EpochKeys(keys, providers, boot=time.monotonic)),
-        registry=RegistryStore(database, audit),
-        outbox=ShredStore(database),
-        workers=WorkerStore(database),
+    return Means(
+        registry_database=database,
+        outbox=database,
         audit=audit,
+        vault=standing_vault(),
+        tokens=TokenKeys(KEYRING),
+        epoch_keys=EpochKeyStore(database, audit),
+        providers=KeyProviders(LocalProvider(KEYRING)),
+        open_payload=open_payload,
+        producers=ProducerRule(RegistryStore(database, audit)),
+        certificates=lambda: certificates,
+        way_out=lambda: WayOut(rules=AddressRules(), look_up=look_up, source="198.51.100.7"),
+        approvals=approvals,
+        independent_approvers=independent,
+        loopback=frozenset(),
+        detokenisations_per_hour=READS_PER_HOUR,
+        random_bytes=secrets.token_bytes,
+        mint_webhook_id=mint_webhook_id,
         wall_us=wall_us,
     )
 
 
-def plane_of(database: Database, approvals: int = 2, *, independent: bool = False) -> Plane:
-    audit = audit_of(database)
-    plane = Plane(
-        Means(
-            registry_database=database,
-            outbox_database=database,
-            audit=audit,
-            vault=standing_vault(),
-            tokens=TokenKeys(KEYRING),
-            epoch_keys=EpochKeyStore(database, audit),
-            providers=KeyProviders(LocalProvider(KEYRING, None)),
-            open_payload=open_payload,
-            certificates=lambda: certificates,
-            way_out=lambda: WayOut(rules=AddressRules(), look_up=look_up, source="198.51.100.7"),
-            approvals=approvals,
-            independent_approvers=independent,
-            loopback=frozenset(),
-            detokenisations_per_hour=READS_PER_HOUR,
-            random_bytes=secrets.token_bytes,
-            mint_webhook_id=mint_webhook_id,
-            wall_us=wall_us,
-        )
-    )
-    return but(plane, vault_keys=vault_keys_of(database))
+def with_own_keys(means: Means, keyring: Path | None = None) -> Means:
+    """Means whose keys at rest are the registry's, the keyring in a file where one can be added."""
+    providers = KeyProviders(LocalProvider(KEYRING, keyring))
+    vault = Vault(KEYRING, EpochKeys(means.epoch_keys, providers, boot=time.monotonic))
 
+    def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
+        return vault.open(blob, payload_place(tenant, event_id))
 
-def but(plane: Plane, **parts: Any) -> Plane:
-    """The same plane with other parts."""
-    other = copy(plane)
-    vars(other).update(parts)
-    return other
+    return replace(means, vault=vault, providers=providers, open_payload=opened)
 
 
 def control_of(
     database: Database, approvals: int = 2, *, independent: bool = False
 ) -> ChangeControl:
-    return plane_of(database, approvals, independent=independent).changes
+    return ChangeControl.over(means_of(database, approvals, independent=independent))
 
 
 @dataclass
 class Caller:
     """Calls the API of one plane as somebody."""
 
-    plane: Plane
+    means: Means
     by: Principal = EVERYBODY
     front: Front = field(init=False)
 
     def __post_init__(self) -> None:
-        self.front = Front(self.plane, routes_at, description)
+        self.front = Front(self.means, routes_at, description)
 
     async def call(self, method: str, path: str, body: Any = None, **more: Any) -> Reply:
         """Call once; `query`, `headers`, `by` and `raw` as given."""

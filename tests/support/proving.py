@@ -13,8 +13,8 @@ from prometheus_client import CollectorRegistry
 from dispatcher.api.calls import make_call
 from dispatcher.app.calling import call_here
 from dispatcher.app.config import Config, load_config
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
+from dispatcher.app.means import means_of
 from dispatcher.app.wiring import open_kit
 from dispatcher.control.proofs import ProofControl
 from dispatcher.control.signing_keys import seal_key
@@ -80,7 +80,7 @@ class Lab:
 
     @property
     def control(self) -> ProofControl:
-        return plane_of(self.house).proofs
+        return ProofControl.over(means_of(self.house))
 
     async def apply(self, url: str, **policy: Any) -> Revision:
         """Make a registry with one subscription at this URL the active one."""

@@ -11,25 +11,26 @@ from prometheus_client import CollectorRegistry
 
 from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
-from dispatcher.api.plane import Plane
 from dispatcher.api.server import Api, Probe, serve
 from dispatcher.api.table import routes_at
 from dispatcher.control.failed_attempts import FailedAttempts
+from dispatcher.control.means import Means
+from dispatcher.control.people import People
 from dispatcher.model.people import PrincipalKind, Role
 from dispatcher.telemetry import log
 from dispatcher.telemetry.metrics import Metrics
 from tests.support.databases import open_for_tests
-from tests.support.planes import but, plane_of, vault_keys_of
+from tests.support.planes import means_of, with_own_keys
 
 
 class Client:
     """Asks one served API with a token, or without."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, token: str, metrics: Metrics, plane: Plane
+        self, session: aiohttp.ClientSession, url: str, token: str, metrics: Metrics, means: Means
     ):
         self.session, self.url, self.token = session, url, token
-        self.metrics, self.plane = metrics, plane
+        self.metrics, self.means = metrics, means
 
     async def ask(self, method: str, path: str, *, token: str | None = None, **more: Any) -> Any:
         bearer = self.token if token is None else token
@@ -44,17 +45,18 @@ class Client:
 async def served(database_url: str, **bounds: Any) -> AsyncIterator[Client]:
     log.configure("critical")
     database = open_for_tests(database_url)
-    plane, metrics = plane_of(database), Metrics(CollectorRegistry())
+    means, metrics = means_of(database), Metrics(CollectorRegistry())
     keyring = bounds.pop("keyring", None)
     if keyring is not None:
-        plane = but(plane, vault_keys=vault_keys_of(database, keyring))
-    await plane.people.add("ann", PrincipalKind.HUMAN, list(Role), by=None)
-    ann = await plane.people.read("ann")
-    token = await plane.people.issue("ann", days=1, by=ann)
+        means = with_own_keys(means, keyring)
+    people = People.over(means)
+    await people.add("ann", PrincipalKind.HUMAN, list(Role), by=None)
+    ann = await people.read("ann")
+    token = await people.issue("ann", days=1, by=ann)
     more = tuple(bounds.pop("routes", ()))
     api = Api(
-        front=Front(plane, lambda parts: (*routes_at(parts), *more), description),
-        authenticate=plane.people.authenticate,
+        front=Front(means, lambda parts: (*routes_at(parts), *more), description),
+        authenticate=people.authenticate,
         failed=FailedAttempts(bounds.pop("failures", 3), asyncio.get_running_loop().time),
         metrics=metrics,
         log=log.logger(),
@@ -67,5 +69,5 @@ async def served(database_url: str, **bounds: Any) -> AsyncIterator[Client]:
 
     probe = Probe(is_ready, metrics.render)
     async with serve("127.0.0.1", 0, probe, api) as url, aiohttp.ClientSession() as session:
-        yield Client(session, url, token, metrics, plane)
+        yield Client(session, url, token, metrics, means)
     await database.aclose()

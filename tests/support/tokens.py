@@ -26,7 +26,7 @@ from dispatcher.worker.kit import WorkerSettings
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.tokens import LetterTokens, TokenDesk
 from tests.support.databases import wall_us
-from tests.support.planes import Caller, control_of, person, plane_of
+from tests.support.planes import Caller, control_of, means_of, person
 from tests.support.records import KEYRING
 from tests.support.vaults import standing_vault
 from tests.unit.stages.builders import (
@@ -111,7 +111,7 @@ class Office:
     """One worker's policy and tokens, and the API that it obeys."""
 
     def __init__(self, database: Database, name: str = "w1") -> None:
-        self.api = Caller(plane_of(database))
+        self.api = Caller(means_of(database))
         self.control = control_of(database, approvals=1)
         self.vault = CountingVault(database)
         self.log = Log()
@@ -122,7 +122,7 @@ class Office:
             pid=1,
             clock=SimpleNamespace(boot=loop.time, wall_us=wall_us),
             workers=WorkerStore(database),
-            registry=self.api.plane.registry,
+            registry=self.api.means.registry,
             vault_tokens=self.vault,
             settings=WorkerSettings(policy_poll_seconds=0.02),
             metrics=Metrics(CollectorRegistry()),

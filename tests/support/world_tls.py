@@ -16,11 +16,12 @@ from dispatcher.app.config import (
     OutboxSection,
     RegistrySection,
 )
-from dispatcher.app.controls import plane_of
 from dispatcher.app.house import House, open_house
+from dispatcher.app.means import means_of
 from dispatcher.app.migration import migrate_house
 from dispatcher.app.vault_section import VaultSection
 from dispatcher.app.wiring import open_kit
+from dispatcher.control.changes import ChangeControl
 from dispatcher.model.people import Principal, PrincipalKind, Role
 from dispatcher.model.registry import Destination, Policy, Registry
 from dispatcher.model.tls import Tls
@@ -59,7 +60,8 @@ class World:
         return bool(found) and found[0]["state"] == state
 
     async def apply(self, registry: Registry) -> None:
-        await plane_of(self.house).changes.propose(registry, by=ANN, reason="a test", where="here")
+        control = ChangeControl.over(means_of(self.house))
+        await control.propose(registry, by=ANN, reason="a test", where="here")
 
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         return await rows(self.house.outbox_database, sql)
