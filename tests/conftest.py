@@ -11,6 +11,7 @@ PostgreSQL is the server named by `DISPATCHER_TEST_DATABASE_URL`, else one start
 tests fail; they are never skipped.
 """
 
+import compileall
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,6 +25,7 @@ from dispatcher.showcase.postgres import TemporaryServer
 from dispatcher.store.database import Database
 from tests.support import databases
 
+ROOT = Path(__file__).resolve().parents[1]
 ENGINES = ("sqlite memory", "sqlite file", "postgresql")
 ROOMS = ("system", "properties", "conformance", "integration", "architecture", "unit")
 """From the files that take long to those that do not."""
@@ -34,6 +36,16 @@ BETWEEN = 3
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Run one process more than there are processors: half of the time is waiting."""
     return (os.cpu_count() or 1) + 1
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile the product once, before the processes of tests do it each for themselves.
+
+    An editable installation leaves that to whoever imports first, and where the environment keeps
+    Python from writing what it compiled, to each of some hundred processes.
+    """
+    if not hasattr(config, "workerinput"):
+        compileall.compile_dir(ROOT / "dispatcher", quiet=2)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -235,6 +235,8 @@ class Relay:
         is_checked = new.is_sealed and not new.is_parked_before
         if is_checked or event_type is None or new.event.payload is None:
             return None
+        if new.event.payload == UNREADABLE:
+            return refuse(Reason.PAYLOAD_UNREADABLE)
         return check_subjects(len(new.event.subjects), event_type) or check_payload(
             new.event.payload, event_type
         )

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.model.event import INTAKE_FORMAT
+from dispatcher.vault.sealer import FORMAT
 from tests.support.world_home import NS, Home, Partner, until
 from tests.support.world_nursery import Child, Nursery
 
@@ -576,12 +578,14 @@ def test_an_event_of_a_producer_without_rights_is_parked_until_it_has_them(
     assert [r.data for r in home.mailboxes[0].received] == [{"order": 9}, {"order": 7}]
 
 
-def test_a_payload_whose_seal_is_broken_stops_nothing_else(sqlite_home: Home) -> None:
+@pytest.mark.parametrize("first", [FORMAT, INTAKE_FORMAT, 255], ids=["ours", "intake", "none"])
+def test_a_payload_whose_seal_is_broken_stops_nothing_else(sqlite_home: Home, first: int) -> None:
     home = sqlite_home
     home.apply(Partner("/ok"))
     home.enqueue(3)
     home.write(
-        "UPDATE {events} SET is_sealed = true, payload = :junk WHERE seq = 2", junk=os.urandom(99)
+        "UPDATE {events} SET is_sealed = true, payload = :junk WHERE seq = 2",
+        junk=bytes([first]) + os.urandom(98),
     )
     home.start_ready()
     home.until_states(delivered=2, parked=1)
