@@ -25,6 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import click
+
+from dispatcher.api.table import all_routes
+from dispatcher.cli.main import tree
+
 ROOT = Path(__file__).resolve().parents[2]
 WAIT_SECONDS = 60.0
 _PRELOADED = (
@@ -32,14 +37,7 @@ _PRELOADED = (
     "asyncpg",
     "dispatcher.__main__",
     "dispatcher.app.calling",
-    "dispatcher.cli.audit",
-    "dispatcher.cli.changes",
-    "dispatcher.cli.events",
-    "dispatcher.cli.people",
-    "dispatcher.cli.registry",
-    "dispatcher.cli.serving",
-    "dispatcher.cli.setup",
-    "dispatcher.cli.switches",
+    "dispatcher.app.process",
     "pg8000",
     "sqlalchemy.dialects.postgresql.asyncpg",
     "sqlalchemy.dialects.postgresql.pg8000",
@@ -47,6 +45,7 @@ _PRELOADED = (
     "tests.support.world_inbox",
     "tests.support.world_worker",
 )
+"""Beside every command, and every noun of the API."""
 _PROGRAMS = {
     "dispatcher": ("dispatcher.__main__", "main"),
     "worker": ("tests.support.world_worker", "main"),
@@ -300,6 +299,10 @@ def main() -> None:
     server = _Server()
     for module in _PRELOADED:
         importlib.import_module(module)
+    context = click.Context(tree)
+    for name in tree.list_commands(context):
+        tree.get_command(context, name)
+    all_routes()
     gc.collect()
     gc.freeze()
     server.run()
