@@ -16,9 +16,6 @@ from dispatcher.stages.sealing import rotation
 from dispatcher.store.signing_keys import KeyChange, StoredKey, peers_of
 
 _SECOND_US: Final = 1_000_000
-_CLOCKS_APART_US: Final = 3600 * _SECOND_US
-"""More than the clocks of workers may be apart: after that a retired key signs nowhere."""
-
 _LIST: Final = "'dispatcher keys list --ended' shows those that ended"
 
 
@@ -64,11 +61,6 @@ def turn_keys(
     ends_us = starts_us + turn.overlap_seconds * _SECOND_US
     ends = rotation.hand_over(times, now_us, ends_us)
     made = replace(key, times=KeyTimes(now_us, starts_us if ahead else 0))
-    over = [
-        replace(peer, sealed=None)
-        for name, peer in peers.items()
-        if name not in ends and peer.sealed and _is_over(peer.times, now_us)
-    ]
     entry = Entry(
         kind="key.made",
         actor=actor,
@@ -76,12 +68,11 @@ def turn_keys(
         reason=turn.reason,
         detail={"key_kind": key.kind.value, "active_us": starts_us, "ending": sorted(ends)},
     )
-    turned = [replace(peers[name], times=each) for name, each in ends.items()]
     return KeyChange(
         entry=entry,
         made=[made],
         tried_from_us=ends_us if turn.is_overlap_kept else None,
-        turned=[*turned, *over],
+        turned=[replace(peers[name], times=each) for name, each in ends.items()],
     )
 
 
@@ -139,10 +130,6 @@ def revoke_keys(
         stripped=stripped,
         hold=hold,
     )
-
-
-def _is_over(times: KeyTimes, now_us: int) -> bool:
-    return times.state(now_us - _CLOCKS_APART_US) is KeyState.RETIRED
 
 
 def _conflict(why: str, fix: str, code: str) -> Conflict:

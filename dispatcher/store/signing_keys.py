@@ -1,8 +1,8 @@
 """Signing keys as they lie in the registry: sealed, with the times that say when each one signs.
 
 Read with the policy they belong to, and written in the transaction that makes a revision active, or
-that a change of keys is. A key that ended leaves its row without its secret, so that the ledger's
-key ids stay explained.
+that a change of keys is. Of a key that ended the secret is destroyed, an hour later, and the row
+stays, so that the ledger's key ids stay explained.
 """
 
 from collections.abc import Iterable, Sequence
@@ -32,6 +32,15 @@ UPDATE {signing_keys} SET until_us = :until_us, revoked_us = :revoked_us,
     sealed = CASE WHEN CAST(:is_destroyed AS boolean) THEN NULL ELSE sealed END
 WHERE subscription = :subscription AND fingerprint = :fingerprint
 """
+_OVER: Final = """
+sealed IS NOT NULL AND until_us <= {now} - :apart_us
+"""
+_LOOK: Final = f"SELECT 1 FROM {{signing_keys}} WHERE {_OVER} LIMIT 1"
+_DESTROY: Final = f"""
+UPDATE {{signing_keys}} SET sealed = NULL WHERE {_OVER} RETURNING subscription, fingerprint
+"""
+CLOCKS_APART_US: Final = 3_600_000_000
+"""More than the clocks of workers may be apart: after that a key that ended signs nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +143,18 @@ async def turn_signing_keys(
         for key in keys
     ]
     await database.execute_many(connection, _TURN, rows)
+
+
+async def is_any_over(database: Database, connection: AsyncConnection) -> bool:
+    """True while a key that ended has its secret still."""
+    found = await database.execute(connection, _LOOK, apart_us=CLOCKS_APART_US)
+    return found.first() is not None
+
+
+async def destroy_over(database: Database, connection: AsyncConnection) -> list[str]:
+    """Destroy the secrets of keys that ended, and name the keys."""
+    found = await database.execute(connection, _DESTROY, apart_us=CLOCKS_APART_US)
+    return sorted(f"{row.subscription}/{row.fingerprint}" for row in found)
 
 
 def _key(row: Any) -> StoredKey:

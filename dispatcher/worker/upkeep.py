@@ -1,5 +1,6 @@
 """The slow chores: rescue lost leases, judge parked rows again, refresh the outbox's catalogue,
-note fields nobody has classed, empty the vault of retired partners, forget workers long gone.
+note fields nobody has classed, empty the vault of retired partners, destroy signing keys that
+ended, forget workers long gone.
 
 Runs beside the road in small batches; a chore that fails is logged and tried again next time.
 """
@@ -109,4 +110,7 @@ class Upkeep:
         await kit.tickets.forget_signatures(_HOUR_US)
         # A letter that was under way at the time may have left one.
         await self._empty_vault()
+        keys = await kit.registry.destroy_ended_keys()
+        if keys:
+            kit.log.info("keys_destroyed", count=len(keys))
         await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)

@@ -26,7 +26,7 @@ from tests.support.planes import Caller, means_of
 from tests.support.vaults import standing_vault
 from tests.unit.stages import builders
 
-DAY_S, HOUR_US = 86_400, 3_600_000_000
+DAY_S, HOUR_US, MINUTE_US = 86_400, 3_600_000_000, 60_000_000
 DAY_US = DAY_S * 1_000_000
 NAME = "acme-orders"
 TICKET = """
@@ -172,16 +172,22 @@ async def test_without_an_overlap_the_old_key_ends_as_the_new_one_begins(api: Ca
     assert (await api.call("POST", "/v1/keys/rotations", longer)).status == 400
 
 
-async def test_the_secret_of_a_key_that_is_over_is_destroyed_by_the_next_rotation(
+async def test_the_secret_of_a_key_that_ended_an_hour_ago_is_destroyed_once_and_on_the_record(
     api: Caller, database: Database
 ):
-    old = await only_key(api)
+    registry, old = api.means.registry, await only_key(api)
     await rotate(api)
-    await age(database, DAY_US + HOUR_US)
-    await rotate(api)
+    await age(database, DAY_US + HOUR_US - MINUTE_US)
+    assert (await states(api))[old["fingerprint"]] == "retired"
+    assert await registry.destroy_ended_keys() == ()
+    await age(database, MINUTE_US)
+    done = await asyncio.gather(registry.destroy_ended_keys(), registry.destroy_ended_keys())
+    assert sorted(map(list, done)) == [[], [old["name"]]]
     found = await rows(database, "SELECT fingerprint, sealed FROM {signing_keys}")
     assert {row["fingerprint"] for row in found if row["sealed"] is None} == {old["fingerprint"]}
     assert (await states(api))[old["fingerprint"]] == "retired"
+    entries = (await api.ask("GET", "/v1/audit", query={"kind": "key.destroyed"}))["items"]
+    assert [each["detail"]["keys"] for each in entries] == [[old["name"]]]
 
 
 async def test_a_revoked_key_is_gone_from_the_database_and_the_subscription_waits_for_another(

@@ -21,7 +21,7 @@ from dispatcher.store.key_trials import KeyTrialStore, Standing
 from dispatcher.worker import key_trials
 from tests.support import waiting
 from tests.support.hostile import Receiver, Request, receiver
-from tests.support.letters import rows
+from tests.support.letters import change, rows
 from tests.support.proving import CHALLENGE, SECRET, Lab, a_lab, echo, told
 
 OLD = format_secret(SECRET)
@@ -97,6 +97,15 @@ def is_old(lab: Lab, state: KeyState) -> Callable[[], Awaitable[bool]]:
     return is_so
 
 
+async def with_secrets(lab: Lab) -> list[str]:
+    """Name the keys whose secret is still there."""
+    return [e.fingerprint for e in await lab.house.registry.keys() if e.sealed is not None]
+
+
+async def is_destroyed(lab: Lab) -> bool:
+    return OLD_FINGERPRINT not in await with_secrets(lab)
+
+
 def is_challenge(request: Request) -> bool:
     return bool(json.loads(request.body)["type"] == CHALLENGE)
 
@@ -153,6 +162,13 @@ async def test_ch4_the_old_key_ends_once_the_endpoint_has_proven_the_new_one(
         assert entry["detail"]["proven"] == made["name"]
         sql = "SELECT 1 FROM {deliveries} WHERE failures > 0"
         assert await rows(lab.house.outbox_database, sql) == []
+        # An hour later a worker destroys the secret.
+        registry = lab.house.registry_database
+        sql = "UPDATE {signing_keys} SET until_us = until_us - :hour"
+        await change(registry, sql, hour=3_600_000_000)
+        assert len(await with_secrets(lab)) == 2
+        async with lab.worker():
+            await until(lambda: is_destroyed(lab))
 
 
 async def test_an_endpoint_that_answers_everybody_proves_no_key(
