@@ -4,8 +4,10 @@ A noun is loaded when it is first asked for. A command asks for one and ends, an
 would go into loading the others; a process that serves loads them all before it answers anybody.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from importlib import import_module
+from itertools import chain
 from typing import Final
 
 from dispatcher.api.routes import Route
@@ -50,9 +52,10 @@ def routes_at(segments: Sequence[str]) -> Sequence[Route]:
 
 def all_routes() -> tuple[Route, ...]:
     """Give every route there is, in the order of the description."""
-    return _load(dict.fromkeys(name for names in _MODULES.values() for name in names))
+    return _load(tuple(dict.fromkeys(chain.from_iterable(_MODULES.values()))))
 
 
-def _load(names: Iterable[str]) -> tuple[Route, ...]:
+@cache
+def _load(names: tuple[str, ...]) -> tuple[Route, ...]:
     modules = [import_module(f"dispatcher.api.{name}") for name in names]
     return tuple(route for module in modules for route in module.ROUTES)
