@@ -47,13 +47,17 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if not hasattr(config, "workerinput"):
         compileall.compile_dir(ROOT / "dispatcher", quiet=2)
-    gc.disable()  # collecting makes a million objects, and none that is garbage
 
 
-def pytest_collection_finish() -> None:
-    """Search for garbage again, though not in what was collected."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Search for no garbage meanwhile: collecting makes a million objects, which all stay."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -65,7 +65,7 @@ class DeliveryCount(View):
 async def list_deliveries(means: Means, ask: Ask) -> dict[str, Any]:
     """List deliveries in the order they were filed."""
     query: DeliveryQuery = ask.query
-    rows = await HistoryStore(means.outbox).deliveries(
+    rows = await HistoryStore(means.outbox_database).deliveries(
         Filter(
             state=query.state,
             subscription=query.subscription,
@@ -80,12 +80,12 @@ async def list_deliveries(means: Means, ask: Ask) -> dict[str, Any]:
 
 async def count_deliveries(means: Means, _ask: Ask) -> list[dict[str, Any]]:
     """Count deliveries by subscription and state."""
-    return await HistoryStore(means.outbox).counts()
+    return await HistoryStore(means.outbox_database).counts()
 
 
 async def read_delivery(means: Means, ask: Ask) -> Mapping[str, Any]:
     """Give one delivery."""
-    found = await HistoryStore(means.outbox).delivery(int(ask.path["number"]))
+    found = await HistoryStore(means.outbox_database).delivery(int(ask.path["number"]))
     if found is None or ask.principal.tenant not in (None, found["tenant"]):
         raise NotFound(
             f"no delivery {ask.path['number']}",

@@ -87,7 +87,7 @@ async def list_disclosures(means: Means, ask: Ask) -> dict[str, Any]:
         attempt=int(attempt),
         limit=query.limit + 1,
     )
-    rows = await HistoryStore(means.outbox).disclosures(wanted)
+    rows = await HistoryStore(means.outbox_database).disclosures(wanted)
     return page(as_seen_by(ask.principal, rows), query.limit, "delivery_id", "attempt")
 
 

@@ -112,7 +112,7 @@ async def enqueue_event(means: Means, ask: Ask) -> dict[str, Any]:
     }
     try:
         vault = await _ready_for(means, submit(wanted.type, payload, **said))
-        async with means.outbox.begin() as connection:
+        async with means.outbox_database.begin() as connection:
             event_id = await enqueue(connection, wanted.type, payload, vault=vault, **said)
     except EnqueueRefused as error:
         if error.reason != Reason.PRODUCER_NOT_ALLOWED:
@@ -131,7 +131,7 @@ async def _ready_for(means: Means, submission: Submission) -> Vault | None:
         await vault.renew()
         if vault.is_ready(submission.tenant):
             return vault
-        async with means.outbox.view() as connection:
+        async with means.outbox_database.view() as connection:
             await connection.run_sync(check, submission)
         await vault.ready(submission.tenant)
     except (KeyMissing, KeyUnavailable):
@@ -155,7 +155,7 @@ def payload_of(body: bytes) -> bytes:
 async def list_events(means: Means, ask: Ask) -> dict[str, Any]:
     """List events, the newest first, without their payloads."""
     query: EventQuery = ask.query
-    rows = await HistoryStore(means.outbox).events(
+    rows = await HistoryStore(means.outbox_database).events(
         tenant=of_one_tenant(ask.principal, query.tenant),
         event_type=query.type,
         before=query.before,
@@ -166,7 +166,7 @@ async def list_events(means: Means, ask: Ask) -> dict[str, Any]:
 
 async def read_event(means: Means, ask: Ask) -> dict[str, Any]:
     """Give one event, without its payload."""
-    event = await HistoryStore(means.outbox).event(ask.path["id"])
+    event = await HistoryStore(means.outbox_database).event(ask.path["id"])
     if event is None or ask.principal.tenant not in (None, event["tenant"]):
         raise NotFound(
             f"no event {ask.path['id'][:100]}",
@@ -184,7 +184,7 @@ async def trace_event(means: Means, ask: Ask) -> dict[str, Any]:
     """
     event = await read_event(means, ask)
     wanted = Filter(event_id=event["id"], limit=STORY_DELIVERIES_MAX)
-    history = HistoryStore(means.outbox)
+    history = HistoryStore(means.outbox_database)
     planned = await history.deliveries(wanted)
     return {
         "event": event,

@@ -44,7 +44,7 @@ class FindingView(View):
 async def list_findings(means: Means, ask: Ask) -> dict[str, Any]:
     """List what the leak guard found, the newest first."""
     query: FindingQuery = ask.query
-    rows = await FindingStore(means.outbox).list(
+    rows = await FindingStore(means.outbox_database).list(
         FindingFilter(
             detector=query.detector,
             subscription=query.subscription,

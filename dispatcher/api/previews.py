@@ -150,7 +150,7 @@ async def preview_event(means: Means, ask: Ask) -> dict[str, Any]:
     tenant = of_one_tenant(ask.principal, question.tenant)
     control = PreviewControl.over(means)
     policy = await control.policy(names, ask.principal.tenant)
-    case = await _case(means, ask, question, policy, tenant)
+    case = await _case(control, ask, question, policy, tenant)
     may_see = Right.SEE_PAYLOADS in ask.principal.rights
     is_redacted = case.is_kept and not may_see
     await means.audit.record(_entry(ask.principal, case, names, is_redacted=is_redacted))
@@ -171,7 +171,11 @@ async def preview_event(means: Means, ask: Ask) -> dict[str, Any]:
 
 
 async def _case(
-    means: Means, ask: Ask, question: PreviewQuestion, policy: Policy, tenant: str | None
+    control: PreviewControl,
+    ask: Ask,
+    question: PreviewQuestion,
+    policy: Policy,
+    tenant: str | None,
 ) -> Case:
     """Find the event that is asked about."""
     subscription, connector = policy.parts(question.subscription)
@@ -181,11 +185,9 @@ async def _case(
     if sum(each is not None for each in named) > 1:
         raise _refused("the request", "it names more than one event", "name one")
     if question.delivery is not None:
-        return await PreviewControl.over(means).filed(
-            question.delivery, subscription.name, ask.principal.tenant
-        )
+        return await control.filed(question.delivery, subscription.name, ask.principal.tenant)
     if question.payload is None and question.synthetic is None:
-        return await PreviewControl.over(means).recent(types, tenants)
+        return await control.recent(types, tenants)
     kind = _only(types, "type", "dispatcher does not know what kind of event it is")
     whose = _only(tenants, "tenant", "dispatcher does not know whose event it is")
     seed = question.synthetic
@@ -197,7 +199,7 @@ async def _case(
         type=kind,
         producer=_producer(policy.snapshot, kind, whose),
         subjects=tuple(question.subjects),
-        occurred_us=means.wall_us(),
+        occurred_us=control.wall_us(),
         payload=payload,
     )
     return Case(event=event, source=Source.GIVEN if seed is None else Source.SYNTHETIC)

@@ -59,9 +59,10 @@ async def add_principal(means: Means, ask: Ask) -> dict[str, Any]:
     The first of all must be an admin, and is added at the machine itself.
     """
     body: NewPrincipal = ask.body
-    is_first = ask.principal.is_here and not await People.over(means).store.principals(limit=1)
+    people = People.over(means)
+    is_first = ask.principal.is_here and not await people.store.principals(limit=1)
     by = None if is_first else ask.principal
-    token = await People.over(means).add(body.name, body.kind, body.roles, by=by, days=body.days)
+    token = await people.add(body.name, body.kind, body.roles, by=by, days=body.days)
     return {
         "principal": body.name,
         "kind": body.kind,

@@ -61,7 +61,7 @@ class DueView(View):
 async def list_purges(means: Means, ask: Ask) -> dict[str, Any]:
     """List what was removed because its window was over, the newest first."""
     query: PurgeQuery = ask.query
-    rows = await RetentionStore(means.outbox).purges(
+    rows = await RetentionStore(means.outbox_database).purges(
         store=query.store, before=query.before, limit=query.limit + 1
     )
     return page(rows, query.limit, "id")
@@ -72,7 +72,8 @@ async def count_due(means: Means, ask: Ask) -> list[Any]:  # noqa: ARG001 - as e
     registry = await means.active()
     retention, today = registry.policy.retention, day_of(means.wall_us())
     rules = retention_rules(retention, registry.event_types, today)
-    return [await RetentionStore(means.outbox).due(rule) for rule in rules]
+    store = RetentionStore(means.outbox_database)
+    return [await store.due(rule) for rule in rules]
 
 
 ROUTES: Final = (

@@ -33,7 +33,7 @@ async def list_triage(means: Means, ask: Ask) -> dict[str, Any]:
     """List the places in events that no schema classes, as workers lately saw them."""
     query: TriageQuery = ask.query
     after_type, _, after_path = (query.cursor or "").partition(" ")
-    rows = await TriageStore(means.outbox).listed(
+    rows = await TriageStore(means.outbox_database).listed(
         event_type=query.event_type, after=(after_type, after_path), limit=query.limit + 1
     )
     items = rows[: query.limit]

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cache
 
-from dispatcher.app.clock import mint_webhook_id
+from dispatcher.app.clock import mint_secret, mint_webhook_id
 from dispatcher.app.house import House
 from dispatcher.app.way_out import address_rules, client_identities, name_source, resolver_settings
 from dispatcher.control.means import Means, WayOut
@@ -36,7 +36,7 @@ def means_of(house: House) -> Means:
 
     return Means(
         registry_database=house.registry_database,
-        outbox=house.outbox_database,
+        outbox_database=house.outbox_database,
         audit=house.audit,
         vault=house.vault,
         tokens=house.tokens,
@@ -51,6 +51,7 @@ def means_of(house: House) -> Means:
         loopback=house.config.network.inboxes,
         detokenisations_per_hour=house.config.vault.detokenisations_per_hour,
         random_bytes=secrets.token_bytes,
+        mint_secret=mint_secret,
         mint_webhook_id=mint_webhook_id,
         wall_us=house.clock.wall_us,
     )

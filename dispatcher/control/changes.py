@@ -91,12 +91,12 @@ class ChangeControl:
         return cls(
             registry=means.registry,
             changes=ChangeStore(means.registry_database, means.audit),
-            catalogue=CatalogueStore(means.outbox),
+            catalogue=CatalogueStore(means.outbox_database),
             vault=means.vault,
             approvals=means.approvals,
             independent_approvers=means.independent_approvers,
             loopback=means.loopback,
-            mint_secret=lambda: means.random_bytes(32),
+            mint_secret=means.mint_secret,
             wall_us=means.wall_us,
         )
 

@@ -86,7 +86,7 @@ class Detokenising:
         """Take what it needs of these means."""
         return cls(
             registry=means.registry,
-            tokens=VaultStore(means.outbox),
+            tokens=VaultStore(means.outbox_database),
             reads=TokenReads(means.registry_database, means.audit),
             vault=means.vault,
             keys=means.tokens,

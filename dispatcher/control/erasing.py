@@ -56,7 +56,7 @@ class Erasing:
         return cls(
             registry=means.registry,
             workers=means.workers,
-            tokens=VaultStore(means.outbox),
+            tokens=VaultStore(means.outbox_database),
             audit=means.audit,
             vault=means.vault,
             wall_us=means.wall_us,

@@ -69,7 +69,7 @@ class KeyControl:
             registry=means.registry,
             trials=KeyTrialStore(means.registry_database),
             vault=means.vault,
-            mint_secret=lambda: means.random_bytes(32),
+            mint_secret=means.mint_secret,
             wall_us=means.wall_us,
         )
 
@@ -105,9 +105,8 @@ class KeyControl:
             return turn_keys(turn, key, known, now_us, by.name)
 
         change, epoch = await self.registry.change_keys(judge)
-        ending = tuple(each for each in change.turned if each.sealed is not None)
         told = format_secret(secret) if kind is KeyKind.HMAC else ""
-        return Rotated(key=change.made[0], secret=told, ending=ending, epoch=epoch)
+        return Rotated(key=change.made[0], secret=told, ending=tuple(change.turned), epoch=epoch)
 
     async def retire(self, name: str, *, reason: str, by: Principal) -> StoredKey:
         """End a key whose time runs out anyway, now. Raises `NotFound` and `Conflict`."""

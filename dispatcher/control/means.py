@@ -47,7 +47,7 @@ class Means:
     """
 
     registry_database: Database
-    outbox: Database
+    outbox_database: Database
     audit: AuditLog
     vault: Vault
     tokens: TokenKeys
@@ -62,6 +62,7 @@ class Means:
     loopback: frozenset[tuple[str, int]]
     detokenisations_per_hour: int
     random_bytes: Callable[[int], bytes]
+    mint_secret: Callable[[], bytes]
     mint_webhook_id: Callable[[], WebhookId]
     wall_us: Callable[[], int]
 

@@ -167,11 +167,11 @@ class PreviewControl:
         """Take what it needs of these means."""
         return cls(
             registry=means.registry,
-            payloads=PayloadStore(means.outbox, means.open_payload),
-            scope_of=OutboxStore(means.outbox, means.open_payload).scope,
+            payloads=PayloadStore(means.outbox_database, means.open_payload),
+            scope_of=OutboxStore(means.outbox_database, means.open_payload).scope,
             vault=means.vault,
             tokens=means.tokens,
-            vault_tokens=VaultStore(means.outbox),
+            vault_tokens=VaultStore(means.outbox_database),
             certificates=means.certificates,
             loopback=means.loopback,
             mint=means.mint_webhook_id,

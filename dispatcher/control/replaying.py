@@ -82,7 +82,11 @@ class Replaying:
     @classmethod
     def over(cls, means: Means) -> Self:
         """Take what it needs of these means."""
-        return cls(replays=ReplayStore(means.outbox), audit=means.audit, mint=means.mint_webhook_id)
+        return cls(
+            replays=ReplayStore(means.outbox_database),
+            audit=means.audit,
+            mint=means.mint_webhook_id,
+        )
 
     async def look(self, wish: Wish, *, by: Principal) -> Replayed:
         """Say what a wish would replay, and what not, without doing it."""

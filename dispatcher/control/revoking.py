@@ -110,7 +110,7 @@ class Revoking:
         return cls(
             registry=means.registry,
             workers=means.workers,
-            outbox=means.outbox,
+            outbox=means.outbox_database,
             read=means.certificates,
             wall_us=means.wall_us,
         )

@@ -145,7 +145,7 @@ class VaultKeys:
             providers=means.providers,
             vault=means.vault,
             registry=means.registry,
-            outbox=ShredStore(means.outbox),
+            outbox=ShredStore(means.outbox_database),
             workers=means.workers,
             audit=means.audit,
             wall_us=means.wall_us,

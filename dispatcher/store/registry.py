@@ -8,7 +8,6 @@ what happens in one transaction.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -46,8 +45,7 @@ from dispatcher.store.signing_keys import (
     KeyChange,
     StoredKey,
     add_signing_keys,
-    destroy_over,
-    is_any_over,
+    is_secret_left,
     keys_in_use,
     read_signing_keys,
     turn_signing_keys,
@@ -212,29 +210,10 @@ class RegistryStore:
             await announce(self._database, connection)
         return change, Epoch(epoch)
 
-    async def destroy_ended_keys(self) -> Sequence[str]:
-        """Destroy the secrets of signing keys that ended an hour ago, on the record; name the keys.
-
-        Nobody has to obey it: these sign nowhere by then.
-        """
+    async def is_secret_left(self, ago_us: int) -> bool:
+        """True while the secret is there of a signing key that ended so long ago."""
         async with self._database.look() as connection:
-            if not await is_any_over(self._database, connection):
-                return ()
-        with suppress(Conflict):
-            async with self._audit.recording() as recording:
-                keys = await destroy_over(self._database, recording.connection)
-                if not keys:
-                    raise Conflict("another worker has destroyed them", code="keys_destroyed")
-                recording.note(
-                    Entry(
-                        kind="key.destroyed",
-                        actor="dispatcher",
-                        about="signing keys that ended",
-                        detail={"keys": keys[:CHANGES_MAX], "keys_count": len(keys)},
-                    )
-                )
-                return keys
-        return ()
+            return await is_secret_left(self._database, connection, ago_us)
 
     async def token_keys(self) -> tuple[StoredTokenKey, ...]:
         """Read every token key, by partner and version."""

@@ -32,15 +32,9 @@ UPDATE {signing_keys} SET until_us = :until_us, revoked_us = :revoked_us,
     sealed = CASE WHEN CAST(:is_destroyed AS boolean) THEN NULL ELSE sealed END
 WHERE subscription = :subscription AND fingerprint = :fingerprint
 """
-_OVER: Final = """
-sealed IS NOT NULL AND until_us <= {now} - :apart_us
+_ENDED: Final = """
+SELECT 1 FROM {signing_keys} WHERE sealed IS NOT NULL AND until_us <= {now} - :ago_us LIMIT 1
 """
-_LOOK: Final = f"SELECT 1 FROM {{signing_keys}} WHERE {_OVER} LIMIT 1"
-_DESTROY: Final = f"""
-UPDATE {{signing_keys}} SET sealed = NULL WHERE {_OVER} RETURNING subscription, fingerprint
-"""
-CLOCKS_APART_US: Final = 3_600_000_000
-"""More than the clocks of workers may be apart: after that a key that ended signs nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,16 +139,9 @@ async def turn_signing_keys(
     await database.execute_many(connection, _TURN, rows)
 
 
-async def is_any_over(database: Database, connection: AsyncConnection) -> bool:
-    """True while a key that ended has its secret still."""
-    found = await database.execute(connection, _LOOK, apart_us=CLOCKS_APART_US)
-    return found.first() is not None
-
-
-async def destroy_over(database: Database, connection: AsyncConnection) -> list[str]:
-    """Destroy the secrets of keys that ended, and name the keys."""
-    found = await database.execute(connection, _DESTROY, apart_us=CLOCKS_APART_US)
-    return sorted(f"{row.subscription}/{row.fingerprint}" for row in found)
+async def is_secret_left(database: Database, connection: AsyncConnection, ago_us: int) -> bool:
+    """True while the secret is there of a key that ended so long ago."""
+    return (await database.execute(connection, _ENDED, ago_us=ago_us)).first() is not None
 
 
 def _key(row: Any) -> StoredKey:

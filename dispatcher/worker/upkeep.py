@@ -13,6 +13,7 @@ from dispatcher.model.ids import Revision
 from dispatcher.model.snapshot import Snapshot
 from dispatcher.model.verdict import Reason
 from dispatcher.vault.places import REGISTRY
+from dispatcher.worker.ended_keys import destroy_ended_keys
 from dispatcher.worker.kit import Kit, rest
 from dispatcher.worker.policy import PolicyWatch
 from dispatcher.worker.triage import Triage
@@ -110,7 +111,5 @@ class Upkeep:
         await kit.tickets.forget_signatures(_HOUR_US)
         # A letter that was under way at the time may have left one.
         await self._empty_vault()
-        keys = await kit.registry.destroy_ended_keys()
-        if keys:
-            kit.log.info("keys_destroyed", count=len(keys))
         await kit.workers.forget_silent(FORGET_WORKERS_SECONDS * 1_000_000)
+        await destroy_ended_keys(kit)

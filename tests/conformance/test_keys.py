@@ -5,7 +5,9 @@ import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -19,6 +21,7 @@ from dispatcher.stages.sealing.standard_webhooks import format_secret
 from dispatcher.store.database import Database
 from dispatcher.store.workers import WorkerStore
 from dispatcher.vault.places import signing_key_place
+from dispatcher.worker.ended_keys import destroy_ended_keys
 from tests.conformance.test_api import activate, registry_document
 from tests.support import planes
 from tests.support.letters import change, rows
@@ -176,18 +179,23 @@ async def test_the_secret_of_a_key_that_ended_an_hour_ago_is_destroyed_once_and_
     api: Caller, database: Database
 ):
     registry, old = api.means.registry, await only_key(api)
+    kit: Any = SimpleNamespace(registry=registry, log=MagicMock())
     await rotate(api)
     await age(database, DAY_US + HOUR_US - MINUTE_US)
+    epoch = (await registry.active()).epoch
     assert (await states(api))[old["fingerprint"]] == "retired"
-    assert await registry.destroy_ended_keys() == ()
+    await destroy_ended_keys(kit)
+    assert (await registry.active()).epoch == epoch
     await age(database, MINUTE_US)
-    done = await asyncio.gather(registry.destroy_ended_keys(), registry.destroy_ended_keys())
-    assert sorted(map(list, done)) == [[], [old["name"]]]
+    await asyncio.gather(destroy_ended_keys(kit), destroy_ended_keys(kit))
     found = await rows(database, "SELECT fingerprint, sealed FROM {signing_keys}")
     assert {row["fingerprint"] for row in found if row["sealed"] is None} == {old["fingerprint"]}
     assert (await states(api))[old["fingerprint"]] == "retired"
     entries = (await api.ask("GET", "/v1/audit", query={"kind": "key.destroyed"}))["items"]
     assert [each["detail"]["keys"] for each in entries] == [[old["name"]]]
+    kit.log.info.assert_called_once_with("keys_destroyed", count=1)
+    # Workers read the keys anew, and have the secret no more.
+    assert (await registry.active()).epoch == epoch + 1
 
 
 async def test_a_revoked_key_is_gone_from_the_database_and_the_subscription_waits_for_another(

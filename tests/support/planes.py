@@ -11,7 +11,7 @@ from dispatcher.api.calls import Call, Reply
 from dispatcher.api.front import Front
 from dispatcher.api.openapi import description
 from dispatcher.api.table import routes_at
-from dispatcher.app.clock import mint_webhook_id
+from dispatcher.app.clock import mint_secret, mint_webhook_id
 from dispatcher.control.changes import ChangeControl
 from dispatcher.control.means import Means, WayOut
 from dispatcher.control.producers import ProducerRule
@@ -58,7 +58,7 @@ NAMES = {
 }
 looked_up: list[str] = []
 certificates: list[ClientCertificate] = []
-"""The client certificates that planes list; a test puts its own there, and takes them away."""
+"""The client certificates that are listed; a test puts its own there, and takes them away."""
 
 
 def open_payload(blob: bytes, tenant: str, event_id: str) -> bytes | None:
@@ -69,7 +69,7 @@ def means_of(database: Database, approvals: int = 2, *, independent: bool = Fals
     audit = audit_of(database)
     return Means(
         registry_database=database,
-        outbox=database,
+        outbox_database=database,
         audit=audit,
         vault=standing_vault(),
         tokens=TokenKeys(KEYRING),
@@ -84,6 +84,7 @@ def means_of(database: Database, approvals: int = 2, *, independent: bool = Fals
         loopback=frozenset(),
         detokenisations_per_hour=READS_PER_HOUR,
         random_bytes=secrets.token_bytes,
+        mint_secret=mint_secret,
         mint_webhook_id=mint_webhook_id,
         wall_us=wall_us,
     )
@@ -108,7 +109,7 @@ def control_of(
 
 @dataclass
 class Caller:
-    """Calls the API of one plane as somebody."""
+    """Calls the API over some means as somebody."""
 
     means: Means
     by: Principal = EVERYBODY

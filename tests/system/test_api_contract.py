@@ -40,7 +40,7 @@ async def test_the_api_does_what_its_description_says(
         body = {"registry": registry_document(OTHER), "reason": "more"}
         await caller.ask("POST", "/v1/change-sets", body)
         await caller.ask("POST", "/v1/events", EVENT)
-        await change(client.means.outbox, DISCLOSED, delivery=1, attempt=1, begun=1)
+        await change(client.means.outbox_database, DISCLOSED, delivery=1, attempt=1, begun=1)
         running = await asyncio.create_subprocess_exec(
             SCHEMATHESIS,
             *("run", f"{client.url}/v1/openapi.json"),
