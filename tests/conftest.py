@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     So few such files run at a time, and no process of tests is left alone with one at the end.
     """
-    here = Path(__file__).parent
+    here = ROOT / "tests"
     files = [list(found) for _, found in groupby(items, key=lambda item: item.path)]
     files.sort(key=lambda found: ROOMS.index(found[0].path.relative_to(here).parts[0]))
     heavy = sum(found[0].path.is_relative_to(here / ROOMS[0]) for found in files)

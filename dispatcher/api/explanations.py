@@ -117,13 +117,14 @@ async def _explain(
     found = find(question.url, connectors, ground)
     if isinstance(found, Explanation):
         return found
-    host, rules = found.endpoint.host, means.way_out().rules
+    host, way_out = found.endpoint.host, means.way_out()
+    rules = way_out.rules
     answers = {canonical_host(name): tuple(given) for name, given in question.answers.items()}
     if host in answers or found.endpoint.literal is not None:
         return judge(found, answers.get(host, ()), rules)
     if found.listing.is_reported and not is_trusted:
         return judge(found, None, rules)  # nobody listed the name, so it is not asked for
-    resolved = await means.way_out().look_up(host, bool(found.listing.ranges))
+    resolved = await way_out.look_up(host, bool(found.listing.ranges))
     if isinstance(resolved, Trouble):
         return judge(found, (), rules)
     return judge(found, resolved.addresses, rules, resolved.aliases)

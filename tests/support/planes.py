@@ -22,6 +22,7 @@ from dispatcher.stages.gates.addresses import AddressRules
 from dispatcher.store.database import Database
 from dispatcher.store.epoch_keys import EpochKeyStore
 from dispatcher.store.registry import RegistryStore
+from dispatcher.store.rows import PayloadOpener
 from dispatcher.vault.epochs import EpochKeys
 from dispatcher.vault.local import LocalProvider
 from dispatcher.vault.places import payload_place
@@ -61,8 +62,16 @@ certificates: list[ClientCertificate] = []
 """The client certificates that are listed; a test puts its own there, and takes them away."""
 
 
-def open_payload(blob: bytes, tenant: str, event_id: str) -> bytes | None:
-    return standing_vault().open(blob, payload_place(tenant, event_id))
+def opener(vault: Vault) -> PayloadOpener:
+    """What opens payloads with the keys of a vault."""
+
+    def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
+        return vault.open(blob, payload_place(tenant, event_id))
+
+    return opened
+
+
+open_payload = opener(standing_vault())
 
 
 def means_of(database: Database, approvals: int = 2, *, independent: bool = False) -> Means:
@@ -94,11 +103,7 @@ def with_own_keys(means: Means, keyring: Path | None = None) -> Means:
     """Means whose keys at rest are the registry's, the keyring in a file where one can be added."""
     providers = KeyProviders(LocalProvider(KEYRING, keyring))
     vault = Vault(KEYRING, EpochKeys(means.epoch_keys, providers, boot=time.monotonic))
-
-    def opened(blob: bytes, tenant: str, event_id: str) -> bytes:
-        return vault.open(blob, payload_place(tenant, event_id))
-
-    return replace(means, vault=vault, providers=providers, open_payload=opened)
+    return replace(means, vault=vault, providers=providers, open_payload=opener(vault))
 
 
 def control_of(
